@@ -102,17 +102,22 @@ type Facts struct {
 // Ownership says that the system package Package owns Paths. Only paths that
 // MayOwn accepts are kept: the others decide nothing.
 type Ownership struct {
+	Root    string // as Package.Root
 	Package string
-	Paths   []string
+	Paths   []string // relative to Root
 }
 
-// Note sets a field of the package that the file at Path proves, when that file
-// is visible in the image: the hidden lock file of npm knows which packages are
-// for development only, direct_url.json where a Python package came from.
+// Note sets a field of a package that another file proves, when the file that
+// gave the note is visible in the image: the hidden lock file of npm knows which
+// packages are for development only, the copyright file of a Debian package its
+// licences. It is about the package proven by the file at Path or, with an empty
+// Path, about the system package named Package in the system at Root.
 type Note struct {
-	Path  string
-	Key   NoteKey
-	Value string
+	Path    string
+	Root    string
+	Package string
+	Key     NoteKey
+	Value   string
 }
 
 // NoteKey names the field that a Note sets.
@@ -124,6 +129,7 @@ const (
 	NoteBundled NoteKey = "bundled" // sets Bundled to the value
 	NoteAlias   NoteKey = "alias"   // sets Name to the value: the package was installed under an alias
 	NoteOrigin  NoteKey = "origin"  // sets Origin to the value
+	NoteLicense NoteKey = "license" // adds the value to Licenses
 	// NoteAbsent removes the package: another record of the ecosystem says that
 	// it is not really there (reference-only entries).
 	NoteAbsent NoteKey = "absent"

@@ -1,0 +1,361 @@
+package inventory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"plimsoll"
+	"plimsoll/layerfs"
+)
+
+// merge combines the facts of all layers into what the merged image shows:
+// facts of files that a higher layer hides count no more (acceptance IMG-14,
+// IMG-15).
+func (s *Scanner) merge(ctx context.Context, img plimsoll.Image, layers []layerfs.Layer, facts []*layerFacts) (plimsoll.Inventory, error) {
+	indexes := make([]*layerfs.Index, len(facts))
+	for i, f := range facts {
+		indexes[i] = f.index
+	}
+	m := &merger{
+		scanner: s,
+		img:     img,
+		stack:   layerfs.NewStack(layers, indexes),
+		facts:   facts,
+		owners:  make(map[ownedPath]string),
+		notes:   make(map[noteKey][]Note),
+	}
+	for i, f := range facts {
+		if err := ctx.Err(); err != nil {
+			return plimsoll.Inventory{}, err
+		}
+		for _, p := range f.Problems {
+			m.problem(p, i)
+		}
+		m.layer(i, f)
+	}
+	m.links(ctx)
+	return m.inventory(), nil
+}
+
+type merger struct {
+	scanner *Scanner
+	img     plimsoll.Image
+	stack   *layerfs.Stack
+	facts   []*layerFacts
+
+	systems  []plimsoll.OS
+	packages []plimsoll.Package
+	owners   map[ownedPath]string
+	notes    map[noteKey][]Note
+	problems []plimsoll.Problem
+}
+
+type ownedPath struct{ root, path string }
+
+// noteKey is the package that a note is about: the file that proves it, or the
+// name of a system package.
+type noteKey struct{ path, root, name string }
+
+func (m *merger) problem(p plimsoll.Problem, layer int) {
+	if layer >= 0 {
+		p.Layer = m.img.Layers[layer].DiffID
+	}
+	m.problems = append(m.problems, p)
+}
+
+// layer takes the facts of layer i whose files the image still shows.
+func (m *merger) layer(i int, facts *layerFacts) {
+	byPath := func(path, analyzer string) *Facts {
+		n, ok := slices.BinarySearchFunc(facts.Files, fileFacts{Path: path, Analyzer: analyzer}, func(a, b fileFacts) int {
+			return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Analyzer, b.Analyzer))
+		})
+		if !ok {
+			return nil
+		}
+		return &facts.Files[n].Facts
+	}
+	for _, file := range facts.Files {
+		if !m.stack.Visible(i, file.Path) {
+			continue
+		}
+		if file.Link == "" {
+			m.take(i, file.Analyzer, &file.Facts)
+			continue
+		}
+		// A further name of one file: the same packages in one more place
+		// (acceptance IMG-18, GO-05).
+		first := byPath(file.Link, file.Analyzer)
+		if first == nil {
+			continue
+		}
+		again := *first
+		again.Packages = slices.Clone(first.Packages)
+		for j := range again.Packages {
+			again.Packages[j].Path = file.Path + strings.TrimPrefix(again.Packages[j].Path, file.Link)
+		}
+		if m.stack.Visible(i, file.Link) {
+			m.addLocations(file.Link, again.Packages)
+			continue
+		}
+		m.take(i, file.Analyzer, &again)
+	}
+}
+
+// take adds facts of a visible file; layer is -1 for facts of the merged view.
+func (m *merger) take(layer int, analyzer string, f *Facts) {
+	for _, p := range f.Packages {
+		if layer >= 0 {
+			p.Layer = m.img.Layers[layer].DiffID
+			if p.Evidence == plimsoll.EvidencePackageDB {
+				p.Layer = m.img.Layers[m.since(layer, analyzer, p)].DiffID
+			}
+		}
+		m.packages = append(m.packages, p)
+	}
+	if f.System != nil {
+		m.systems = append(m.systems, *f.System)
+	}
+	for _, o := range f.Owns {
+		for _, path := range o.Paths {
+			m.owners[ownedPath{o.Root, usrMerged(path)}] = o.Package
+		}
+	}
+	for _, n := range f.Notes {
+		key := noteKey{path: n.Path}
+		if n.Path == "" {
+			key = noteKey{root: n.Root, name: n.Package}
+		}
+		m.notes[key] = append(m.notes[key], n)
+	}
+	for _, p := range f.Problems {
+		m.problem(p, layer)
+	}
+}
+
+// since returns the lowest layer from which on the package database at p.Path
+// has listed p without a gap up to layer: each layer that touches the database
+// holds the whole of it, but did not bring each package in it.
+func (m *merger) since(layer int, analyzer string, p plimsoll.Package) int {
+	lowest := layer
+	for i := layer - 1; i >= 0; i-- {
+		files := m.facts[i].Files
+		n, ok := slices.BinarySearchFunc(files, fileFacts{Path: p.Path, Analyzer: analyzer}, func(a, b fileFacts) int {
+			return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Analyzer, b.Analyzer))
+		})
+		if !ok {
+			continue
+		}
+		if !files[n].lists(p) {
+			break
+		}
+		lowest = i
+	}
+	return lowest
+}
+
+func (f *fileFacts) lists(p plimsoll.Package) bool {
+	if f.listed == nil {
+		f.listed = make(map[listedPackage]bool, len(f.Facts.Packages))
+		for _, q := range f.Facts.Packages {
+			f.listed[listedPackage{q.Name, q.Version, q.Arch}] = true
+		}
+	}
+	return f.listed[listedPackage{p.Name, p.Version, p.Arch}]
+}
+
+type listedPackage struct{ name, version, arch string }
+
+// addLocations records further places of packages that the file at first proves.
+func (m *merger) addLocations(first string, again []plimsoll.Package) {
+	for _, q := range again {
+		for i := len(m.packages) - 1; i >= 0; i-- {
+			p := &m.packages[i]
+			if p.Name == q.Name && p.Version == q.Version && p.Type == q.Type && strings.HasPrefix(p.Path, first) {
+				p.Locations = append(p.Locations, q.Path)
+				break
+			}
+		}
+	}
+}
+
+// links follows wanted names that are symbolic links in the merged image to
+// files which no analyser wanted under their own name, such as an os-release
+// that points into a store (acceptance OS-01).
+func (m *merger) links(ctx context.Context) {
+	for i, facts := range m.facts {
+		for _, name := range facts.Links {
+			if !m.stack.Visible(i, name) {
+				continue
+			}
+			target, err := m.stack.Resolve(name)
+			if err != nil || target.Kind != layerfs.KindFile {
+				continue // dangling, looping or a directory: the name proves nothing (acceptance IMG-17)
+			}
+			for _, a := range m.scanner.Analyzers {
+				if a.Wants(name) == Yes && a.Wants(target.Path) != Yes {
+					m.follow(ctx, a, name)
+				}
+			}
+		}
+	}
+}
+
+func (m *merger) follow(ctx context.Context, a Analyzer, name string) {
+	f, entry, err := m.stack.Open(name)
+	if err != nil {
+		m.problem(plimsoll.Problem{Code: plimsoll.ProblemUnreadableFile, Path: name, Analyzer: a.Name(), Detail: err.Error()}, -1)
+		return
+	}
+	defer f.Close()
+	found := analyze(ctx, a, File{Path: name, Size: f.Size, Mode: f.Mode, ReaderAt: f.ReaderAt})
+	m.take(-1, a.Name(), &found)
+	for i := range found.Packages {
+		m.packages[len(m.packages)-1-i].Layer = m.img.Layers[entry.Layer].DiffID
+	}
+}
+
+// inventory applies what crosses files — notes, ownership, the identity of
+// systems — and puts everything in order.
+func (m *merger) inventory() plimsoll.Inventory {
+	inv := plimsoll.Inventory{ImageID: m.img.ID, Systems: chooseSystems(m.systems)}
+	installed := make(map[ownedPath]bool) // system packages by root and name
+	for _, p := range m.packages {
+		if p.Type.System() {
+			installed[ownedPath{p.Root, p.Name}] = true
+		}
+	}
+	seen := make(map[duplicate]int)
+	for _, p := range m.packages {
+		if !m.annotate(&p) {
+			continue
+		}
+		if !p.Type.System() {
+			file, _, _ := strings.Cut(p.Path, "!/")
+			p.Root = m.rootOf(file)
+			owner := m.owners[ownedPath{p.Root, usrMerged(strings.TrimPrefix(strings.TrimPrefix(file, p.Root), "/"))}]
+			if installed[ownedPath{p.Root, owner}] {
+				p.Owner = owner
+			}
+		}
+		if p.Type == plimsoll.TypePyPI {
+			// One Python package may leave both .egg-info and .dist-info
+			// (acceptance PY-02).
+			key := duplicate{pythonName(p.Name), p.Version, pythonSite(p.Path)}
+			if i, again := seen[key]; again {
+				if p.Path < inv.Packages[i].Path { // .dist-info before .egg-info
+					inv.Packages[i] = p
+				}
+				continue
+			}
+			seen[key] = len(inv.Packages)
+		}
+		inv.Packages = append(inv.Packages, p)
+	}
+	if len(inv.Packages) > maxPackages {
+		inv.Packages = inv.Packages[:maxPackages]
+		m.problem(plimsoll.Problem{Code: plimsoll.ProblemLimit, Detail: "the image claims more than 250,000 packages; the rest was not kept"}, -1)
+	}
+	for i := range inv.Packages {
+		p := &inv.Packages[i]
+		slices.Sort(p.Locations)
+		p.PURL = purl(p, inv.Systems)
+	}
+	slices.SortFunc(inv.Packages, comparePackages)
+	inv.Problems = append(m.problems, missingPackages(inv)...)
+	sortProblems(inv.Problems)
+	return inv
+}
+
+type duplicate struct{ name, version, place string }
+
+func pythonName(name string) string {
+	return strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(name))
+}
+
+// pythonSite returns the directory that holds a package's metadata directory or
+// file.
+func pythonSite(path string) string {
+	dir := path
+	for _, suffix := range [...]string{"/METADATA", "/PKG-INFO"} {
+		dir = strings.TrimSuffix(dir, suffix)
+	}
+	if i := strings.LastIndexByte(dir, '/'); i >= 0 {
+		return dir[:i]
+	}
+	return ""
+}
+
+// annotate applies the notes about p; false means that p is not really there.
+func (m *merger) annotate(p *plimsoll.Package) bool {
+	notes := m.notes[noteKey{path: p.Path}]
+	if p.Type.System() {
+		notes = append(slices.Clip(notes), m.notes[noteKey{root: p.Root, name: p.Name}]...)
+	}
+	for _, n := range notes {
+		switch n.Key {
+		case NoteDev:
+			p.Dev = true
+		case NoteBundled:
+			p.Bundled = n.Value
+		case NoteAlias:
+			p.Name = n.Value
+		case NoteOrigin:
+			p.Origin = n.Value
+		case NoteLicense:
+			if !slices.Contains(p.Licenses, n.Value) {
+				p.Licenses = append(slices.Clip(p.Licenses), n.Value)
+			}
+		case NoteAbsent:
+			return false
+		}
+	}
+	slices.Sort(p.Licenses)
+	return true
+}
+
+// rootOf returns the innermost system within the image that path lies in.
+func (m *merger) rootOf(path string) string {
+	root := ""
+	for _, s := range m.systems {
+		if len(s.Root) > len(root) && strings.HasPrefix(path, s.Root+"/") {
+			root = s.Root
+		}
+	}
+	return root
+}
+
+// usrMerged spells a path the way systems with a merged /usr do, so that the
+// file lists of packages agree with the tree (acceptance DEB-05).
+func usrMerged(path string) string {
+	for _, dir := range [...]string{"bin/", "sbin/", "lib/", "lib32/", "lib64/", "libx32/"} {
+		if strings.HasPrefix(path, dir) {
+			return "usr/" + path
+		}
+	}
+	return path
+}
+
+func comparePackages(a, b plimsoll.Package) int {
+	return cmp.Or(
+		strings.Compare(string(a.Type), string(b.Type)),
+		strings.Compare(a.Name, b.Name),
+		strings.Compare(a.Version, b.Version),
+		strings.Compare(a.Root, b.Root),
+		strings.Compare(a.Path, b.Path),
+		strings.Compare(a.Arch, b.Arch),
+	)
+}
+
+func sortProblems(problems []plimsoll.Problem) {
+	slices.SortFunc(problems, func(a, b plimsoll.Problem) int {
+		return cmp.Or(
+			strings.Compare(string(a.Code), string(b.Code)),
+			strings.Compare(a.Path, b.Path),
+			strings.Compare(string(a.Layer), string(b.Layer)),
+			strings.Compare(a.Analyzer, b.Analyzer),
+			strings.Compare(a.Detail, b.Detail),
+		)
+	})
+}

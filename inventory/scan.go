@@ -1,0 +1,310 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"plimsoll"
+	"plimsoll/layerfs"
+)
+
+// Cache keeps the encoded facts of layers and inventories of images by key. A
+// failing cache costs time, never a result.
+type Cache interface {
+	// Get returns the value that was put under key. Any fault is a miss.
+	Get(key string) ([]byte, bool)
+	// Put keeps value under key.
+	Put(key string, value []byte) error
+}
+
+// Scanner reads the inventories of images.
+type Scanner struct {
+	Analyzers []Analyzer
+	// Workers bounds the goroutines that read layers; 0 means 1.
+	Workers int
+	// Cache is optional.
+	Cache Cache
+	// CacheFault is told when the cache cannot keep something; optional.
+	CacheFault func(error)
+}
+
+// maxPackages bounds the packages of one image (reliability: an image can claim
+// any number).
+const maxPackages = 250_000
+
+// AnalyzerSet names the analysers with their versions. Facts and inventories
+// are kept by it: raising one version makes them lapse.
+func (s *Scanner) AnalyzerSet() string {
+	names := make([]string, len(s.Analyzers))
+	for i, a := range s.Analyzers {
+		names[i] = fmt.Sprintf("%s/%d", a.Name(), a.Version())
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+// Scan returns what img contains. open gives the image's layers, bottom first,
+// and is called only when no cache has the answer; Scan closes them. An error
+// means that nothing is known about the image; whatever is known partly comes
+// back as an inventory with problems.
+func (s *Scanner) Scan(ctx context.Context, img plimsoll.Image, open func() ([]layerfs.Layer, error)) (plimsoll.Inventory, error) {
+	set := s.AnalyzerSet()
+	kept := identified(img)
+	if kept {
+		if inv, ok := s.cachedInventory(img.ID, set); ok {
+			return inv, nil
+		}
+	}
+	layers, err := open()
+	if err != nil {
+		return plimsoll.Inventory{}, err
+	}
+	defer func() {
+		for _, l := range layers {
+			l.Close()
+		}
+	}()
+	if len(layers) != len(img.Layers) {
+		return plimsoll.Inventory{}, plimsoll.Errorf(plimsoll.CodeInternal, "open layers", "image %s has %d layers, got %d", img.ID.Short(), len(img.Layers), len(layers))
+	}
+
+	facts := make([]*layerFacts, len(layers))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(max(s.Workers, 1))
+	first := make(map[plimsoll.Digest]int, len(layers))
+	for i, layer := range layers {
+		diff := img.Layers[i].DiffID
+		if diff != "" {
+			if _, again := first[diff]; again {
+				continue // the same change set twice in one image
+			}
+			first[diff] = i
+		}
+		group.Go(func() error {
+			f, err := s.layer(groupCtx, diff, set, layer)
+			facts[i] = f
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return plimsoll.Inventory{}, err
+	}
+	for i := range facts {
+		if facts[i] == nil {
+			facts[i] = facts[first[img.Layers[i].DiffID]]
+		}
+	}
+
+	inv, err := s.merge(ctx, img, layers, facts)
+	if err != nil {
+		return plimsoll.Inventory{}, err
+	}
+	inv.Analyzers = set
+	if kept && repeatable(inv.Problems) {
+		s.keepInventory(inv)
+	}
+	return inv, nil
+}
+
+// identified says whether every layer has a diff ID, so that the image's ID
+// stands for its content. A bare directory has no such identity.
+func identified(img plimsoll.Image) bool {
+	for _, l := range img.Layers {
+		if l.DiffID == "" {
+			return false
+		}
+	}
+	return img.ID != ""
+}
+
+// repeatable says whether reading again would meet the same problems: those
+// that depend on this process's rights or on the moment must not be kept.
+func repeatable(problems []plimsoll.Problem) bool {
+	return !slices.ContainsFunc(problems, func(p plimsoll.Problem) bool {
+		switch p.Code {
+		case plimsoll.ProblemOpaqueUnknown, plimsoll.ProblemUnreadableDir, plimsoll.ProblemUnreadableFile:
+			return true
+		}
+		return false
+	})
+}
+
+// layerFacts are all facts of one layer, a pure function of its diff ID and the
+// analyser set.
+type layerFacts struct {
+	index *layerfs.Index
+	// Files are sorted by path and analyser.
+	Files []fileFacts
+	// Links are wanted names that are symbolic links, sorted.
+	Links    []string
+	Problems []plimsoll.Problem // of the layer as a whole
+}
+
+// fileFacts are the facts that one analyser found in one file.
+type fileFacts struct {
+	Path     string
+	Analyzer string
+	// Link is set instead of Facts for a further name of the file at Link.
+	Link  string
+	Facts Facts
+
+	listed map[listedPackage]bool // of Facts.Packages, made when first asked
+}
+
+func (s *Scanner) layer(ctx context.Context, diff plimsoll.Digest, set string, layer layerfs.Layer) (*layerFacts, error) {
+	if facts, ok := s.cachedLayer(diff, set); ok {
+		return facts, nil
+	}
+	v := &visitor{analyzers: s.Analyzers}
+	index, problems, err := layer.Scan(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	facts := &layerFacts{index: index, Files: v.files, Problems: problems}
+	slices.SortFunc(facts.Files, func(a, b fileFacts) int {
+		if c := strings.Compare(a.Path, b.Path); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Analyzer, b.Analyzer)
+	})
+	for _, name := range v.wanted {
+		if e, ok := index.Lookup(name); ok && e.Kind == layerfs.KindSymlink {
+			facts.Links = append(facts.Links, name)
+		}
+	}
+	slices.Sort(facts.Links)
+	if diff != "" && facts.repeatable() {
+		s.keepLayer(diff, set, facts)
+	}
+	return facts, nil
+}
+
+func (f *layerFacts) repeatable() bool {
+	if !repeatable(f.Problems) {
+		return false
+	}
+	for _, file := range f.Files {
+		if !repeatable(file.Facts.Problems) {
+			return false
+		}
+	}
+	return true
+}
+
+// visitor runs the analysers on the files of one layer.
+type visitor struct {
+	analyzers []Analyzer
+
+	mu     sync.Mutex
+	files  []fileFacts
+	wanted []string // by path alone: regular files and links
+}
+
+func (v *visitor) Wants(path string) Want {
+	want := No
+	for _, a := range v.analyzers {
+		switch a.Wants(path) {
+		case Yes:
+			v.mu.Lock()
+			v.wanted = append(v.wanted, strings.Clone(path))
+			v.mu.Unlock()
+			return Yes
+		case IfExecutable:
+			want = IfExecutable
+		}
+	}
+	return want
+}
+
+func (v *visitor) Visit(ctx context.Context, path string, f *layerfs.File, link string) {
+	path = strings.Clone(path)
+	for _, a := range v.analyzers {
+		if want := a.Wants(path); want == No || want == IfExecutable && f != nil && !executable(path, f) {
+			continue
+		}
+		found := fileFacts{Path: path, Analyzer: a.Name(), Link: link}
+		if f != nil {
+			found.Facts = analyze(ctx, a, File{Path: path, Size: f.Size, Mode: f.Mode, ReaderAt: f.ReaderAt})
+			if found.Facts.empty() {
+				continue
+			}
+		}
+		v.mu.Lock()
+		v.files = append(v.files, found)
+		v.mu.Unlock()
+	}
+}
+
+// executable repeats layerfs's rule, because another analyser may have wanted
+// the file for another reason.
+func executable(path string, f *layerfs.File) bool {
+	return f.Mode&0o111 != 0 || strings.Contains(path, ".so")
+}
+
+func (f *Facts) empty() bool {
+	return len(f.Packages) == 0 && f.System == nil && len(f.Owns) == 0 && len(f.Notes) == 0 && len(f.Problems) == 0
+}
+
+// analyze calls one analyser on one file. Whatever goes wrong stays with the
+// file: a panic or an error becomes a problem beside the facts found so far.
+func analyze(ctx context.Context, a Analyzer, f File) (facts Facts) {
+	defer func() {
+		if r := recover(); r != nil {
+			// The stack names the place for a bug report; it holds no image text.
+			frame := firstFrame(string(debug.Stack()))
+			facts.Problems = append(facts.Problems, plimsoll.Problem{Code: plimsoll.ProblemPanic, Detail: "the analyser failed at " + frame})
+		}
+		for i := range facts.Problems {
+			p := &facts.Problems[i]
+			p.Analyzer = a.Name()
+			if p.Path == "" {
+				p.Path = f.Path
+			}
+		}
+		for i := range facts.Packages {
+			if facts.Packages[i].Path == "" {
+				facts.Packages[i].Path = f.Path
+			}
+		}
+	}()
+	facts, err := a.Analyze(ctx, f)
+	if err != nil {
+		facts.Problems = append(facts.Problems, plimsoll.Problem{Code: problemOf(err), Detail: err.Error()})
+	}
+	return facts
+}
+
+func problemOf(err error) plimsoll.ProblemCode {
+	switch plimsoll.CodeOf(err) {
+	case plimsoll.CodeLimit:
+		return plimsoll.ProblemLimit
+	case plimsoll.CodeUnreadable, plimsoll.CodeUnavailable, plimsoll.CodeNotFound:
+		return plimsoll.ProblemUnreadableFile
+	}
+	return plimsoll.ProblemCorruptFile
+}
+
+// firstFrame returns the source position below the panic in a stack trace.
+func firstFrame(stack string) string {
+	_, below, ok := strings.Cut(stack, "panic(")
+	if !ok {
+		return "an unknown place"
+	}
+	lines := strings.Split(below, "\n")
+	for _, line := range lines[min(2, len(lines)):] {
+		if file, ok := strings.CutPrefix(line, "\t"); ok && !strings.Contains(file, "/runtime/") {
+			if i := strings.LastIndex(file, "/"); i >= 0 {
+				file = file[i+1:]
+			}
+			file, _, _ = strings.Cut(file, " ")
+			return file
+		}
+	}
+	return "an unknown place"
+}

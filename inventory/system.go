@@ -1,0 +1,73 @@
+package inventory
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"plimsoll"
+)
+
+// chooseSystems keeps one identity for each root: that of os-release, in its
+// first place, completed by what the fallback files alone tell (acceptance
+// OS-01, OS-02, IMG-22).
+func chooseSystems(found []plimsoll.OS) []plimsoll.OS {
+	slices.SortFunc(found, func(a, b plimsoll.OS) int {
+		return cmp.Or(strings.Compare(a.Root, b.Root), cmp.Compare(systemRank(a), systemRank(b)), strings.Compare(a.Path, b.Path))
+	})
+	var chosen []plimsoll.OS
+	for _, s := range found {
+		if n := len(chosen); n > 0 && chosen[n-1].Root == s.Root {
+			best := &chosen[n-1]
+			if best.Release == "" {
+				best.Release = s.Release
+			}
+			best.VersionID = cmp.Or(best.VersionID, sameID(best, s, s.VersionID))
+			best.Codename = cmp.Or(best.Codename, sameID(best, s, s.Codename))
+			continue
+		}
+		chosen = append(chosen, s)
+	}
+	return chosen
+}
+
+func sameID(a *plimsoll.OS, b plimsoll.OS, value string) string {
+	if a.ID == b.ID {
+		return value
+	}
+	return ""
+}
+
+func systemRank(s plimsoll.OS) int {
+	switch {
+	case strings.HasSuffix(s.Path, "usr/lib/os-release"):
+		return 1
+	case strings.HasSuffix(s.Path, "etc/os-release"):
+		return 0
+	}
+	return 2
+}
+
+// missingPackages reports systems whose package manager lists nothing: that is
+// a database which was not found, never a clean system (acceptance RPM-02).
+func missingPackages(inv plimsoll.Inventory) []plimsoll.Problem {
+	var problems []plimsoll.Problem
+	for _, s := range inv.Systems {
+		d, known := s.Distribution()
+		if !known {
+			problems = append(problems, plimsoll.Problem{
+				Code: plimsoll.ProblemUnknownDistro, Path: s.Path, Analyzer: "os-release",
+				Detail: fmt.Sprintf("the system calls itself %q %q, which is not in the table of distributions; its packages are listed, not judged", s.ID, s.VersionID),
+			})
+			continue
+		}
+		if !slices.ContainsFunc(inv.Packages, func(p plimsoll.Package) bool { return p.Root == s.Root && p.Type == d.Type }) {
+			problems = append(problems, plimsoll.Problem{
+				Code: plimsoll.ProblemNoPackages, Path: s.Path,
+				Detail: fmt.Sprintf("%s has %s packages, but no package database was found", d.Name, d.Type),
+			})
+		}
+	}
+	return problems
+}
