@@ -1,0 +1,101 @@
+package lab
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Debian is a minimal Debian: release "11", "12", "13" or "sid".
+func Debian(release string) Recipe {
+	suite := map[string]string{"11": "bullseye", "12": "bookworm", "13": "trixie"}[release]
+	if suite == "" {
+		suite = release
+	}
+	return dockerfile("debian:"+release, "debian", nil, "SUITE="+suite)
+}
+
+// onDebian is a recipe on top of Debian 12.
+func onDebian(name, dir string) Recipe {
+	base := Debian("12")
+	return dockerfile(name, dir, &base)
+}
+
+// Layered has layers that remove packages and files, replace files by
+// directories and links, recreate what a lower layer had, and carry names that
+// are hard to print.
+func Layered() Recipe { return onDebian("layered:1", "layered") }
+
+// Python has Debian's Python packages and, in /opt/venv, packages that Debian
+// does not own, in old versions.
+func Python() Recipe { return onDebian("python-app:1", "python") }
+
+// Node has an application of more than 500 npm packages in /app.
+func Node() Recipe { return onDebian("node-app:1", "node") }
+
+// Java has Debian's JRE and libraries and, in /app, a self-executing jar with
+// stored nested jars and a war.
+func Java() Recipe { return onDebian("java-app:1", "java") }
+
+// Ruby has Debian's gems and gems installed by gem itself.
+func Ruby() Recipe { return onDebian("ruby-app:1", "ruby") }
+
+// PHP has an application in /app that composer installed.
+func PHP() Recipe { return onDebian("php-app:1", "php") }
+
+// Go has a dynamically linked-looking pair of Go programs on Debian: a server
+// of many old modules, one of them replaced, and a stripped copy of it.
+func Go() Recipe { return onDebian("go-app:1", "go") }
+
+// GoStatic is one static Go program and nothing else.
+func GoStatic() Recipe { return dockerfile("go-static:1", "go-static", nil) }
+
+// RPM is an rpm system whose database is one of the public fixtures:
+// "cbl-mariner-2.0" and "fedora35" (sqlite), "sle15-bci" (ndb) or
+// "centos8-modularitylabel" (Berkeley DB). It skips the test when it has to
+// make the image and there are no fixtures beside the repository.
+func RPM(t testing.TB, fixture string) Recipe {
+	t.Helper()
+	return dockerfile("rpm-"+fixture+":1", "rpm", nil, "FIXTURE="+filepath.Join(fixtures(t), "rpmdb", fixture))
+}
+
+// RPMBuilt is an rpm system of packages built and installed by rpm itself:
+// epochs, a module label, a foreign vendor, a removed package, two versions of
+// one name.
+func RPMBuilt() Recipe { return dockerfile("rpm-built:1", "rpm-built", nil) }
+
+// Alpine is an Alpine system with one of the public fixtures as its database:
+// release "3.10.2" or "3.11.5".
+func Alpine(t testing.TB, release string) Recipe {
+	t.Helper()
+	file := filepath.Join(fixtures(t), "apk", "alpine-"+release+".installed")
+	return dockerfile("alpine:"+release, "alpine", nil, "RELEASE="+release, "INSTALLED="+file)
+}
+
+// Tiny is an image of one npm package under a chosen name, which may be
+// "my--app:v1--rc" or, for an image without a name, "".
+func Tiny(name string) Recipe {
+	return Handmade(name, map[string]string{
+		"app/node_modules/lodash/package.json": `{"name": "lodash", "version": "4.17.4"}`,
+	})
+}
+
+// fixtures returns the directory of public package databases, which is kept
+// beside the repository because of its size.
+func fixtures(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; dir != "/"; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+	}
+	dir = filepath.Join(filepath.Dir(dir), "shared", "fixtures")
+	if _, err := os.Stat(dir); err != nil {
+		skip(t, "there are no fixtures at ../shared/fixtures")
+	}
+	return dir
+}
