@@ -54,6 +54,11 @@ type File struct {
 	Mode fs.FileMode
 	// ReaderAt is valid during Analyze only and safe for concurrent use.
 	io.ReaderAt
+	// Sibling opens another regular file of the same layer, for formats that
+	// spread over files (a database and its write-ahead log). Facts stay a
+	// function of the layer. It is nil when there is no layer (a lone file); the
+	// caller closes what it opens.
+	Sibling func(path string) (*layerfs.File, error)
 }
 
 // Reader reads the file from its beginning, at most limit bytes. Reading past
@@ -129,6 +134,7 @@ const (
 	NoteBundled NoteKey = "bundled" // sets Bundled to the value
 	NoteAlias   NoteKey = "alias"   // sets Name to the value: the package was installed under an alias
 	NoteOrigin  NoteKey = "origin"  // sets Origin to the value
+	NoteLicense NoteKey = "license" // adds the value to Licenses
 	NoteLicense NoteKey = "license" // adds the value to Licenses
 	// NoteAbsent removes the package: another record of the ecosystem says that
 	// it is not really there (reference-only entries).
