@@ -135,7 +135,6 @@ const (
 	NoteAlias   NoteKey = "alias"   // sets Name to the value: the package was installed under an alias
 	NoteOrigin  NoteKey = "origin"  // sets Origin to the value
 	NoteLicense NoteKey = "license" // adds the value to Licenses
-	NoteLicense NoteKey = "license" // adds the value to Licenses
 	// NoteAbsent removes the package: another record of the ecosystem says that
 	// it is not really there (reference-only entries).
 	NoteAbsent NoteKey = "absent"
