@@ -32,6 +32,7 @@ const (
 	ProblemNoAdvisorySource ProblemCode = "no-advisory-source" // inventory only: nobody was asked about these packages
 	ProblemEndOfLife        ProblemCode = "end-of-life"        // the distribution gets no more advisories
 	ProblemBadVersion       ProblemCode = "bad-version"        // a version that cannot be compared
+	ProblemStreamUnknown    ProblemCode = "stream-unknown"     // an rpm module whose stream its advisories or its header do not tell
 )
 
 // Problem is something that Plimsoll could not read, identify or judge. A
@@ -52,7 +53,7 @@ type Problem struct {
 func (p Problem) Incomplete() bool {
 	switch p.Code {
 	case ProblemUnidentified, ProblemPackedBinary, ProblemUnknownDistro, ProblemNoAdvisorySource,
-		ProblemEndOfLife, ProblemBadVersion, ProblemPlatformAbsent:
+		ProblemEndOfLife, ProblemBadVersion, ProblemStreamUnknown, ProblemPlatformAbsent:
 		return false
 	}
 	return true
