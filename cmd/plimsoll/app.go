@@ -1,0 +1,169 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// version is set by the linker for a release.
+var version = "0.1.0-dev"
+
+// app is what all commands share: streams and the settings of the root command.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	log            *slog.Logger
+
+	configFile string
+	cacheDir   string
+	dataDir    string
+	color      string
+	noProgress bool
+	quiet      bool
+	verbose    bool
+	logFormat  string
+
+	host hostOptions
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "plimsoll",
+		Short: "Find what is vulnerable in the container images stored on this host",
+		Long: `Plimsoll reads the images that Docker, containerd, Podman and CRI-O hold on this
+host in place: nothing is exported, copied, mounted or executed. It lists their
+software, finds system and application vulnerabilities and says what to do.`,
+		Example: `  plimsoll images                        list what is stored here
+  plimsoll scan debian:12                scan one image
+  plimsoll scan --all -o html=report.html   scan everything, write a report`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cmd.Help()
+		},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.configure(cmd); err != nil {
+				return err
+			}
+			return a.prepare()
+		},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.configFile, "config", "", "configuration file (default: plimsoll.yaml in the working directory, the user's and the system's configuration directory)")
+	flags.StringVar(&a.cacheDir, "cache-dir", defaultDir(os.UserCacheDir, "/var/cache"), "where facts about layers are kept; safe to delete")
+	flags.StringVar(&a.dataDir, "data-dir", defaultDir(userDataDir, "/var/lib"), "where the advisory database is kept")
+	flags.StringVar(&a.color, "color", "auto", "colour output: auto, always or never")
+	flags.BoolVar(&a.noProgress, "no-progress", false, "show no progress")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print results and errors only")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log more")
+	flags.StringVar(&a.logFormat, "log-format", "text", "format of the log on stderr: text or json")
+	a.host.flags(flags)
+
+	root.AddCommand(
+		a.scanCommand(), a.sbomCommand(), a.imagesCommand(), a.explainCommand(),
+		a.dbCommand(), a.doctorCommand(), a.demoCommand(), a.configCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+// prepare applies the settings that every command needs.
+func (a *app) prepare() error {
+	level := slog.LevelWarn
+	switch {
+	case a.verbose:
+		level = slog.LevelDebug
+	case a.quiet:
+		level = slog.LevelError
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch a.logFormat {
+	case "text":
+		a.log = slog.New(slog.NewTextHandler(a.stderr, options))
+	case "json":
+		a.log = slog.New(slog.NewJSONHandler(a.stderr, options))
+	default:
+		return usagef("--log-format: %q is neither text nor json", a.logFormat)
+	}
+	switch a.color {
+	case "auto", "always", "never":
+	default:
+		return usagef("--color: %q is none of auto, always, never", a.color)
+	}
+	return nil
+}
+
+// colored says whether w gets colours: by flag, then NO_COLOR, FORCE_COLOR and
+// CLICOLOR_FORCE, then whether it is a terminal that can show them.
+func (a *app) colored(w io.Writer) bool {
+	switch a.color {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	if os.Getenv("NO_COLOR") != "" {
+		return false
+	}
+	if os.Getenv("FORCE_COLOR") != "" || os.Getenv("CLICOLOR_FORCE") != "" {
+		return true
+	}
+	return os.Getenv("TERM") != "dumb" && isTerminal(w)
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// width returns the columns of the terminal behind w; 0 means unlimited.
+func width(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return columns
+		}
+	}
+	return 0
+}
+
+// note tells the user something beside the results.
+func (a *app) note(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintf(a.stderr, format+"\n", args...)
+	}
+}
+
+// defaultDir is the program's directory below the user's own, or below system
+// for root, whose home often is not where services keep things.
+func defaultDir(user func() (string, error), system string) string {
+	if os.Geteuid() == 0 {
+		return filepath.Join(system, "plimsoll")
+	}
+	dir, err := user()
+	if err != nil {
+		dir = os.TempDir()
+	}
+	return filepath.Join(dir, "plimsoll")
+}
+
+// userDataDir follows the XDG base directory specification.
+func userDataDir() (string, error) {
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return dir, nil
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".local", "share"), err
+}
+
+func envName(flag string) string {
+	return "PLIMSOLL_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}

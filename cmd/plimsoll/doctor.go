@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"plimsoll"
+	"plimsoll/report"
+	"plimsoll/vulndb"
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Tell what Plimsoll can and cannot do on this host, and what to change",
+		Long: `Doctor looks at the rights of this process, the engines and their stores, the
+cache and the advisory database. It changes nothing. It ends with exit code 4
+when something keeps scans from being complete.`,
+		Example: "  plimsoll doctor",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d := doctor{app: a}
+			d.rights()
+			d.stores(cmd.Context())
+			d.directory("cache", a.cacheDir)
+			d.directory("data", a.dataDir)
+			d.database()
+			if d.bad > 0 {
+				return &outcome{exitIncomplete, fmt.Sprintf("%d things keep scans from being complete", d.bad)}
+			}
+			return nil
+		},
+	}
+}
+
+type doctor struct {
+	*app
+	bad int
+}
+
+func (d *doctor) ok(what, format string, args ...any) {
+	fmt.Fprintf(d.stdout, "ok    %-10s %s\n", what, report.Text(fmt.Sprintf(format, args...)))
+}
+
+func (d *doctor) fail(what, format string, args ...any) {
+	d.bad++
+	fmt.Fprintf(d.stdout, "BAD   %-10s %s\n", what, report.Text(fmt.Sprintf(format, args...)))
+}
+
+// rights tells which capabilities decide what of a store can be read.
+func (d *doctor) rights() {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		d.fail("rights", "capabilities are unknown: %v", err)
+		return
+	}
+	has := func(capability uint) bool { return data[capability/32].Effective&(1<<(capability%32)) != 0 }
+	if has(unix.CAP_DAC_READ_SEARCH) || has(unix.CAP_DAC_OVERRIDE) {
+		d.ok("rights", "files of other users can be read")
+	} else {
+		d.fail("rights", "without CAP_DAC_READ_SEARCH only stores of this user (uid %d) can be read; run as root", os.Geteuid())
+	}
+	if has(unix.CAP_SYS_ADMIN) {
+		d.ok("rights", "opaque directories are visible")
+	} else {
+		d.fail("rights", "without CAP_SYS_ADMIN opaque directories are visible only where Docker recorded them; other images with several layers are reported as incomplete")
+	}
+}
+
+func (d *doctor) stores(ctx context.Context) {
+	h, err := d.openHost(ctx)
+	if err != nil {
+		d.fail("engines", "%v", err)
+		return
+	}
+	defer h.close()
+	if len(h.stores) == 0 {
+		d.ok("engines", "none found; give --docker-root, --containerd-address or --storage-root if one is elsewhere")
+	}
+	all := h.images(ctx)
+	for _, s := range h.stores {
+		total, unreadable := 0, map[plimsoll.ProblemCode]int{}
+		detail := map[plimsoll.ProblemCode]string{}
+		for _, img := range all {
+			if img.store == s {
+				total++
+				if img.Problem != nil {
+					unreadable[img.Problem.Code]++
+					detail[img.Problem.Code] = img.Problem.Detail
+				}
+			}
+		}
+		d.ok("store", "%s: %d images", s.Name(), total)
+		for _, code := range sortedKeys(unreadable) {
+			d.fail("store", "%s: %d images cannot be read: %s: %s", s.Name(), unreadable[code], code, detail[code])
+		}
+	}
+	for _, p := range h.problems {
+		d.fail("store", "%s: %s: %s", p.Path, p.Code, p.Detail)
+	}
+}
+
+func (d *doctor) directory(what, path string) {
+	var stat unix.Statfs_t
+	exists := path
+	for unix.Statfs(exists, &stat) != nil && filepath.Dir(exists) != exists {
+		exists = filepath.Dir(exists)
+	}
+	const floor = 512 << 20 // bytes; an update needs about this much
+	switch free := stat.Bavail * uint64(stat.Bsize); {
+	case unix.Access(exists, unix.W_OK) != nil:
+		d.fail(what, "%s cannot be written; set --%s-dir", path, what)
+	case free < floor:
+		d.fail(what, "%s has only %d MiB free", path, free>>20)
+	default:
+		d.ok(what, "%s, %d MiB free", path, free>>20)
+	}
+}
+
+func (d *doctor) database() {
+	db, err := vulndb.OpenCurrent(d.dbDir())
+	if err != nil {
+		d.fail("advisories", "%v; run: plimsoll db update", err)
+		return
+	}
+	defer db.Close()
+	g := db.Generation()
+	if g.Sample {
+		d.fail("advisories", "only the built-in sample of %d records; run: plimsoll db update", g.Advisories)
+		return
+	}
+	d.ok("advisories", "%d records of %s", g.Advisories, g.Built.Format("2006-01-02"))
+}

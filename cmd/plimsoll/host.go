@@ -1,0 +1,224 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"plimsoll"
+	"plimsoll/engine/archive"
+	"plimsoll/engine/containerd"
+	"plimsoll/engine/docker"
+	"plimsoll/engine/podman"
+	"plimsoll/layerfs"
+)
+
+// store is one place where an engine keeps images.
+type store interface {
+	Name() string
+	Images(ctx context.Context) ([]plimsoll.Image, []plimsoll.Problem, error)
+	Layers(ctx context.Context, img plimsoll.Image) ([]layerfs.Layer, error)
+	Close() error
+}
+
+var (
+	_ store = (*docker.Store)(nil)
+	_ store = (*containerd.Store)(nil)
+	_ store = (*podman.Store)(nil)
+	_ store = (*archive.Store)(nil)
+)
+
+// hostOptions say where to look for engines beyond the usual places.
+type hostOptions struct {
+	dockerRoots        []string
+	containerdSockets  []string
+	containerdRoots    []string
+	storageRoots       []string
+	inputs             []string
+}
+
+func (o *hostOptions) flags(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&o.dockerRoots, "docker-root", nil, "data root of a Docker daemon; repeatable, only needed when it is found neither from the daemon, daemon.json nor the process list")
+	flags.StringArrayVar(&o.containerdSockets, "containerd-address", nil, "socket of a containerd daemon; repeatable")
+	flags.StringArrayVar(&o.containerdRoots, "containerd-root", nil, "root of a containerd daemon, to read images that its socket does not give; repeatable")
+	flags.StringArrayVar(&o.storageRoots, "storage-root", nil, "containers-storage root of Podman, CRI-O or Buildah; repeatable")
+}
+
+// host is every image store that was found on this machine.
+type host struct {
+	stores   []store
+	problems []plimsoll.Problem
+}
+
+// held is one image with the store that holds it.
+type held struct {
+	plimsoll.Image
+	store store
+}
+
+// openHost finds the stores of this machine or, when archives were named, opens
+// just those.
+func (a *app) openHost(ctx context.Context) (*host, error) {
+	h := &host{}
+	if len(a.host.inputs) > 0 {
+		for _, path := range a.host.inputs {
+			s, err := archive.Open(path, archive.Options{Scratch: a.cacheDir})
+			if err != nil {
+				h.close()
+				return nil, err
+			}
+			h.stores = append(h.stores, s)
+		}
+		return h, nil
+	}
+	dockers, problems := docker.Discover(ctx, docker.Options{Roots: a.host.dockerRoots, Scratch: a.cacheDir})
+	for _, s := range dockers {
+		h.stores = append(h.stores, s)
+	}
+	h.problems = append(h.problems, problems...)
+	containerds, problems := containerd.Discover(ctx, containerd.Options{Addresses: a.host.containerdSockets, Roots: a.host.containerdRoots, Scratch: a.cacheDir})
+	for _, s := range containerds {
+		h.stores = append(h.stores, s)
+	}
+	h.problems = append(h.problems, problems...)
+	podmans, problems := podman.Discover(ctx, podman.Options{Roots: a.host.storageRoots, Scratch: a.cacheDir})
+	for _, s := range podmans {
+		h.stores = append(h.stores, s)
+	}
+	h.problems = append(h.problems, problems...)
+	return h, nil
+}
+
+func (h *host) close() {
+	for _, s := range h.stores {
+		s.Close()
+	}
+}
+
+// images lists what all stores hold, by name, engine and ID. A store that fails
+// becomes a problem and hides no other.
+func (h *host) images(ctx context.Context) []held {
+	var all []held
+	for _, s := range h.stores {
+		images, problems, err := s.Images(ctx)
+		h.problems = append(h.problems, problems...)
+		if err != nil {
+			h.problems = append(h.problems, plimsoll.Problem{
+				Code: plimsoll.ProblemEngineUnavailable, Path: s.Name(), Detail: err.Error(),
+			})
+			continue
+		}
+		plimsoll.MarkBase(images)
+		for _, img := range images {
+			all = append(all, held{img, s})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b held) int {
+		return cmp.Or(
+			cmp.Compare(len(b.Names), 0)-cmp.Compare(len(a.Names), 0), // dangling images last
+			strings.Compare(a.Name(), b.Name()),
+			strings.Compare(string(a.Engine), string(b.Engine)),
+			strings.Compare(a.Store, b.Store),
+			strings.Compare(string(a.ID), string(b.ID)),
+		)
+	})
+	return all
+}
+
+// merged returns one entry for each image, however many engines hold it: the
+// first that can be read, with the names and manifests of all.
+func merged(all []held) []held {
+	var out []held
+	at := make(map[plimsoll.Digest]int)
+	for _, h := range all {
+		i, again := at[h.ID]
+		if !again || h.ID == "" {
+			at[h.ID] = len(out)
+			out = append(out, h)
+			continue
+		}
+		names := union(out[i].Names, h.Names)
+		manifests := union(out[i].Manifests, h.Manifests)
+		containers := append(slices.Clip(out[i].Containers), h.Containers...)
+		if out[i].Problem != nil && h.Problem == nil {
+			out[i] = h
+		}
+		out[i].Names, out[i].Manifests, out[i].Containers = names, manifests, containers
+	}
+	return out
+}
+
+func union[T cmp.Ordered](a, b []T) []T {
+	all := append(slices.Clone(a), b...)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// find returns the images that ref names: a reference with or without tag, a
+// digest, an image ID or the beginning of one.
+func (h *host) find(all []held, ref string) ([]held, error) {
+	for _, matches := range []func(held) bool{
+		func(i held) bool { return slices.Contains(i.Names, ref) },
+		func(i held) bool { return slices.Contains(i.Names, ref+":latest") },
+		func(i held) bool { return matchesDigest(i.Image, ref) },
+		func(i held) bool { return matchesName(i.Image, ref) },
+	} {
+		var found []held
+		for _, img := range all {
+			if matches(img) {
+				found = append(found, img)
+			}
+		}
+		found = merged(found)
+		if len(found) > 0 {
+			return found, nil
+		}
+	}
+	looked := make([]string, len(h.stores))
+	for i, s := range h.stores {
+		looked[i] = s.Name()
+	}
+	err := plimsoll.Errorf(plimsoll.CodeNotFound, "find image", "no image %q is stored here; looked in: %s", ref, cmp.Or(strings.Join(looked, ", "), "no engine was found"))
+	err.Hint = "plimsoll images lists what is here; plimsoll doctor tells which engines were looked for and what cannot be read."
+	return nil, err
+}
+
+func matchesDigest(img plimsoll.Image, ref string) bool {
+	name, digest, pinned := strings.Cut(ref, "@")
+	if pinned {
+		return slices.Contains(img.Manifests, plimsoll.Digest(digest)) &&
+			slices.ContainsFunc(img.Names, func(n string) bool { return sameRepository(n, name) })
+	}
+	if slices.Contains(img.Manifests, plimsoll.Digest(ref)) {
+		return true
+	}
+	const shortest = 4 // as Docker accepts
+	id := strings.TrimPrefix(ref, "sha256:")
+	return len(id) >= shortest && strings.HasPrefix(img.ID.Hex(), id)
+}
+
+// matchesName accepts a repository without its tag when nothing better fits,
+// and the long spelling of Docker Hub names.
+func matchesName(img plimsoll.Image, ref string) bool {
+	ref = strings.TrimPrefix(strings.TrimPrefix(ref, "docker.io/"), "library/")
+	return slices.ContainsFunc(img.Names, func(n string) bool {
+		return n == ref || sameRepository(n, ref) || strings.TrimPrefix(n, "localhost/") == ref
+	})
+}
+
+func sameRepository(name, repository string) bool {
+	name, _, _ = strings.Cut(name, "@")
+	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
+		name = name[:i]
+	}
+	return name == repository
+}
+
+// summary tells in one line what was found, for people who expected more.
+func (h *host) summary(images int) string {
+	return fmt.Sprintf("%d images in %d stores", images, len(h.stores))
+}

@@ -1,0 +1,309 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"plimsoll"
+	"plimsoll/inventory"
+	"plimsoll/inventory/langpkg"
+	"plimsoll/inventory/ospkg"
+	"plimsoll/layerfs"
+	"plimsoll/match"
+	"plimsoll/vulndb"
+)
+
+type scanOptions struct {
+	all           bool
+	outputs       outputs
+	filter        filter
+	failOn        string
+	exitCode      int
+	distro        string
+	comprehensive bool
+	packages      bool
+	offline       bool
+	dbPath        string
+	maxDBAge      time.Duration
+	timeout       time.Duration
+}
+
+func (a *app) scanCommand() *cobra.Command {
+	var o scanOptions
+	cmd := &cobra.Command{
+		Use:   "scan IMAGE… | --all | --input PATH",
+		Short: "Find the vulnerabilities of images and say what to do",
+		Long: `Scan reads images in place, lists their software and finds what is vulnerable.
+
+IMAGE is a name, a digest, an image ID or the beginning of one. Nothing is
+written but the cache and the results.
+
+` + exitHelp,
+		Example: `  plimsoll scan debian:12
+  plimsoll scan --all --min-severity high --only-fixed
+  plimsoll scan app:v1 -o table -o json=app.json -o html=app.html --fail-on high+fixable,kev`,
+		ValidArgsFunction: a.completeImages,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.scan(cmd.Context(), args, o)
+		},
+	}
+	f := cmd.Flags()
+	a.scanFlags(cmd, &o)
+	o.filter.flags(f)
+	f.StringVar(&o.failOn, "fail-on", "", "end with exit code 3 when a finding fits: none, low, medium, high, critical (at least), fixable, kev, malicious; join with + (and) and , (or)")
+	f.IntVar(&o.exitCode, "exit-code", exitGate, "the exit code of --fail-on")
+	f.StringVar(&o.distro, "distro", "", `judge the system as "family:version" instead of what it says it is`)
+	f.BoolVar(&o.comprehensive, "comprehensive", false, "also judge language packages that the distribution owns, as information")
+	f.BoolVar(&o.packages, "packages", false, "list the software too (alias --list-all-pkgs)")
+	f.BoolVar(&o.packages, "list-all-pkgs", false, "")
+	f.BoolVar(&o.offline, "offline", false, "do not fetch the advisory database when there is none")
+	f.StringVar(&o.dbPath, "db-path", "", "use this advisory database file")
+	f.DurationVar(&o.maxDBAge, "max-db-age", 0, "end with exit code 4 when the advisories are older; 0 means any age")
+	hideFlags(f, "list-all-pkgs")
+	return cmd
+}
+
+func (a *app) sbomCommand() *cobra.Command {
+	o := scanOptions{packages: true}
+	cmd := &cobra.Command{
+		Use:   "sbom IMAGE… | --all | --input PATH",
+		Short: "List the software of images",
+		Long: `Sbom reads images in place and lists their software, without asking advisories.
+
+` + exitHelp,
+		Example: `  plimsoll sbom debian:12
+  plimsoll sbom app:v1 -o cyclonedx-json=app.cdx.json -o spdx-json=app.spdx.json
+  plimsoll sbom --input image.tar -o json`,
+		ValidArgsFunction: a.completeImages,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			results, err := a.inventories(cmd.Context(), args, o)
+			if err != nil {
+				return err
+			}
+			if err := a.write(plimsoll.Report{Tool: "plimsoll " + version, Results: results}, o); err != nil {
+				return err
+			}
+			return verdict(results, o, len(args) > 0)
+		},
+	}
+	a.scanFlags(cmd, &o)
+	return cmd
+}
+
+func (a *app) scanFlags(cmd *cobra.Command, o *scanOptions) {
+	f := cmd.Flags()
+	f.BoolVar(&o.all, "all", false, "every image that is stored here")
+	f.StringArrayVar(&a.host.inputs, "input", nil, "read this docker-save tar, OCI layout (directory or tar) or root file system directory instead of an engine; repeatable")
+	f.VarP(&o.outputs, "output", "o", "FORMAT or FORMAT=FILE, repeatable: "+formatNames())
+	f.DurationVar(&o.timeout, "timeout", defaultTimeout, "longest time for one image")
+}
+
+func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
+	gate, err := parseGate(o.failOn)
+	if err != nil {
+		return err
+	}
+	if err := o.filter.check(); err != nil {
+		return err
+	}
+	db, err := a.openDatabase(ctx, o)
+	if err != nil {
+		return err
+	}
+	if db != nil {
+		defer db.Close()
+	}
+	results, err := a.inventories(ctx, args, o)
+	if err != nil {
+		return err
+	}
+	report := plimsoll.Report{Tool: "plimsoll " + version, Results: results}
+	if db != nil {
+		generation := db.Generation()
+		report.Generation = &generation
+		for i := range results {
+			if err := a.judge(ctx, db, &results[i], o); err != nil {
+				return err
+			}
+		}
+	}
+	failed := gate.met(results)
+	report.Hidden = o.filter.apply(results)
+	if err := a.write(report, o); err != nil {
+		return err
+	}
+	switch {
+	case failed != "":
+		return &outcome{o.exitCode, "--fail-on: " + failed}
+	case db == nil:
+		return &outcome{exitIncomplete, "no advisory database: the software was listed, nothing was judged; run: plimsoll db update"}
+	case o.maxDBAge > 0 && time.Since(report.Generation.Built) > o.maxDBAge:
+		return &outcome{exitIncomplete, fmt.Sprintf("the advisories are of %s, older than --max-db-age %s; run: plimsoll db update", report.Generation.Built.Format(time.DateOnly), o.maxDBAge)}
+	}
+	return verdict(results, o, len(args) > 0)
+}
+
+// verdict turns what could not be read into an exit code.
+func verdict(results []plimsoll.Result, o scanOptions, named bool) error {
+	failed, partial := 0, 0
+	for _, r := range results {
+		switch r.Status {
+		case plimsoll.ScanFailed:
+			failed++
+		case plimsoll.ScanPartial:
+			partial++
+		}
+	}
+	switch {
+	case failed > 0 && (named || failed == len(results)):
+		return &outcome{exitError, fmt.Sprintf("%d of %d images could not be scanned", failed, len(results))}
+	case failed > 0 || partial > 0:
+		return &outcome{exitIncomplete, fmt.Sprintf("of %d images %d could not be scanned and %d only in part", len(results), failed, partial)}
+	}
+	return nil
+}
+
+// inventories reads the chosen images, one after the other.
+func (a *app) inventories(ctx context.Context, refs []string, o scanOptions) ([]plimsoll.Result, error) {
+	chosen := len(refs) > 0
+	switch {
+	case o.all && chosen:
+		return nil, usagef("give either --all or images, not both")
+	case !o.all && !chosen && len(a.host.inputs) == 0:
+		return nil, usagef("name an image, or give --all or --input; plimsoll images lists what is here")
+	}
+	h, err := a.openHost(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer h.close()
+	images, err := h.choose(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range h.problems {
+		a.log.Warn("store not read completely", "store", p.Path, "code", string(p.Code), "detail", p.Detail)
+	}
+	if len(images) == 0 {
+		err := plimsoll.Errorf(plimsoll.CodeNotFound, "list images", "no image is stored here (%s)", h.summary(0))
+		err.Hint = "plimsoll doctor tells which engines were looked for; plimsoll demo shows Plimsoll on sample images."
+		return nil, err
+	}
+	scanner := a.scanner()
+	progress := a.progress("scan", len(images))
+	defer progress.done()
+	results := make([]plimsoll.Result, 0, len(images))
+	for _, img := range images {
+		progress.step(img.Name())
+		results = append(results, a.inventory(ctx, scanner, img, o.timeout))
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
+}
+
+// choose returns the images that refs name, or all; each once.
+func (h *host) choose(ctx context.Context, refs []string) ([]held, error) {
+	all := h.images(ctx)
+	if len(refs) == 0 {
+		return merged(all), nil
+	}
+	var chosen []held
+	for _, ref := range refs {
+		found, err := h.find(all, ref)
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, found...)
+	}
+	return merged(chosen), nil
+}
+
+func (a *app) scanner() *inventory.Scanner {
+	cache := &dirCache{dir: a.cacheDir, fail: func(err error) { a.log.Warn("scans will be slower", "error", err) }}
+	return &inventory.Scanner{
+		Analyzers:  slices.Concat(ospkg.Analyzers(), langpkg.Analyzers()),
+		Workers:    scanWorkers,
+		Cache:      cache,
+		CacheFault: cache.fault,
+	}
+}
+
+// scanWorkers is how many layers are read at once; more would only compete for
+// the same disk.
+const scanWorkers = 2
+
+// defaultTimeout is long enough for the largest images seen, and ends a hang.
+const defaultTimeout = 15 * time.Minute
+
+// inventory reads one image. Whatever goes wrong becomes its result.
+func (a *app) inventory(ctx context.Context, scanner *inventory.Scanner, img held, timeout time.Duration) plimsoll.Result {
+	result := plimsoll.Result{Image: img.Image, Status: plimsoll.ScanComplete}
+	if img.Problem != nil {
+		result.Status, result.Problem = plimsoll.ScanFailed, img.Problem
+		return result
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, plimsoll.Errorf(plimsoll.CodeLimit, "scan image", "it took longer than --timeout %s", timeout))
+	defer cancel()
+	start := time.Now()
+	inv, err := scanner.Scan(ctx, img.Image, func() ([]layerfs.Layer, error) { return img.store.Layers(ctx, img.Image) })
+	a.log.Debug("image read", "image", img.Name(), "packages", len(inv.Packages), "dur", time.Since(start))
+	if err != nil {
+		if cause := context.Cause(ctx); errors.Is(err, context.DeadlineExceeded) && cause != nil {
+			err = cause
+		}
+		result.Status, result.Problem = plimsoll.ScanFailed, failure(err)
+		return result
+	}
+	if !inv.Complete() {
+		result.Status = plimsoll.ScanPartial
+	}
+	result.Inventory, result.Problems = inv, inv.Problems
+	return result
+}
+
+// failure says why an image could not be read.
+func failure(err error) *plimsoll.Problem {
+	code := plimsoll.ProblemCorruptStore
+	switch plimsoll.CodeOf(err) {
+	case plimsoll.CodeNotFound:
+		code = plimsoll.ProblemImageGone
+	case plimsoll.CodeUnreadable:
+		code = plimsoll.ProblemPermission
+	case plimsoll.CodeLimit:
+		code = plimsoll.ProblemLimit
+	case plimsoll.CodeUnavailable:
+		code = plimsoll.ProblemEngineUnavailable
+	}
+	detail := err.Error()
+	if hint := plimsoll.HintOf(err); hint != "" {
+		detail += ". " + hint
+	}
+	return &plimsoll.Problem{Code: code, Detail: detail}
+}
+
+// judge asks the advisories about one inventory.
+func (a *app) judge(ctx context.Context, db *vulndb.DB, r *plimsoll.Result, o scanOptions) error {
+	if r.Status == plimsoll.ScanFailed {
+		return nil
+	}
+	e, err := match.Evaluate(ctx, db, r.Inventory, match.Options{
+		Comprehensive: o.comprehensive,
+		Distro:        o.distro,
+		Now:           db.Generation().Built,
+	})
+	if err != nil {
+		return err
+	}
+	r.Matched = true
+	r.Findings, r.Coverage = e.Findings, e.Coverage
+	r.Problems = slices.Concat(r.Inventory.Problems, e.Problems)
+	r.Plan = match.Plan(r.Image, r.Inventory, e.Findings)
+	return nil
+}

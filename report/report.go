@@ -1,0 +1,70 @@
+// Package report writes what Plimsoll found, for people and for machines.
+//
+// It owns every output format and is the only place that escapes: names, paths,
+// labels and advisory texts come from images and feeds, are hostile, and are
+// shown as text everywhere. It decides nothing about findings; it shows the
+// report that it is given, in the same bytes for the same report.
+package report
+
+import (
+	"io"
+	"time"
+
+	"plimsoll"
+)
+
+// Format is an output format by its name on the command line.
+type Format string
+
+// The formats.
+const (
+	Table     Format = "table"
+	JSON      Format = "json" // schema: report/schema.json
+	CycloneDX Format = "cyclonedx-json"
+	SPDX      Format = "spdx-json"
+	SARIF     Format = "sarif"
+	CSV       Format = "csv"
+	HTML      Format = "html"
+)
+
+// Formats lists all formats.
+func Formats() []Format { return []Format{Table, JSON, CycloneDX, SPDX, SARIF, CSV, HTML} }
+
+// ParseFormat returns the format called name, or an error with CodeInvalid.
+func ParseFormat(name string) (Format, error) {
+	for _, f := range Formats() {
+		if string(f) == name {
+			return f, nil
+		}
+	}
+	return "", plimsoll.Errorf(plimsoll.CodeInvalid, "choose format", "%q is none of table, json, cyclonedx-json, spdx-json, sarif, csv, html", name)
+}
+
+// Options change how a report looks, never what it says.
+type Options struct {
+	Color    bool // table only
+	Width    int  // columns of the table; 0 means unlimited
+	Packages bool // list the software too, in the formats made for people
+}
+
+// Write writes r in format f.
+func Write(w io.Writer, f Format, r plimsoll.Report, o Options) error { return nil }
+
+// Images writes a list of images as Table or JSON.
+func Images(w io.Writer, f Format, images []plimsoll.Image, o Options) error { return nil }
+
+// Explain writes all that is known about v and, for each result of r, why its
+// findings (all of v) match. Table or JSON.
+func Explain(w io.Writer, f Format, v plimsoll.Vulnerability, r plimsoll.Report, o Options) error {
+	return nil
+}
+
+// Database writes what a generation is made of and how old it is at now. Table
+// or JSON.
+func Database(w io.Writer, f Format, g plimsoll.Generation, now time.Time, o Options) error {
+	return nil
+}
+
+// Text returns s as one line that is safe on a terminal and in a log: control
+// and bidirectional characters and invalid UTF-8 are shown in their escaped form.
+func Text(s string) string { return s }
