@@ -45,6 +45,7 @@ func TestAcceptance(t *testing.T) {
 			"1.2 < 1.2-r1 < 1.2_p1-r0 < 1.2_p2-r0",
 			"1.2 < 1.2~0a1b-r0 < 1.2_p1",
 			"8.2.0015 < 8.2.002",
+			"1.1-r9 < 1.1.0-r0 < 1.1.1-r0", // apk does not fill up with zeros
 		}},
 		{"ARC-01", Pacman, []string{
 			"1.0a < 1.0b < 1.0beta < 1.0p < 1.0pre < 1.0rc < 1.0 < 1.0.a < 1.0.1", // from vercmp(8)
@@ -62,7 +63,8 @@ func TestAcceptance(t *testing.T) {
 		{"NPM-08", NPM, []string{
 			"1.0.0-alpha < 1.0.0-alpha.1 < 1.0.0-alpha.beta < 1.0.0-beta < 1.0.0-beta.2 < 1.0.0-beta.11 < 1.0.0-rc.1 < 1.0.0",
 			"1.0.0+a = 1.0.0+b = v1.0.0",
-			"1.2.3beta = 1.2.3-beta",
+			"1.2.3beta = 1.2.3-beta = 1.2.3.beta < 1.2.3",
+			"1.0.0-rc.1+build.5 = 1.0.0-rc.1",
 		}},
 		{"PY-06", PEP440, []string{
 			"1.0.dev1 < 1.0a1 < 1.0b1 < 1.0rc1 < 1.0 < 1.0+local1 < 1.0.post1",
@@ -119,6 +121,31 @@ func TestAcceptance(t *testing.T) {
 	}
 }
 
+// TestOtherSchemes covers the schemes that no acceptance case names.
+func TestOtherSchemes(t *testing.T) {
+	t.Parallel()
+	chains := map[Scheme]string{
+		Opam:    "v0.15.1 < v0.16~preview < v0.16.0", // as Debian, letters included
+		Cargo:   "0.9.0 < 1.0.0-alpha.1 < 1.0.0-rc.1 < 1.0.0 = 1.0.0+build",
+		Hex:     "1.7.0-rc.0 < 1.7.0-rc.1 < 1.7.0 < 1.7.10",
+		SemVer:  "v3 = 3.0 = v3.0.0 < v3.1 < v3.1.0.1 < v4",
+		Pub:     "1.0.0-dev < 1.0.0 < 1.0.0+1 < 1.0.0+2 < 1.0.0+10 < 1.0.0+a",
+		CRAN:    "0.1-2 < 0.1.3 < 0.1.3-0 < 0.2",
+		Hackage: "0.11 < 1.0 < 1.0.0 < 1.0.10 = 1.0.10-tag",
+	}
+	for scheme, chain := range chains {
+		t.Run(string(scheme), func(t *testing.T) {
+			t.Parallel()
+			checkChain(t, scheme, chain)
+		})
+	}
+	// Numbers have no upper limit.
+	ten := "1" + strings.Repeat("0", 600)
+	for _, s := range []Scheme{Deb, RPM, APK, Pacman, NPM, Go, NuGet, Maven, PEP440, Gem, Composer, CRAN} {
+		checkChain(t, s, strings.Repeat("9", 600)+" < "+ten+" < "+ten[:600]+"1")
+	}
+}
+
 // checkChain checks every pair of a chain, both ways round.
 func checkChain(t *testing.T, s Scheme, chain string) {
 	t.Helper()
@@ -157,7 +184,7 @@ func TestRefuses(t *testing.T) {
 		scheme Scheme
 		v      string
 	}{
-		{Deb, ""}, {Deb, "a:1"}, {Deb, ":1"}, {Deb, "1:"}, {Deb, "-1"}, {Deb, "1 2"}, {Deb, "1.α"},
+		{Deb, ""}, {Deb, "a:1"}, {Deb, ":1"}, {Deb, "1:"}, {Deb, "-1"}, {Deb, "1-"}, {Deb, "1 2"}, {Deb, "1.α"},
 		{RPM, "1\x00"},
 		{NPM, "latest"}, {NPM, "1.x"}, {NPM, "1.2.3-"}, {NPM, "git+ssh://host/x"}, {NPM, "v"},
 		{Go, "(devel)"}, {Go, "devel +abc"}, {Go, "go"}, {Go, "gopher"}, {Go, "go1.21pre"}, {Go, "v1.0.0 x"},
@@ -229,6 +256,13 @@ func TestForEcosystem(t *testing.T) {
 		if got != want || ok != (want != "") {
 			t.Errorf("%q: got %q, %t, want %q", ecosystem, got, ok, want)
 		}
+	}
+}
+
+func TestRPMSpaceInFeedIsASeparator(t *testing.T) {
+	t.Parallel()
+	if got := relation(RPM, "0: 1.20.10-1.azl3", "1.20.10-1.azl3"); got != "=" {
+		t.Errorf("got %s, want =", got)
 	}
 }
 

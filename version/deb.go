@@ -12,12 +12,12 @@ func appendDeb(b []byte, v string) ([]byte, string) {
 	if !isNumber(epoch) {
 		return nil, "epoch is not a number"
 	}
-	upstream, revision := rest, ""
+	upstream, revision := rest, "0"
 	if i := strings.LastIndexByte(rest, '-'); i >= 0 {
 		upstream, revision = rest[:i], rest[i+1:]
 	}
-	if upstream == "" {
-		return nil, "no upstream version"
+	if upstream == "" || revision == "" {
+		return nil, "upstream version or revision is empty"
 	}
 	b = appendNumber(b, epoch)
 	b, problem := appendDebPart(b, upstream)

@@ -19,7 +19,7 @@ const (
 // appendSemVer follows semver.org 2.0.0, section 11, and reads more than it
 // allows, as advisories and lock files need: a leading v, any count of numbers
 // (missing ones are 0), leading zeros, and a pre-release without its hyphen
-// (1.2.3beta). Build metadata is ignored.
+// (1.2.3beta, 1.2.3.RC3). Build metadata is ignored.
 func appendSemVer(b []byte, v string) (key []byte, prerelease bool, problem string) {
 	core, pre, _, problem := splitSemVer(v)
 	if problem != "" {
@@ -74,18 +74,22 @@ func splitSemVer(v string) (core, pre, build, problem string) {
 	if v != "" && v[0]|0x20 == 'v' {
 		v = v[1:]
 	}
-	n := 0
-	for {
+	count, n := 0, 0
+	for ; ; count++ {
 		digits := digitsLen(v[n:])
+		if digits == 0 && count >= 3 && n < len(v) && isLetter(v[n]) {
+			core, pre = v[:n-1], v[n:] // the dot stands for a hyphen
+			break
+		}
 		if digits == 0 {
 			return "", "", "", "a number is missing"
 		}
 		if n += digits; n == len(v) || v[n] != '.' {
+			core, pre = v[:n], v[n:]
 			break
 		}
 		n++
 	}
-	core, pre = v[:n], v[n:]
 	pre, build, _ = strings.Cut(pre, "+")
 	switch {
 	case pre == "":

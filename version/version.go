@@ -157,7 +157,8 @@ func (v Version) String() string { return v.text }
 func (v Version) Prerelease() bool { return v.prerelease }
 
 // check refuses what no scheme can hold. Bytes below the space stay free for
-// the marks inside keys.
+// the marks inside keys. Spaces occur in the names of Go toolchains and, by
+// mistake, in RPM feeds ("0: 1.20-1"), where rpm takes them as a separator.
 func check(s Scheme, v string) string {
 	switch {
 	case v == "":
@@ -166,7 +167,7 @@ func check(s Scheme, v string) string {
 		return fmt.Sprintf("longer than %d bytes", maxLength)
 	}
 	for i := range len(v) {
-		if c := v[i]; c < ' ' || c == 0x7f || c == ' ' && s != Go {
+		if c := v[i]; c < ' ' || c == 0x7f || c == ' ' && s != Go && s != RPM {
 			return "space or control character"
 		}
 	}
