@@ -1,0 +1,64 @@
+# Every command sets up what it needs. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+export CGO_ENABLED = 0
+export GOTOOLCHAIN = local
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+# Tools live in modules of their own, so that their dependencies stay out of ours.
+TOOL := go tool -modfile=tools/go.mod
+FUZZTIME ?= 10s
+
+.PHONY: help
+help: ## list the commands
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/plimsoll: static, no cgo
+	@mkdir -p bin
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/plimsoll ./cmd/plimsoll
+
+.PHONY: run
+run: build ## scan the images of this host, or sample images when no engine holds any
+	./bin/plimsoll demo
+
+.PHONY: test
+test: unit e2e ## everything: unit tests, then the end-to-end tests on real engines
+
+.PHONY: unit
+unit: ## tests that need no root, engine or network
+	go vet ./...
+	go test -shuffle=on ./...
+
+.PHONY: e2e
+e2e: build ## tests on real engines and a real kernel; installs what is missing where it can
+	@e2e/setup
+	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -tags e2e -count=1 -timeout 40m -p 1 $(E2EFLAGS) ./version ./layerfs ./engine/... ./e2e/...
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck, govulncheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "not gofmt-ed" >&2; exit 1; }
+	go vet ./... && go vet -tags e2e ./...
+	$(TOOL) staticcheck -tags e2e ./...
+	@$(TOOL) govulncheck ./... || { code=$$?; \
+	  if [ $$code -eq 3 ]; then exit 3; fi; \
+	  echo "SKIPPED: govulncheck could not reach its database" >&2; }
+
+.PHONY: bench
+bench: build ## walk, cold scan, warm scan and memory side by side; then the micro-benchmarks
+	@e2e/setup
+	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -tags e2e -count=1 -timeout 40m -run '^TestBench' -v ./e2e/bench
+	go test -run '^$$' -bench . -benchtime 1s ./version ./layerfs ./inventory/... ./vulndb ./match
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s) each
+	@for pkg in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz'); do \
+	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; \
+	done
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin

@@ -1,0 +1,147 @@
+package plimsoll_test
+
+import (
+	"go/build"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// lattice states which of our packages each package may import, and which
+// packages of the standard library it must not. A new edge is a decision: it is
+// made here first. Test files are not bound by it.
+var lattice = map[string]struct{ ours, banned []string }{
+	".":                 {nil, []string{"os", "net", "net/http", "os/exec", "io/ioutil"}},
+	"version":           {nil, []string{"os", "net", "net/http", "os/exec"}},
+	"layerfs":           {[]string{"."}, []string{"net", "net/http", "os/exec"}},
+	"inventory":         {[]string{".", "layerfs"}, []string{"os", "net", "net/http", "os/exec"}},
+	"inventory/ospkg":   {[]string{".", "inventory"}, []string{"os", "net", "net/http", "os/exec"}},
+	"inventory/langpkg": {[]string{".", "inventory"}, []string{"os", "net", "net/http", "os/exec"}},
+	"engine":            {[]string{".", "layerfs"}, []string{"os/exec"}},
+	"engine/docker":     {[]string{".", "layerfs", "engine"}, []string{"os/exec", "database/sql"}},
+	"engine/containerd": {[]string{".", "layerfs", "engine"}, []string{"os/exec", "database/sql"}},
+	"engine/podman":     {[]string{".", "layerfs", "engine"}, []string{"os/exec", "database/sql"}},
+	"engine/archive":    {[]string{".", "layerfs", "engine"}, []string{"net", "net/http", "os/exec", "database/sql"}},
+	"vulndb":            {[]string{"."}, []string{"net", "net/http", "os/exec", "database/sql"}},
+	"vulndb/feed":       {[]string{".", "vulndb", "version"}, []string{"os/exec", "database/sql"}},
+	"match":             {[]string{".", "version"}, []string{"os", "net", "net/http", "os/exec"}},
+	"report":            {[]string{"."}, []string{"os", "net", "net/http", "os/exec", "text/template"}},
+	"sample":            {nil, []string{"net", "net/http", "os/exec"}},
+	"cmd/plimsoll":      {[]string{".", "layerfs", "inventory", "inventory/ospkg", "inventory/langpkg", "engine", "engine/docker", "engine/containerd", "engine/podman", "engine/archive", "vulndb", "vulndb/feed", "match", "report", "sample"}, []string{"database/sql"}},
+	"e2e/lab":           {nil, nil}, // test support: starts engines, imports nothing of ours
+	"e2e/independent":   {nil, nil}, // test support: the other computation of findings, imports nothing of ours
+}
+
+const module = "plimsoll"
+
+func TestImportLattice(t *testing.T) {
+	for _, dir := range packageDirs(t) {
+		pkg, err := build.ImportDir(dir, 0)
+		if err != nil {
+			if _, none := err.(*build.NoGoError); none {
+				continue // tests only
+			}
+			t.Fatalf("%s: %v", dir, err)
+		}
+		rule, stated := lattice[dir]
+		if !stated {
+			t.Errorf("package %s is not in the lattice: state what it may import", dir)
+			continue
+		}
+		for _, path := range pkg.Imports {
+			if slices.Contains(rule.banned, path) {
+				t.Errorf("package %s must not import %s", dir, path)
+			}
+			ours, inside := strings.CutPrefix(path, module)
+			if !inside || ours != "" && ours[0] != '/' {
+				continue
+			}
+			ours = strings.TrimPrefix(ours, "/")
+			if ours == "" {
+				ours = "."
+			}
+			if !slices.Contains(rule.ours, ours) {
+				t.Errorf("package %s must not import our package %s", dir, ours)
+			}
+		}
+	}
+}
+
+// TestLayerfsOpensByDescriptor keeps the calls that follow links on the host out
+// of layerfs (design invariant 4).
+func TestLayerfsOpensByDescriptor(t *testing.T) {
+	files, err := filepath.Glob("layerfs/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, call := range []string{"os.Open(", "os.OpenFile(", "os.ReadFile(", "os.ReadDir(", "os.DirFS(", "os.Stat(", "os.Lstat(", "filepath.Walk"} {
+			// The kernel's own files about this process are no image's.
+			if strings.Contains(strings.ReplaceAll(string(text), call+`"/proc/self/`, ""), call) {
+				t.Errorf("%s calls %s…): a link of the image could lead it to the host", name, call)
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItOwns(t *testing.T) {
+	for _, dir := range packageDirs(t) {
+		names, _ := filepath.Glob(filepath.Join(dir, "*.go"))
+		doc, sources := "", 0
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			sources++
+			f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.PackageClauseOnly|parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Doc != nil {
+				doc += f.Doc.Text()
+			}
+		}
+		if sources > 0 && len(doc) < 120 {
+			t.Errorf("package %s has no doc comment that says what it owns and refuses to do", dir)
+		}
+	}
+}
+
+// packageDirs returns every directory with Go files, relative to the module.
+func packageDirs(t *testing.T) []string {
+	t.Helper()
+	var dirs []string
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || d.Name() == "tools" || d.Name() == "bin" || path != "." && strings.HasPrefix(d.Name(), ".")) {
+			return filepath.SkipDir
+		}
+		if strings.HasSuffix(path, ".go") {
+			if dir := filepath.Dir(path); !slices.Contains(dirs, dir) {
+				dirs = append(dirs, dir)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(dirs) < 5 {
+		t.Fatalf("found only %v", dirs)
+	}
+	return dirs
+}
