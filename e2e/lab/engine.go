@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -230,34 +231,44 @@ func (d *Docker) RootFS(t testing.TB, image string) string {
 type Podman struct {
 	Root    string // persistent storage
 	RunRoot string // state that is gone after a reboot
-	dir     string
+	Config  string // the storage.conf that names both
 }
 
-// Podman makes an empty containers-storage in the lab.
+// Podman makes an empty containers-storage with the overlay driver in the lab.
 func (l *Lab) Podman(t testing.TB) *Podman {
 	t.Helper()
 	Need(t, "podman")
 	dir := l.fresh(t, "podman")
-	return &Podman{Root: filepath.Join(dir, "root"), RunRoot: filepath.Join(dir, "run"), dir: dir}
+	p := &Podman{
+		Root:    filepath.Join(dir, "root"),
+		RunRoot: filepath.Join(dir, "run"),
+		Config:  filepath.Join(dir, "storage.conf"),
+	}
+	storage := fmt.Sprintf("[storage]\ndriver = \"overlay\"\ngraphroot = %q\nrunroot = %q\n", p.Root, p.RunRoot)
+	engine := fmt.Sprintf("[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\ntmp_dir = %q\n",
+		filepath.Join(dir, "tmp"))
+	for name, text := range map[string]string{p.Config: storage, p.engineConfig(): engine} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p
+}
+
+func (p *Podman) engineConfig() string {
+	return filepath.Join(filepath.Dir(p.Config), "containers.conf")
 }
 
 // CLI runs podman and returns what it printed.
 func (p *Podman) CLI(t testing.TB, args ...string) string {
 	t.Helper()
-	cmd := exec.Command("podman", append([]string{"--root", p.Root, "--runroot", p.RunRoot,
-		"--tmpdir", filepath.Join(p.dir, "tmp"), "--storage-driver", "overlay",
-		"--cgroup-manager", "cgroupfs", "--events-backend", "none"}, args...)...)
-	// Neither the host's storage.conf nor containers.conf may decide here.
-	none := filepath.Join(p.dir, "none.conf")
-	if err := os.WriteFile(none, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd.Env = append(os.Environ(), "CONTAINERS_STORAGE_CONF="+none, "CONTAINERS_CONF="+none)
+	cmd := exec.Command("podman", args...)
+	cmd.Env = append(os.Environ(), "CONTAINERS_STORAGE_CONF="+p.Config, "CONTAINERS_CONF="+p.engineConfig())
 	return run(t, cmd)
 }
 
 // Load loads the recipes' images. A name without a host gets the prefix
-// docker.io/library/, or localhost/ if it has no archive name to go by.
+// localhost/.
 func (p *Podman) Load(t testing.TB, recipes ...Recipe) {
 	t.Helper()
 	for _, r := range recipes {

@@ -43,8 +43,8 @@ func Ruby() Recipe { return onDebian("ruby-app:1", "ruby") }
 // PHP has an application in /app that composer installed.
 func PHP() Recipe { return onDebian("php-app:1", "php") }
 
-// Go has a dynamically linked-looking pair of Go programs on Debian: a server
-// of many old modules, one of them replaced, and a stripped copy of it.
+// Go has two Go programs on Debian: a server of old modules, one of which is
+// replaced, and the same server stripped.
 func Go() Recipe { return onDebian("go-app:1", "go") }
 
 // GoStatic is one static Go program and nothing else.
@@ -52,8 +52,8 @@ func GoStatic() Recipe { return dockerfile("go-static:1", "go-static", nil) }
 
 // RPM is an rpm system whose database is one of the public fixtures:
 // "cbl-mariner-2.0" and "fedora35" (sqlite), "sle15-bci" (ndb) or
-// "centos8-modularitylabel" (Berkeley DB). It skips the test when it has to
-// make the image and there are no fixtures beside the repository.
+// "centos8-modularitylabel" (Berkeley DB). It skips the test if there are no
+// fixtures beside the repository.
 func RPM(t testing.TB, fixture string) Recipe {
 	t.Helper()
 	return dockerfile("rpm-"+fixture+":1", "rpm", nil, "FIXTURE="+filepath.Join(fixtures(t), "rpmdb", fixture))
@@ -65,7 +65,7 @@ func RPM(t testing.TB, fixture string) Recipe {
 func RPMBuilt() Recipe { return dockerfile("rpm-built:1", "rpm-built", nil) }
 
 // Alpine is an Alpine system with one of the public fixtures as its database:
-// release "3.10.2" or "3.11.5".
+// release "3.10.2" or "3.11.5". It skips like [RPM].
 func Alpine(t testing.TB, release string) Recipe {
 	t.Helper()
 	file := filepath.Join(fixtures(t), "apk", "alpine-"+release+".installed")
@@ -77,6 +77,7 @@ func Alpine(t testing.TB, release string) Recipe {
 func Tiny(name string) Recipe {
 	return Handmade(name, map[string]string{
 		"app/node_modules/lodash/package.json": `{"name": "lodash", "version": "4.17.4"}`,
+		"app/name":                             name, // or all would be one image
 	})
 }
 

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -77,7 +78,7 @@ func (r Recipe) Truth(t testing.TB, kind string) []string {
 func (r Recipe) cached(t testing.TB) string {
 	t.Helper()
 	sum := sha256.Sum256([]byte(r.Name + "\n" + r.key))
-	plain := regexp.MustCompile(`[^a-z0-9.]+`).ReplaceAllString(r.Name, "_")
+	plain := regexp.MustCompile(`[^a-z0-9.]+`).ReplaceAllString(cmp.Or(r.Name, "none"), "_")
 	dir := filepath.Join(cacheDir(t), plain+"-"+hex.EncodeToString(sum[:8]))
 
 	lock, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o644)
@@ -118,8 +119,8 @@ func cacheDir(t testing.TB) string {
 
 // recipes holds a directory for each image that Docker builds: the Dockerfile
 // and its context, with two scripts that are optional. prepare.sh runs on the
-// host, in a copy of the directory, before the build; truth.sh runs in a
-// container of the finished image. Both leave lines of truth: prepare.sh in
+// host, in a copy of the directory, before the build, and names the programs
+// it needs in its first line; truth.sh runs in a container of the finished image. Both leave lines of truth: prepare.sh in
 // the file $TRUTH, truth.sh on its standard output.
 //
 //go:embed recipes
@@ -137,9 +138,13 @@ func dockerfile(name, dir string, parent *Recipe, args ...string) Recipe {
 	if parent != nil {
 		fmt.Fprintln(&key, parent.Name, parent.key)
 	}
-	for _, name := range []string{"Dockerfile", "prepare.sh", "truth.sh"} {
-		text, _ := fs.ReadFile(context, name)
-		fmt.Fprintf(&key, "%s\n%s\n", name, text)
+	files, err := fs.Glob(context, "*")
+	if err != nil {
+		panic(err) // only for a malformed pattern
+	}
+	for _, file := range files {
+		text, _ := fs.ReadFile(context, file) // embedded: cannot fail
+		fmt.Fprintf(&key, "%s\n%s\n", file, text)
 	}
 	return Recipe{Name: name, key: key.String(), make: func(t testing.TB, out string) {
 		build(t, name, context, parent, args, out)
@@ -155,7 +160,9 @@ func build(t testing.TB, name string, context fs.FS, parent *Recipe, args []stri
 		t.Fatal(err)
 	}
 	truth := filepath.Join(out, fileTruth)
-	if _, err := os.Stat(filepath.Join(dir, "prepare.sh")); err == nil {
+	if script, err := fs.ReadFile(context, "prepare.sh"); err == nil {
+		line, _, _ := strings.Cut(string(script), "\n")
+		Need(t, strings.Fields(strings.TrimPrefix(line, "# needs:"))...)
 		cmd := exec.Command("sh", "-eu", "prepare.sh")
 		cmd.Dir, cmd.Env = dir, append(os.Environ(), append(args, "TRUTH="+truth)...)
 		run(t, cmd)

@@ -1,3 +1,4 @@
+# needs: mmdebstrap apt-get awk
 # The archive is the one that this machine's apt uses.
 uri() {
 	apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' |

@@ -1,3 +1,4 @@
+# needs: go awk
 mkdir src
 cd src
 cat > main.go <<'END'

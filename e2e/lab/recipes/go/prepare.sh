@@ -1,3 +1,4 @@
+# needs: go awk
 mkdir src
 mv main.go.txt src/main.go
 mv go.mod.txt src/go.mod

@@ -1,3 +1,4 @@
+# needs: node npm
 npm install --ignore-scripts --no-audit --no-fund --loglevel=error
 npm query ':not(:root)' > query.json
 node -e '
