@@ -18,6 +18,10 @@ const (
 	TypeNuGet    PackageType = "nuget"
 	TypeComposer PackageType = "composer"
 	TypeGem      PackageType = "gem"
+	TypeHex      PackageType = "hex"
+	TypeCRAN     PackageType = "cran"
+	TypeCPAN     PackageType = "cpan"
+	TypeLuaRocks PackageType = "luarocks"
 	TypeGeneric  PackageType = "generic"
 )
 
