@@ -62,6 +62,10 @@ type File struct {
 	Size        int64
 	Mode        fs.FileMode
 	close       func() error
+	// metacopy: this is not the content, which the next lower layers have at
+	// redirect or, when that is empty, at the same path.
+	metacopy bool
+	redirect string
 }
 
 // Close releases the file.
