@@ -221,6 +221,12 @@ func (m manifest) coordinates(file coordinates) (coordinates, plimsoll.Evidence)
 	case file.version == "" && c.version != "" && symbolic != "" && strings.Contains(symbolic, "-"):
 		c.artifact = symbolic[strings.LastIndexByte(symbolic, '.')+1:] // org.apache.tomcat-catalina in catalina.jar
 	}
+	// org.mortbay.jasper.apache-el-10.0.jar: the file has the symbolic name. On
+	// Eclipse's own and javax' the names of bundle and artifact do not agree.
+	if i := strings.LastIndexByte(c.artifact, '.'); i > 0 && c.artifact == symbolic && plausibleGroup(symbolic[:i]) &&
+		!strings.HasPrefix(symbolic, "org.eclipse.") && !strings.HasPrefix(symbolic, "javax.") {
+		c.group, c.artifact = symbolic[:i], symbolic[i+1:]
+	}
 	c.artifact = text(c.artifact, maxName)
 	evidence := plimsoll.EvidenceFileName
 	for _, k := range [...]string{"implementation-version", "bundle-version", "plugin-version", "specification-version"} {
@@ -228,7 +234,9 @@ func (m manifest) coordinates(file coordinates) (coordinates, plimsoll.Evidence)
 			evidence = plimsoll.EvidenceMetadata
 		}
 	}
-	c.group = m.group(c.artifact, c.version)
+	if c.group == "" {
+		c.group = m.group(c.artifact, c.version)
+	}
 	return c, evidence
 }
 
@@ -298,6 +306,7 @@ var groups = [...]struct{ prefix, group string }{
 	{"spring-web", "org.springframework"},
 	{"tomcat-embed-", "org.apache.tomcat.embed"},
 	{"tomcat-", "org.apache.tomcat"},
+	{"asm-", "org.ow2.asm"},
 	{"kotlin-stdlib", "org.jetbrains.kotlin"},
 	{"kotlin-reflect", "org.jetbrains.kotlin"},
 	{"kotlinx-coroutines-", "org.jetbrains.kotlinx"},
@@ -329,6 +338,11 @@ var groups = [...]struct{ prefix, group string }{
 	{"snakeyaml", "org.yaml"},
 }
 
+// namesakes are artifacts from Maven's first years, in groups of the same name.
+var namesakes = [...]string{"antlr", "aopalliance", "commons-beanutils", "commons-cli", "commons-codec", "commons-collections",
+	"commons-configuration", "commons-dbcp", "commons-digester", "commons-fileupload", "commons-httpclient", "commons-io",
+	"commons-lang", "commons-logging", "commons-pool", "commons-validator", "dom4j", "joda-time", "junit", "log4j", "ognl", "velocity", "xalan"}
+
 func wellKnownGroup(artifact, version string) string {
 	switch {
 	case strings.HasPrefix(artifact, "groovy"):
@@ -344,10 +358,15 @@ func wellKnownGroup(artifact, version string) string {
 			return "org.hibernate.orm"
 		}
 		return "org.hibernate"
-	case artifact == "log4j":
-		return "log4j"
-	case artifact == "junit":
-		return "junit"
+	case artifact == "asm":
+		return "org.ow2.asm"
+	case artifact == "mysql-connector-java":
+		return "mysql"
+	}
+	for _, name := range namesakes {
+		if artifact == name {
+			return artifact
+		}
 	}
 	for _, g := range groups {
 		if artifact == g.prefix || strings.HasPrefix(artifact, g.prefix) && (g.prefix[len(g.prefix)-1] == '-' || artifact[len(g.prefix)] == '-' || g.prefix == "aspectj") {

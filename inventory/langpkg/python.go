@@ -31,15 +31,15 @@ func (python) Wants(p string) inventory.Want {
 	}
 	switch p[len(p)-1] | 0x20 {
 	case 'a': // METADATA
-		if hasSuffixFold(p, ".dist-info/metadata") {
+		if hasSuffixFold(p, ".dist-info/metadata") && !pythonTests(p) {
 			return inventory.Yes
 		}
 	case 'o': // PKG-INFO, name.egg-info
-		if hasSuffixFold(p, "egg-info/pkg-info") || hasSuffixFold(p, ".egg-info") {
+		if (hasSuffixFold(p, "egg-info/pkg-info") || hasSuffixFold(p, ".egg-info")) && !pythonTests(p) {
 			return inventory.Yes
 		}
 	case 'g': // zipped
-		if hasSuffixFold(p, ".egg") {
+		if hasSuffixFold(p, ".egg") && !pythonTests(p) {
 			return inventory.Yes
 		}
 	case 'n':
@@ -58,6 +58,19 @@ func (python) Analyze(_ context.Context, f inventory.File) (inventory.Facts, err
 		return zippedEgg(f)
 	}
 	return pythonMetadata(f.Path, f.Path, f.Reader(maxText))
+}
+
+// pythonTests says whether p is in the tests of a package or of Python itself,
+// which hold made-up distributions.
+func pythonTests(p string) bool {
+	i := strings.LastIndex(p, "/lib/python")
+	if i < 0 {
+		return false
+	}
+	if j := strings.LastIndex(p, "-packages/"); j > i {
+		i = j
+	}
+	return testTree(p[i:])
 }
 
 // pythonMetadata reads the headers of core metadata; what follows the first

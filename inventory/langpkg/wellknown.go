@@ -20,6 +20,8 @@ type program struct {
 	// before: the version ends where the mark starts, instead of beginning where
 	// it ends.
 	before bool
+	// whole: the mark is the beginning of the version, and a string ends with it.
+	whole bool
 }
 
 // programs is searched in order; the first mark that is followed by a version
@@ -33,7 +35,7 @@ var programs = [...]program{
 	{file: "redis-server", name: "redis", mark: "buildkitsandbox-", before: true},
 	{file: "valkey-server", name: "valkey", mark: "buildkitsandbox-", before: true},
 	{file: "memcached", name: "memcached", mark: "memcached "},
-	{file: "postgres", name: "postgresql", mark: "PostgreSQL "},
+	{file: "postgres", name: "postgresql", mark: "\x00PostgreSQL "},
 	{file: "haproxy", name: "haproxy", mark: "HAProxy version "},
 	{file: "haproxy", name: "haproxy", mark: "HA-Proxy version "},
 	{file: "busybox", name: "busybox", mark: "BusyBox v"},
@@ -64,17 +66,15 @@ func wellKnown(ctx context.Context, f inventory.File, e elfFile) (inventory.Fact
 			return programFacts(f, p.name, version), err
 		}
 	}
-	// CPython has its version as a string of its own: "3.11." is in the name.
+	// CPython has its version as a string, to which linkers shorten paths that
+	// end in it; the name says how it begins.
 	for _, stem := range [...]string{"libpython3.", "python3."} {
 		if minor, ok := strings.CutPrefix(base, stem); ok {
 			minor, _, _ = strings.Cut(minor, ".")
 			if minor = strings.TrimRight(minor, "dmut"); minor == "" {
 				break
 			}
-			version, err := findVersion(ctx, f, e, program{mark: "\x003." + minor + "."})
-			if version != "" {
-				version = "3." + minor + "." + version
-			}
+			version, err := findVersion(ctx, f, e, program{mark: "3." + minor + ".", whole: true})
 			return programFacts(f, "python", version), err
 		}
 	}
@@ -139,8 +139,13 @@ func (p program) version(data []byte) string {
 				end++
 			}
 		}
+		if p.whole {
+			if start == end || !digit(data[start]) || end == len(data) || data[end] != 0 || i > 0 && (digit(data[i-1]) || data[i-1] == '.') {
+				continue
+			}
+			start = i
+		}
 		v := strings.Trim(string(data[start:end]), ".-/")
-		// Two numbers at least, or a bare one where the mark holds the others.
 		if v != "" && digit(v[0]) && (strings.Contains(v, ".") || p.mark[0] == 0) {
 			return v
 		}
