@@ -1,0 +1,245 @@
+package archive
+
+import (
+	"archive/tar"
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"plimsoll"
+	"plimsoll/engine"
+	"plimsoll/layerfs"
+)
+
+// Limits of an archive's own tar.
+const (
+	maxMembers = 100_000 // an image has at most some hundred
+	maxLinks   = 8       // from one member to another: old docker save links equal layers
+	maxWindow  = 128 << 20
+)
+
+// members are the regular files of a tar, found by one pass over its headers.
+// Nothing is unpacked: a plain tar is read at the members' places, a compressed
+// one from its beginning for each of them.
+type members struct {
+	file  *os.File
+	plain bool
+	at    map[string]section
+	links map[string]string // symbolic and hard links, to clean names
+}
+
+type section struct{ offset, size int64 }
+
+func openTar(name string) (files, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	m := &members{file: f, at: map[string]section{}, links: map[string]string{}}
+	if err := m.scan(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// stream returns the tar from its beginning.
+func (m *members) stream() (io.ReadCloser, error) {
+	info, err := m.file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	r := io.NewSectionReader(m.file, 0, info.Size())
+	magic := make([]byte, 4)
+	r.ReadAt(magic, 0) // a shorter file is no tar either way
+	switch {
+	case magic[0] == 0x1f && magic[1] == 0x8b:
+		return gzip.NewReader(bufio.NewReader(r))
+	case string(magic) == "\x28\xb5\x2f\xfd":
+		zr, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return nil, err
+		}
+		return zr.IOReadCloser(), nil
+	}
+	m.plain = true
+	return io.NopCloser(r), nil
+}
+
+func (m *members) scan() error {
+	r, err := m.stream()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	at := &position{r: r}
+	var src io.Reader = at
+	if m.plain {
+		src = seekingPosition{at, io.NewSectionReader(m.file, 0, 1<<62)}
+	}
+	members := 0
+	for t := tar.NewReader(src); ; members++ {
+		h, err := t.Next()
+		if err == io.EOF && members > 0 {
+			return nil
+		}
+		if err != nil {
+			if members == 0 {
+				return &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: "recognise archive", Err: errors.New("it is not a tar"),
+					Hint: "Give a tar made by docker save, podman save or skopeo, an OCI layout, or the directory of a root file system."}
+			}
+			return plimsoll.Errorf(plimsoll.CodeCorrupt, "read tar", "after %d members: %w", members, err)
+		}
+		if members > maxMembers {
+			return plimsoll.Errorf(plimsoll.CodeLimit, "read tar", "more than %d members: it is not an archive of images", maxMembers)
+		}
+		name := path.Clean("/" + h.Name)[1:]
+		switch h.Typeflag {
+		case tar.TypeReg:
+			if _, twice := m.at[name]; twice && isIndex(name) {
+				return plimsoll.Errorf(plimsoll.CodeInvalid, "read tar", "it contains %s twice", name)
+			}
+			m.at[name] = section{at.n, h.Size}
+		case tar.TypeSymlink:
+			m.links[name] = path.Join(path.Dir("/"+name), h.Linkname)[1:]
+		case tar.TypeLink:
+			m.links[name] = path.Clean("/" + h.Linkname)[1:]
+		}
+	}
+}
+
+func isIndex(name string) bool {
+	return name == dockerManifest || name == v1.ImageIndexFile || name == v1.ImageLayoutFile
+}
+
+// position counts what a tar reader has consumed: after a header, that is where
+// the member's content begins.
+type position struct {
+	r io.Reader
+	n int64
+}
+
+func (p *position) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	p.n += int64(n)
+	return n, err
+}
+
+// seekingPosition lets the tar reader skip contents.
+type seekingPosition struct {
+	*position
+	s *io.SectionReader
+}
+
+func (p seekingPosition) Read(b []byte) (int, error) {
+	n, err := p.s.Read(b)
+	p.n += int64(n)
+	return n, err
+}
+
+func (p seekingPosition) Seek(offset int64, whence int) (int64, error) {
+	n, err := p.s.Seek(offset, whence)
+	if err == nil {
+		p.n = n
+	}
+	return n, err
+}
+
+func (m *members) find(name string) (section, bool) {
+	for range maxLinks {
+		if s, ok := m.at[name]; ok {
+			return s, true
+		}
+		name = m.links[name]
+	}
+	return section{}, false
+}
+
+func (m *members) has(name string) bool {
+	_, ok := m.find(name)
+	return ok
+}
+
+func (m *members) read(name string) ([]byte, error) {
+	s, ok := m.find(name)
+	if !ok {
+		return nil, fmt.Errorf("read %.100q: %w", name, fs.ErrNotExist)
+	}
+	r, err := m.open(s)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return engine.ReadAll(r, name, engine.MaxDocument)
+}
+
+// open returns the content of a member.
+func (m *members) open(s section) (io.ReadCloser, error) {
+	if m.plain {
+		return io.NopCloser(io.NewSectionReader(m.file, s.offset, s.size)), nil
+	}
+	r, err := m.stream()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.CopyN(io.Discard, r, s.offset); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(r, s.size), r}, nil
+}
+
+func (m *members) layer(name, scratch string) (layerfs.Layer, error) {
+	s, ok := m.find(name)
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	if m.plain {
+		return engine.BlobLayer(io.NewSectionReader(m.file, s.offset, s.size), s.size, scratch), nil
+	}
+	return layerfs.Tar(func() (io.ReadCloser, error) { return m.open(s) }, layerfs.TarOptions{Scratch: scratch}), nil
+}
+
+func (m *members) close() error { return m.file.Close() }
+
+// directory is an OCI layout as a directory.
+type directory struct{ *engine.Dir }
+
+func openDir(name string) (files, error) {
+	d, err := engine.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return directory{d}, nil
+}
+
+func (d directory) read(name string) ([]byte, error) { return d.Read(name, engine.MaxDocument) }
+func (d directory) has(name string) bool             { return d.Exists(name) && !strings.HasPrefix(name, "/") }
+func (d directory) close() error                     { return d.Close() }
+
+func (d directory) layer(name, scratch string) (layerfs.Layer, error) {
+	f, err := d.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	// Files of the layer outlive the layer, so f is closed when nothing refers
+	// to it any more.
+	return engine.BlobLayer(f, info.Size(), scratch), nil
+}

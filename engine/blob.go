@@ -1,0 +1,27 @@
+package engine
+
+import (
+	"bytes"
+	"io"
+
+	"plimsoll/layerfs"
+)
+
+// BlobLayer returns the layer whose tar, plain or compressed by gzip or zstd,
+// is the first size bytes of r. Only of a plain one are single files read
+// without unpacking what comes before. For scratch see layerfs.TarOptions.
+func BlobLayer(r io.ReaderAt, size int64, scratch string) layerfs.Layer {
+	magic := make([]byte, 4)
+	n, _ := r.ReadAt(magic, 0)
+	o := layerfs.TarOptions{Scratch: scratch}
+	if compressed(magic[:n]) {
+		return layerfs.Tar(func() (io.ReadCloser, error) {
+			return io.NopCloser(io.NewSectionReader(r, 0, size)), nil
+		}, o)
+	}
+	return layerfs.TarAt(r, size, o)
+}
+
+func compressed(magic []byte) bool {
+	return bytes.HasPrefix(magic, []byte{0x1f, 0x8b}) || bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd})
+}

@@ -1,0 +1,226 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"plimsoll"
+	"plimsoll/engine"
+)
+
+// Limits of a daemon's answer.
+const (
+	maxAnswer     = 4 << 20
+	answerTimeout = 3 * time.Second
+)
+
+// Options says where to look.
+type Options struct {
+	// Host is the host whose engines are wanted; the zero value is this one.
+	Host engine.Host
+	// Roots are data roots, as the host names them. With any, no other place is
+	// searched.
+	Roots []string
+}
+
+// Discover returns the stores of a host, in the order of the places that were
+// searched, and a problem for each place that is there but cannot be read.
+func Discover(ctx context.Context, o Options) ([]*Store, []plimsoll.Problem) {
+	f := finder{seen: map[string]bool{}}
+	for _, root := range o.Roots {
+		f.open(o.Host, root, "--docker-root")
+	}
+	if len(o.Roots) == 0 {
+		f.search(ctx, o.Host)
+	}
+	return f.stores, f.problems
+}
+
+type finder struct {
+	seen     map[string]bool // resolved data roots
+	stores   []*Store
+	problems []plimsoll.Problem
+}
+
+// search looks where daemons say, then where configurations say, then where
+// Docker keeps its data by default.
+func (f *finder) search(ctx context.Context, h engine.Host) {
+	for _, socket := range sockets(h) {
+		if root := askRoot(ctx, socket); root != "" {
+			f.open(h, root, "the daemon at "+socket)
+		}
+	}
+	for _, d := range h.Daemons("dockerd") {
+		root := d.Flag("--data-root", "-g", "--graph")
+		if root == "" {
+			root = configRoot(d.Host, d.Flag("--config-file"))
+		}
+		if root != "" {
+			f.open(d.Host, root, "a running dockerd")
+		} else {
+			f.open(d.Host, "/var/lib/docker", "")
+		}
+	}
+	if root := configRoot(h, ""); root != "" {
+		f.open(h, root, "/etc/docker/daemon.json")
+	}
+	f.open(h, "/var/lib/docker", "")
+	f.open(h, "/var/snap/docker/common/var-lib-docker", "")
+	for _, home := range h.Homes() {
+		if root := configRoot(h, filepath.Join(home, ".config/docker/daemon.json")); root != "" {
+			f.open(h, root, filepath.Join(home, ".config/docker/daemon.json"))
+		}
+		f.open(h, filepath.Join(home, ".local/share/docker"), "")
+	}
+}
+
+// remapped is the directory of a daemon with user name spaces: "UID.GID".
+var remapped = regexp.MustCompile(`^[0-9]+\.[0-9]+$`)
+
+// open adds the stores of a data root. Who says that it is one: when nobody
+// does, it is a mere guess and may be absent.
+func (f *finder) open(h engine.Host, root, who string) {
+	path, err := h.Resolve(root)
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		if who != "" {
+			f.problem(err, fmt.Sprintf("open Docker's data root %s, named by %s", root, who),
+				"If plimsoll runs in a container, make the host's directory visible to it; else name the right one with --docker-root.")
+		}
+		return
+	}
+	if f.seen[path] {
+		return
+	}
+	f.seen[path] = true
+	dir, err := engine.OpenDir(path)
+	if err != nil {
+		f.problem(err, "open Docker's data root "+path, "")
+		return
+	}
+	defer dir.Close()
+	names, err := dir.List("image")
+	if err != nil {
+		f.problem(err, "list "+filepath.Join(path, "image"), "")
+		return
+	}
+	for _, driver := range names {
+		f.add(path, dir, driver)
+	}
+	names, _ = dir.List(".")
+	for _, name := range names {
+		if remapped.MatchString(name) {
+			f.open(h, filepath.Join(root, name), "")
+		}
+	}
+	if len(names) > 0 && who == "--docker-root" && !dir.Exists("image") && !dir.Exists("containerd") {
+		f.problem(fs.ErrNotExist, "find images in "+path, "Name Docker's data root: docker info --format '{{.DockerRootDir}}' prints it.")
+	}
+}
+
+func (f *finder) add(path string, dir *engine.Dir, driver string) {
+	if _, ok := drivers[driver]; ok {
+		own, err := engine.OpenDir(path)
+		if err != nil {
+			f.problem(err, "open Docker's data root "+path, "")
+			return
+		}
+		f.stores = append(f.stores, &Store{own, driver})
+		return
+	}
+	images, err := dir.List(filepath.Join("image", driver, "imagedb/content/sha256"))
+	if err == nil && len(images) > 0 {
+		p := engine.ProblemOf(engine.Fail(plimsoll.ProblemUnsupportedDriver, "read "+filepath.Join(path, "image", driver),
+			"Export the images with docker save and scan the archive.",
+			fmt.Errorf("%d images of storage driver %.40q, which is not read in place", len(images), driver)))
+		f.problems = append(f.problems, p)
+	}
+}
+
+func (f *finder) problem(err error, op, hint string) {
+	code := plimsoll.ProblemEngineUnavailable
+	if errors.Is(err, fs.ErrPermission) {
+		code, hint = plimsoll.ProblemPermission, ""
+	}
+	f.problems = append(f.problems, engine.ProblemOf(engine.Fail(code, op, hint, err)))
+}
+
+// configRoot returns the data root that a daemon.json sets, if any.
+func configRoot(h engine.Host, path string) string {
+	if path == "" {
+		path = "/etc/docker/daemon.json"
+	}
+	var config struct {
+		DataRoot string `json:"data-root"`
+		Graph    string `json:"graph"` // until Docker 23
+	}
+	if b, err := h.ReadFile(path); err != nil || json.Unmarshal(b, &config) != nil {
+		return ""
+	}
+	if config.DataRoot != "" {
+		return config.DataRoot
+	}
+	return config.Graph
+}
+
+// sockets returns the paths, as this process sees them, where a local daemon
+// may answer.
+func sockets(h engine.Host) []string {
+	var paths []string
+	if h.Root == "" {
+		if path, ok := strings.CutPrefix(os.Getenv("DOCKER_HOST"), "unix://"); ok {
+			paths = append(paths, path)
+		}
+		if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
+			paths = append(paths, filepath.Join(dir, "docker.sock"))
+		}
+	}
+	paths = append(paths, h.Path("/run/docker.sock"), h.Path("/var/run/docker.sock"))
+	users, _ := filepath.Glob(h.Path("/run/user/*/docker.sock"))
+	return append(paths, users...)
+}
+
+// askRoot returns the data root of the daemon behind a socket; empty when none
+// answers. Any user may listen at some of these places, so the answer is no
+// more than a place to look at.
+func askRoot(ctx context.Context, socket string) string {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	transport := &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		},
+	}
+	// Without a version in the path every daemon answers, however old or new.
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://docker/info", nil)
+	if err != nil {
+		return ""
+	}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	b, err := engine.ReadAll(resp.Body, socket, maxAnswer)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return ""
+	}
+	var info struct{ DockerRootDir string }
+	if json.Unmarshal(b, &info) != nil || !filepath.IsAbs(info.DockerRootDir) {
+		return ""
+	}
+	return info.DockerRootDir
+}
