@@ -27,12 +27,18 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-//go:embed osv kev.json epss.csv cvss.csv
-var advisories embed.FS
+//go:embed records
+var records embed.FS
 
-// Advisories returns the sample records: osv/<ecosystem>/<ID>.json, kev.json,
-// epss.csv and cvss.csv.
-func Advisories() fs.FS { return advisories }
+// Advisories returns the sample records as package feed compiles them: OSV
+// records by ecosystem, kev.json, epss.csv and cvss.csv.
+func Advisories() fs.FS {
+	sub, err := fs.Sub(records, "records")
+	if err != nil {
+		panic(err) // the name above is valid
+	}
+	return sub
+}
 
 // when is the date of everything in the sample images, so that they have the
 // same image IDs everywhere.

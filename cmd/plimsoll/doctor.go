@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -97,7 +99,7 @@ func (d *doctor) stores(ctx context.Context) {
 			}
 		}
 		d.ok("store", "%s: %d images", s.Name(), total)
-		for _, code := range sortedKeys(unreadable) {
+		for _, code := range slices.Sorted(maps.Keys(unreadable)) {
 			d.fail("store", "%s: %d images cannot be read: %s: %s", s.Name(), unreadable[code], code, detail[code])
 		}
 	}

@@ -34,11 +34,11 @@ var (
 
 // hostOptions say where to look for engines beyond the usual places.
 type hostOptions struct {
-	dockerRoots        []string
-	containerdSockets  []string
-	containerdRoots    []string
-	storageRoots       []string
-	inputs             []string
+	dockerRoots       []string
+	containerdSockets []string
+	containerdRoots   []string
+	storageRoots      []string
+	inputs            []string
 }
 
 func (o *hostOptions) flags(flags *pflag.FlagSet) {
@@ -75,7 +75,7 @@ func (a *app) openHost(ctx context.Context) (*host, error) {
 		}
 		return h, nil
 	}
-	dockers, problems := docker.Discover(ctx, docker.Options{Roots: a.host.dockerRoots, Scratch: a.cacheDir})
+	dockers, problems := docker.Discover(ctx, docker.Options{Roots: a.host.dockerRoots})
 	for _, s := range dockers {
 		h.stores = append(h.stores, s)
 	}
@@ -85,7 +85,7 @@ func (a *app) openHost(ctx context.Context) (*host, error) {
 		h.stores = append(h.stores, s)
 	}
 	h.problems = append(h.problems, problems...)
-	podmans, problems := podman.Discover(ctx, podman.Options{Roots: a.host.storageRoots, Scratch: a.cacheDir})
+	podmans, problems := podman.Discover(ctx, podman.Options{Roots: a.host.storageRoots})
 	for _, s := range podmans {
 		h.stores = append(h.stores, s)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plimsoll"
+	"plimsoll/engine"
 	"plimsoll/inventory"
 	"plimsoll/inventory/langpkg"
 	"plimsoll/inventory/ospkg"
@@ -258,7 +259,8 @@ func (a *app) inventory(ctx context.Context, scanner *inventory.Scanner, img hel
 		if cause := context.Cause(ctx); errors.Is(err, context.DeadlineExceeded) && cause != nil {
 			err = cause
 		}
-		result.Status, result.Problem = plimsoll.ScanFailed, failure(err)
+		problem := engine.ProblemOf(err)
+		result.Status, result.Problem = plimsoll.ScanFailed, &problem
 		return result
 	}
 	if !inv.Complete() {
@@ -266,26 +268,6 @@ func (a *app) inventory(ctx context.Context, scanner *inventory.Scanner, img hel
 	}
 	result.Inventory, result.Problems = inv, inv.Problems
 	return result
-}
-
-// failure says why an image could not be read.
-func failure(err error) *plimsoll.Problem {
-	code := plimsoll.ProblemCorruptStore
-	switch plimsoll.CodeOf(err) {
-	case plimsoll.CodeNotFound:
-		code = plimsoll.ProblemImageGone
-	case plimsoll.CodeUnreadable:
-		code = plimsoll.ProblemPermission
-	case plimsoll.CodeLimit:
-		code = plimsoll.ProblemLimit
-	case plimsoll.CodeUnavailable:
-		code = plimsoll.ProblemEngineUnavailable
-	}
-	detail := err.Error()
-	if hint := plimsoll.HintOf(err); hint != "" {
-		detail += ". " + hint
-	}
-	return &plimsoll.Problem{Code: code, Detail: detail}
 }
 
 // judge asks the advisories about one inventory.

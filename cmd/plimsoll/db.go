@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"plimsoll"
+	"plimsoll/report"
+	"plimsoll/sample"
+	"plimsoll/vulndb"
+	"plimsoll/vulndb/feed"
+)
+
+func (a *app) dbDir() string { return filepath.Join(a.dataDir, "db") }
+
+func (a *app) dbCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "db",
+		Short: "Look after the advisory database",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.dbUpdateCommand(), a.dbStatusCommand(), a.dbImportCommand(), a.dbExportCommand(), a.dbVerifyCommand(), a.dbRollbackCommand())
+	return cmd
+}
+
+func (a *app) dbUpdateCommand() *cobra.Command {
+	o := feed.Options{}
+	cmd := &cobra.Command{
+		Use:   "update",
+		Short: "Fetch advisories and compile them",
+		Long: `Update fetches what changed since the last time, compiles it into a new
+generation and makes it the active one when it is complete. Until then, and
+whenever something fails, the generation in use stays.
+
+Sources are the public OSV exports, CISA's known exploited vulnerabilities and
+EPSS; each can be another address or a directory or file in the same shape.`,
+		Example: `  plimsoll db update
+  plimsoll db update --ecosystems Debian,npm,Go
+  plimsoll db update --osv https://mirror.example/osv --kev /srv/kev.json.gz`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.updateDatabase(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Base, "osv", feed.DefaultBase, "base address or directory of OSV exports")
+	f.StringVar(&o.KEV, "kev", feed.DefaultKEV, "address or file of CISA's catalogue (JSON); none for none")
+	f.StringVar(&o.EPSS, "epss", feed.DefaultEPSS, "address or file of EPSS scores (CSV); none for none")
+	f.StringVar(&o.CVSS, "cvss", "", "address or file of further CVSS scores (CSV: cve, source, version, vector, base_score, base_severity)")
+	f.StringSliceVar(&o.Ecosystems, "ecosystems", nil, "OSV ecosystems to fetch (default: all that Plimsoll can match)")
+	f.BoolVar(&o.Force, "force", false, "accept fewer or older records than before")
+	return cmd
+}
+
+func (a *app) updateDatabase(ctx context.Context, o feed.Options) error {
+	o.Dir = a.dbDir()
+	o.UserAgent = "plimsoll/" + version
+	progress := a.progress("update", 0)
+	defer progress.done()
+	o.Progress = func(p feed.Progress) { progress.count(p.Stage+" "+p.Source, p.Done, p.Total) }
+	generation, problems, err := feed.Update(ctx, o)
+	progress.done()
+	if err != nil {
+		return err
+	}
+	for _, p := range problems {
+		a.note("%s: %s: %s", report.Text(p.Path), p.Code, report.Text(p.Detail))
+	}
+	a.note("The advisory database now holds %d records of %s.", generation.Advisories, generation.Built.Format(time.DateOnly))
+	return nil
+}
+
+func (a *app) dbStatusCommand() *cobra.Command {
+	format := report.Table
+	cmd := &cobra.Command{
+		Use:     "status",
+		Short:   "Show the sources of the advisory database with their dates",
+		Example: "  plimsoll db status -o json",
+		Args:    noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			generation, err := feed.Status(a.dbDir())
+			if err != nil {
+				return withoutDatabase(err)
+			}
+			options := report.Options{Color: a.colored(a.stdout), Width: width(a.stdout)}
+			return buffered(a.stdout, func(w io.Writer) error {
+				return report.Database(w, format, generation, time.Now(), options)
+			})
+		},
+	}
+	a.formatFlag(cmd, &format)
+	return cmd
+}
+
+func (a *app) dbImportCommand() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:     "import FILE",
+		Short:   "Use an advisory database that was exported elsewhere",
+		Example: "  plimsoll db import advisories.plim",
+		Args:    oneFile,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := os.Open(args[0])
+			if err != nil {
+				return plimsoll.Errorf(plimsoll.CodeNotFound, "import advisories", "%w", err)
+			}
+			defer f.Close()
+			return a.changeDatabase(func(d *vulndb.Dir) (plimsoll.Generation, error) {
+				return d.Import(cmd.Context(), f, force)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "accept fewer or older records than before")
+	return cmd
+}
+
+func (a *app) dbExportCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "export FILE",
+		Short:   "Write the advisory database to a file for db import",
+		Example: "  plimsoll db export advisories.plim",
+		Args:    oneFile,
+		RunE: func(_ *cobra.Command, args []string) error {
+			return replaceFile(args[0], func(w io.Writer) error {
+				_, err := vulndb.Export(a.dbDir(), w)
+				return withoutDatabase(err)
+			})
+		},
+	}
+}
+
+func (a *app) dbVerifyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "verify",
+		Short:   "Read the whole advisory database and check it",
+		Example: "  plimsoll db verify",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			db, err := vulndb.OpenCurrent(a.dbDir())
+			if err != nil {
+				return withoutDatabase(err)
+			}
+			defer db.Close()
+			if err := db.Verify(cmd.Context()); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.stdout, "ok: %d records, %s\n", db.Generation().Advisories, db.Generation().ID)
+			return nil
+		},
+	}
+}
+
+func (a *app) dbRollbackCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "rollback",
+		Short:   "Use the generation before the current one again",
+		Example: "  plimsoll db rollback",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.changeDatabase(func(d *vulndb.Dir) (plimsoll.Generation, error) { return d.Rollback(cmd.Context()) })
+		},
+	}
+}
+
+// changeDatabase runs change with the exclusive right to the directory.
+func (a *app) changeDatabase(change func(*vulndb.Dir) (plimsoll.Generation, error)) error {
+	d, err := vulndb.Acquire(a.dbDir())
+	if err != nil {
+		return err
+	}
+	defer d.Release()
+	generation, err := change(d)
+	if err != nil {
+		return err
+	}
+	a.note("The advisory database now holds %d records of %s.", generation.Advisories, generation.Built.Format(time.DateOnly))
+	return nil
+}
+
+func oneFile(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usagef("give one file")
+	}
+	return nil
+}
+
+// withoutDatabase tells what to do when there is no database.
+func withoutDatabase(err error) error {
+	if plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
+		return err
+	}
+	return &plimsoll.Error{
+		Code: plimsoll.CodeUnavailable, Op: "open advisories", Err: err,
+		Hint: "Fetch them with plimsoll db update, or bring them with plimsoll db import FILE.",
+	}
+}
+
+// openDatabase opens the file that was named, else the active generation,
+// fetching one when there is none. It returns nil without an error when there is
+// none and none could be fetched: the software can be listed all the same.
+func (a *app) openDatabase(ctx context.Context, o scanOptions) (*vulndb.DB, error) {
+	if o.dbPath != "" {
+		return vulndb.Open(o.dbPath)
+	}
+	db, err := vulndb.OpenCurrent(a.dbDir())
+	if plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
+		return db, err
+	}
+	if o.offline {
+		return nil, nil
+	}
+	a.note("No advisory database yet: fetching one into %s.", a.dbDir())
+	if err := a.updateDatabase(ctx, feed.Options{Base: feed.DefaultBase, KEV: feed.DefaultKEV, EPSS: feed.DefaultEPSS}); err != nil {
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		a.note("The advisory database could not be fetched: %s", report.Text(err.Error()))
+		return nil, nil
+	}
+	return vulndb.OpenCurrent(a.dbDir())
+}
+
+// sampleDatabase returns the path of the built-in sample of advisories, or ""
+// when a real database is there or, with fetch, could be fetched.
+func (a *app) sampleDatabase(ctx context.Context, fetch bool) (string, error) {
+	db, err := a.openDatabase(ctx, scanOptions{offline: !fetch})
+	if err != nil {
+		return "", err
+	}
+	if db != nil {
+		return "", db.Close()
+	}
+	if err := os.MkdirAll(a.cacheDir, 0o700); err != nil {
+		return "", err
+	}
+	path := filepath.Join(a.cacheDir, "sample.plim")
+	w := vulndb.NewWriter(path)
+	sources, _, err := feed.Compile(ctx, w, sample.Advisories())
+	if err != nil {
+		w.Abort()
+		return "", err
+	}
+	if _, err := w.Finish(sources, true); err != nil {
+		return "", err
+	}
+	a.note("Using the built-in SAMPLE of advisories: it is small and dated, and misses nearly everything.\nFor real results: plimsoll db update\n")
+	return path, nil
+}
