@@ -113,7 +113,7 @@ const containerdConfig = `version = 2
 disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
 `
 
-// Containerd starts a containerd in the lab.
+// Containerd starts a containerd in the lab, which ends with t.
 func (l *Lab) Containerd(t testing.TB) *Containerd {
 	t.Helper()
 	Need(t, "containerd", "ctr", "runc")
@@ -141,7 +141,8 @@ func (c *Containerd) CLI(t testing.TB, namespace string, args ...string) string 
 }
 
 // Load imports and unpacks the recipes' images into a namespace. A name
-// without a host gets the prefix docker.io/library/.
+// without a host gets the prefix docker.io/library/; an image without a name
+// does not appear at all, because containerd knows images by name only.
 func (c *Containerd) Load(t testing.TB, namespace string, recipes ...Recipe) {
 	t.Helper()
 	for _, r := range recipes {
@@ -157,7 +158,8 @@ type Docker struct {
 	Containerd *Containerd
 }
 
-// Docker starts a dockerd and the containerd it needs in the lab.
+// Docker starts a dockerd and the containerd it needs in the lab. Both end
+// with t.
 func (l *Lab) Docker(t testing.TB) *Docker {
 	t.Helper()
 	return l.DockerAt(t, filepath.Join(l.fresh(t, "docker"), "root"))

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Handmade is an image without an operating system, written by the lab itself.
@@ -38,6 +39,17 @@ func Handmade(name string, layers ...map[string]string) Recipe {
 	return handmade(name, string(key), nil, writers)
 }
 
+// Tiny is an image of the npm package tiny under a chosen name, which may be
+// "my--app:v1--rc" or, for an image without a name, "".
+func Tiny(name string) Recipe {
+	return handmade(name, "1", []string{"npm tiny 1.0.0"}, []layer{func(w *tar.Writer) error {
+		if err := addFile(w, "app/name", []byte(name)); err != nil { // or all would be one image
+			return err
+		}
+		return addPackage(w, "app", "tiny")
+	}})
+}
+
 // HundredLayers is an image of 100 layers. Layer n installs the npm package
 // layer-n, and every tenth layer deletes what the layer below it installed.
 func HundredLayers() Recipe {
@@ -56,7 +68,7 @@ func HundredLayers() Recipe {
 			truth = append(truth, fmt.Sprintf("npm layer-%d 1.0.0", i))
 		}
 	}
-	return handmade("hundred-layers:1", "1", truth, layers)
+	return handmade("hundred-layers:1", "2", truth, layers)
 }
 
 // Huge is an image of 4 GB: ten layers of 15,000 files, among them 150 npm
@@ -89,7 +101,7 @@ func Huge() Recipe {
 			truth = append(truth, fmt.Sprintf("npm huge-%d-%d 1.0.0", i, p))
 		}
 	}
-	return handmade("huge:4gb", "1", truth, layers)
+	return handmade("huge:4gb", "2", truth, layers)
 }
 
 // A layer writes the entries of a layer's tar, the same at every call.
@@ -133,6 +145,7 @@ func writeArchive(path, name string, layers []layer) (id string, err error) {
 	w := tar.NewWriter(f)
 
 	var config struct {
+		Created      time.Time         `json:"created"`
 		Architecture string            `json:"architecture"`
 		OS           string            `json:"os"`
 		Config       struct{}          `json:"config"`
@@ -142,6 +155,7 @@ func writeArchive(path, name string, layers []layer) (id string, err error) {
 			DiffIDs []string `json:"diff_ids"`
 		} `json:"rootfs"`
 	}
+	config.Created = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC) // a clock would change the image ID
 	config.Architecture, config.OS, config.RootFS.Type = "amd64", "linux", "layers"
 	manifest := struct {
 		Config   string

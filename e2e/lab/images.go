@@ -72,15 +72,6 @@ func Alpine(t testing.TB, release string) Recipe {
 	return dockerfile("alpine:"+release, "alpine", nil, "RELEASE="+release, "INSTALLED="+file)
 }
 
-// Tiny is an image of one npm package under a chosen name, which may be
-// "my--app:v1--rc" or, for an image without a name, "".
-func Tiny(name string) Recipe {
-	return Handmade(name, map[string]string{
-		"app/node_modules/lodash/package.json": `{"name": "lodash", "version": "4.17.4"}`,
-		"app/name":                             name, // or all would be one image
-	})
-}
-
 // fixtures returns the directory of public package databases, which is kept
 // beside the repository because of its size.
 func fixtures(t testing.TB) string {

@@ -1,8 +1,8 @@
 # needs: mmdebstrap apt-get awk
 # The archive is the one that this machine's apt uses.
 uri() {
-	apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' |
-		awk -v label="$1" '$1 == label { print $2; exit }'
+	apt-get indextargets --format '$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
+		awk -F '|' -v label="$1" '$1 == label { print $2; exit }'
 }
 main=$(uri Debian)
 security=$(uri Debian-Security)
