@@ -2,6 +2,7 @@ package vulndb
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"iter"
@@ -27,6 +28,7 @@ const maxGroupSize = 32 << 20
 // compiler turns sorted records into the three tables. It reads the records
 // twice: once to learn which IDs are aliases, once to file each record.
 type compiler struct {
+	ctx      context.Context // of the one call of Finish that it lives in
 	groups   groups
 	packages *sorter // package key NUL advisory ID → record about the package
 	flaws    *sorter // canonical ID NUL kind advisory ID → part of the view
@@ -38,8 +40,9 @@ type compiler struct {
 	key, value                []byte
 }
 
-func newCompiler(dir string) *compiler {
+func newCompiler(ctx context.Context, dir string) *compiler {
 	return &compiler{
+		ctx:      ctx,
 		packages: &sorter{dir: dir, most: sorterMemory},
 		flaws:    &sorter{dir: dir, most: sorterMemory},
 		names:    &sorter{dir: dir, most: sorterMemory / 4},
@@ -53,7 +56,7 @@ func (c *compiler) close() {
 }
 
 func (c *compiler) compile(records, extras *sorter) error {
-	for r, err := range newestRecords(records, false) {
+	for r, err := range c.newestRecords(records, false) {
 		if err != nil {
 			return err
 		}
@@ -64,7 +67,7 @@ func (c *compiler) compile(records, extras *sorter) error {
 			c.groups.join(r.Advisory.ID, alias)
 		}
 	}
-	for r, err := range newestRecords(records, true) {
+	for r, err := range c.newestRecords(records, true) {
 		if err != nil {
 			return err
 		}
@@ -88,7 +91,7 @@ func (c *compiler) compile(records, extras *sorter) error {
 
 // newestRecords gives each record once, in its newest version, without what it
 // says about packages unless that is asked for.
-func newestRecords(records *sorter, affected bool) iter.Seq2[Record, error] {
+func (c *compiler) newestRecords(records *sorter, affected bool) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		var last []byte
 		for p, err := range records.all() {
@@ -102,6 +105,9 @@ func newestRecords(records *sorter, affected bool) iter.Seq2[Record, error] {
 			}
 			last = append(last[:0], id...)
 			r, err := decodeRecord(p.value, affected)
+			if err == nil {
+				err = c.ctx.Err()
+			}
 			if !yield(r, err) || err != nil {
 				return
 			}
@@ -256,7 +262,7 @@ func (c *compiler) write(out *output, g *plimsoll.Generation) error {
 		tableNames:    c.writeNames,
 	}
 	for i, step := range steps {
-		t := &tableWriter{out: out, enc: index, indexEnc: index, blockSize: packageBlockSize}
+		t := &tableWriter{ctx: c.ctx, out: out, enc: index, indexEnc: index, blockSize: packageBlockSize}
 		if i < len(dicts) {
 			if t.enc, err = newEncoder(uint32(dictPackages+i), dicts[i]); err != nil {
 				return err

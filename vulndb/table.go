@@ -2,6 +2,7 @@ package vulndb
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"sort"
@@ -11,6 +12,7 @@ import (
 
 // tableWriter writes one table. Keys must come in rising order.
 type tableWriter struct {
+	ctx       context.Context
 	out       *output
 	enc       *zstd.Encoder
 	indexEnc  *zstd.Encoder
@@ -36,6 +38,9 @@ func (t *tableWriter) add(key, value []byte) error {
 }
 
 func (t *tableWriter) flushBlock() error {
+	if err := t.ctx.Err(); err != nil {
+		return err
+	}
 	p, err := t.write(t.enc, t.block)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package vulndb
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -77,7 +78,7 @@ func (w *Writer) Add(r Record) error {
 		return &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: "add advisory", Err: err}
 	}
 	key := append([]byte(a.ID), 0)
-	key = binary.BigEndian.AppendUint64(key, ^uint64(a.Modified.Unix()))
+	key = binary.BigEndian.AppendUint64(key, ^uint64(max(0, a.Modified.Unix())))
 	key = binary.BigEndian.AppendUint32(key, ^uint32(a.Modified.Nanosecond()))
 	b := appendAdvisory(w.scratch[:0], a)
 	b = appendStrings(b, r.Flaws)
@@ -140,6 +141,13 @@ func (w *Writer) keep(err error) error {
 	return w.err
 }
 
+func (w *Writer) fail(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		w.err = ctx.Err()
+	}
+	return w.keep(err)
+}
+
 // Abort drops everything. It does nothing after Finish.
 func (w *Writer) Abort() {
 	w.records.close()
@@ -153,15 +161,15 @@ func (w *Writer) Abort() {
 // newest date and number of records are stored; the newest of these dates, or
 // else of the records, is when the generation counts as built. sample marks a
 // demonstration that must not be relied on. On error there is no file.
-func (w *Writer) Finish(sources []plimsoll.DataSource, sample bool) (plimsoll.Generation, error) {
+func (w *Writer) Finish(ctx context.Context, sources []plimsoll.DataSource, sample bool) (plimsoll.Generation, error) {
 	defer w.Abort()
 	if w.err != nil {
 		return plimsoll.Generation{}, w.err
 	}
-	c := newCompiler(filepath.Dir(w.path))
+	c := newCompiler(ctx, filepath.Dir(w.path))
 	defer c.close()
 	if err := c.compile(w.records, w.extras); err != nil {
-		return plimsoll.Generation{}, w.keep(err)
+		return plimsoll.Generation{}, w.fail(ctx, err)
 	}
 	g := plimsoll.Generation{Schema: Schema, Sample: sample, Sources: slices.Clone(sources), Advisories: c.advisories}
 	slices.SortFunc(g.Sources, func(a, b plimsoll.DataSource) int { return strings.Compare(a.Name, b.Name) })
@@ -175,7 +183,7 @@ func (w *Writer) Finish(sources []plimsoll.DataSource, sample bool) (plimsoll.Ge
 	}
 	if err := w.write(c, &g); err != nil {
 		os.Remove(w.path)
-		return plimsoll.Generation{}, w.keep(err)
+		return plimsoll.Generation{}, w.fail(ctx, err)
 	}
 	return g, nil
 }
