@@ -160,6 +160,9 @@ func (f *finder) open(h engine.Host, root, content, overlay string, conn *grpc.C
 		return
 	}
 	for _, name := range namespaces {
+		if images, err := c.images(f.ctx, name); name == dockerNamespace && err == nil && len(images) == 0 {
+			continue // Docker has only containers here: its images are in its own store
+		}
 		v.users++
 		f.stores = append(f.stores, &Store{server: v, namespace: name, scratch: f.scratch})
 	}
