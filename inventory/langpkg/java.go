@@ -288,7 +288,7 @@ func (t *jarTree) identify(r io.ReaderAt, size int64, path string, c *jarContent
 	for i, pom := range poms {
 		if i != self && pom.version != "" {
 			inner := plimsoll.Package{Name: pom.name(), Version: pom.version, Path: path, Evidence: plimsoll.EvidenceMetadata}
-			if own.artifact != "" {
+			if found && own.version != "" {
 				inner.Bundled = text(own.name(), maxName)
 			}
 			found = t.add(inner) || found

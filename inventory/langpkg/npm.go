@@ -102,7 +102,8 @@ func nodePackage(p string) (bundler string, ok bool) {
 		}
 		store := strings.HasPrefix(rest, ".")
 		if store {
-			// .pnpm/name@1.0.0/node_modules/name, .store/…, .bun/…
+			// .pnpm/name@1.0.0/node_modules/name, .bun/…, and of Yarn
+			// .store/name-npm-1.0.0-hash/package.
 			if _, rest, found = strings.Cut(rest, "/"); !found {
 				return "", false
 			}
@@ -113,7 +114,7 @@ func nodePackage(p string) (bundler string, ok bool) {
 			return "", false
 		}
 		switch {
-		case rest == "package.json":
+		case store && rest == "package/package.json", !store && rest == "package.json":
 			return bundler, true
 		case strings.HasPrefix(rest, modules):
 			rest = rest[len(modules):]

@@ -1,0 +1,175 @@
+package langpkg
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"strings"
+	"testing"
+	"time"
+
+	"plimsoll"
+)
+
+func limitReached(t *testing.T, facts []plimsoll.Problem, err error) bool {
+	t.Helper()
+	for _, p := range facts {
+		if p.Code == plimsoll.ProblemLimit {
+			return true
+		}
+	}
+	return plimsoll.CodeOf(err) == plimsoll.CodeLimit
+}
+
+func TestArchiveNestingAtAndBeyondLimit(t *testing.T) {
+	t.Parallel()
+	for _, depth := range []int{maxJarDepth - 1, maxJarDepth} {
+		name, content := pom("org.a", "core", "1.0")
+		archive := jar(t, name, content)
+		for range depth {
+			archive = zipOf(t, zip.Deflate, "inner.jar", archive)
+		}
+		facts, err := java{}.Analyze(context.Background(), file("a.jar", archive))
+		if err != nil {
+			t.Fatal(err)
+		}
+		beyond := depth >= maxJarDepth
+		if limitReached(t, facts.Problems, nil) != beyond || (len(facts.Packages) == 1) == beyond {
+			t.Errorf("%d archives around it: %v, %v", depth, brief(facts), facts.Problems)
+		}
+	}
+}
+
+func TestZipBombEndsTheTree(t *testing.T) {
+	t.Parallel()
+	// 40 archives that inflate to 8 MiB each: the ratio of a real bomb.
+	zeros := strings.Repeat("\x00", 8<<20)
+	var pairs []string
+	for i := range 40 {
+		pairs = append(pairs, "lib/"+string(rune('a'+i%26))+strings.Repeat("x", i)+".jar", zeros)
+	}
+	start := time.Now()
+	facts, err := java{}.Analyze(context.Background(), file("bomb.jar", zipOf(t, zip.Deflate, pairs...)))
+	if !limitReached(t, facts.Problems, err) {
+		t.Errorf("error %v, problems %v", err, facts.Problems)
+	}
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("took %v", d)
+	}
+}
+
+func TestNestedArchiveLargerThanLimit(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("inflates 64 MiB")
+	}
+	archive := zipOf(t, zip.Deflate, "big.jar", strings.Repeat("\x00", maxJarNested+1))
+	facts, err := java{}.Analyze(context.Background(), file("a.jar", archive))
+	if !limitReached(t, facts.Problems, err) {
+		t.Errorf("error %v, problems %v", err, facts.Problems)
+	}
+}
+
+// directoryOf makes a central directory of n entries without the entries.
+func directoryOf(n int) string {
+	var b bytes.Buffer
+	header := make([]byte, zipDirHeader+2)
+	copy(header, "PK\x01\x02")
+	binary.LittleEndian.PutUint16(header[28:], 2)
+	copy(header[zipDirHeader:], "xy")
+	for range n {
+		b.Write(header)
+	}
+	end := make([]byte, zipEndHeader)
+	copy(end, "PK\x05\x06")
+	binary.LittleEndian.PutUint16(end[10:], uint16(n))
+	binary.LittleEndian.PutUint32(end[12:], uint32(b.Len()))
+	b.Write(end)
+	return b.String()
+}
+
+func TestZipEntriesAtAndBeyondLimit(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{maxZipEntries, maxZipEntries + 1} {
+		_, err := java{}.Analyze(context.Background(), file("a.jar", directoryOf(n)))
+		if got := plimsoll.CodeOf(err) == plimsoll.CodeLimit; got != (n > maxZipEntries) {
+			t.Errorf("%d entries: %v", n, err)
+		}
+	}
+}
+
+// TestOverlappingEntriesAreBounded: entries that all point at one nested archive, five
+// levels deep, would be read 100^5 times.
+func TestOverlappingEntriesAreBounded(t *testing.T) {
+	t.Parallel()
+	archive := directoryOf(2000)
+	for range maxJarDepth - 1 {
+		archive = overlapping(archive, 100)
+	}
+	start := time.Now()
+	_, err := java{}.Analyze(context.Background(), file("a.jar", archive))
+	if plimsoll.CodeOf(err) != plimsoll.CodeLimit {
+		t.Errorf("%v", err)
+	}
+	if d := time.Since(start); d > 10*time.Second {
+		t.Errorf("took %v", d)
+	}
+}
+
+// overlapping makes an archive whose n stored entries share one content.
+func overlapping(content string, n int) string {
+	var b bytes.Buffer
+	local := make([]byte, 30+5)
+	copy(local, "PK\x03\x04")
+	binary.LittleEndian.PutUint16(local[26:], 5)
+	copy(local[30:], "x.jar")
+	b.Write(local)
+	b.WriteString(content)
+	start := b.Len()
+	header := make([]byte, zipDirHeader+5)
+	copy(header, "PK\x01\x02")
+	binary.LittleEndian.PutUint32(header[20:], uint32(len(content)))
+	binary.LittleEndian.PutUint32(header[24:], uint32(len(content)))
+	binary.LittleEndian.PutUint16(header[28:], 5)
+	copy(header[zipDirHeader:], "x.jar")
+	for range n {
+		b.Write(header)
+	}
+	end := make([]byte, zipEndHeader)
+	copy(end, "PK\x05\x06")
+	binary.LittleEndian.PutUint16(end[10:], uint16(n))
+	binary.LittleEndian.PutUint32(end[12:], uint32(b.Len()-start))
+	binary.LittleEndian.PutUint32(end[16:], uint32(start))
+	b.Write(end)
+	return b.String()
+}
+
+func TestEncryptedEntryIsAProblem(t *testing.T) {
+	t.Parallel()
+	name, content := pom("org.a", "alpha", "1.0")
+	archive := []byte(jar(t, name, content))
+	dir := bytes.Index(archive, []byte("PK\x01\x02"))
+	archive[dir+8] |= 1
+	facts, err := java{}.Analyze(context.Background(), file("alpha-1.0.jar", string(archive)))
+	if err != nil || len(facts.Problems) != 1 || facts.Problems[0].Code != plimsoll.ProblemCorruptFile {
+		t.Errorf("%v, %v", facts.Problems, err)
+	}
+}
+
+func TestNamesThatAreNotTextStayData(t *testing.T) {
+	t.Parallel()
+	name, content := pom("org.a", "al\xffpha", "1.0")
+	facts := analyze(t, java{}, "a.war", jar(t, "WEB-INF/lib/\x1b[2Jx.jar", jar(t, name, content)))
+	equal(t, brief(facts), []string{"org.a:al\uFFFDpha 1.0"})
+	equal(t, facts.Packages[0].Path, "a.war!/WEB-INF/lib/ [2Jx.jar")
+}
+
+func TestCancelledContextEndsTheTree(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := (java{}).Analyze(ctx, file("a.jar", jar(t))); err == nil {
+		t.Error("no error")
+	}
+}

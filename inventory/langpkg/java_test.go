@@ -1,0 +1,202 @@
+package langpkg
+
+import (
+	"archive/zip"
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"plimsoll"
+)
+
+func pom(group, artifact, version string) (name, content string) {
+	return "META-INF/maven/" + group + "/" + artifact + "/pom.properties",
+		fmt.Sprintf("#Created by Apache Maven 3.8.7\nversion=%s\ngroupId=%s\nartifactId=%s\n", version, group, artifact)
+}
+
+// jar makes a stored archive; pairs as zipOf.
+func jar(t testing.TB, pairs ...string) string { return zipOf(t, zip.Store, pairs...) }
+
+func javaPackages(t *testing.T, path, content string) []string {
+	t.Helper()
+	return brief(analyze(t, java{}, path, content))
+}
+
+func TestJAR02PomProperties(t *testing.T) {
+	t.Parallel()
+	aName, aPom := pom("org.a", "alpha", "1.0")
+	bName, bPom := pom("org.b", "beta", "2.0")
+	cName, cPom := pom("org.c", "gamma", "3.0")
+	for _, c := range []struct {
+		name, path string
+		pairs      []string
+		want       []string
+	}{
+		{"one is the archive itself", "renamed.jar", []string{aName, aPom}, []string{"org.a:alpha 1.0"}},
+		{"several: file name confirms", "beta-2.0.jar", []string{aName, aPom, bName, bPom}, []string{"org.b:beta 2.0", "org.a:alpha 1.0 in org.b:beta"}},
+		{"several: classifier", "beta-2.0-all.jar", []string{aName, aPom, bName, bPom}, []string{"org.b:beta 2.0", "org.a:alpha 1.0 in org.b:beta"}},
+		{"several: manifest confirms", "app.jar", []string{aName, aPom, bName, bPom, "META-INF/MANIFEST.MF", "Implementation-Title: alpha\n"},
+			[]string{"org.a:alpha 1.0", "org.b:beta 2.0 in org.a:alpha"}},
+		{"several: none is the archive", "app.jar", []string{aName, aPom, cName, cPom, "A.class", ""}, []string{"org.a:alpha 1.0", "org.c:gamma 3.0"}},
+		{"pom.xml is no list", "x-1.0.jar", []string{"META-INF/maven/g/x/pom.xml", "<dependencies/>"}, []string{"x 1.0"}},
+		{"placeholder version", "alpha-1.5.jar", []string{aName, strings.Replace(aPom, "1.0", "${project.version}", 1)}, []string{"org.a:alpha 1.5"}},
+		{"group and artifact from the path", "alpha.jar", []string{aName, "version=1.0\n"}, []string{"org.a:alpha 1.0"}},
+	} {
+		t.Run(c.name, func(t *testing.T) { equal(t, javaPackages(t, c.path, jar(t, c.pairs...)), c.want) })
+	}
+}
+
+func TestJAR03Manifest(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ path, manifest, want string }{
+		{"commons-lang3.jar", "Bundle-SymbolicName: org.apache.commons.lang3;singleton:=true\nImplementation-Version: 3.12.0\n", "commons-lang3 3.12.0"},
+		{"commons-lang3-3.12.0.jar", "Bundle-SymbolicName: org.apache.commons.lang3\nBundle-Version: 3.12.0\n", "org.apache.commons:commons-lang3 3.12.0"},
+		{"catalina.jar", "Bundle-SymbolicName: org.apache.tomcat-catalina\nImplementation-Version: 9.0.50\nImplementation-Vendor: ASF\n", "org.apache.tomcat:tomcat-catalina 9.0.50"},
+		{"spring-core-5.3.1.jar", "Implementation-Title: spring-core\nImplementation-Version: 5.3.1\nAutomatic-Module-Name: spring.core\n", "org.springframework:spring-core 5.3.1"},
+		{"plugin.hpi", "Group-Id: org.jenkins-ci.plugins\nShort-Name: git\nPlugin-Version: 4.11.3\n", "org.jenkins-ci.plugins:git 4.11.3"},
+		{"x.jar", "Implementation-Version: 1.0\n -beta\n\nName: inner/\nImplementation-Version: 9\n", "x 1.0-beta"},
+		{"x.jar", "Implementation-Vendor-Id: org.vendor\r\nImplementation-Version: 2.0\r\n", "org.vendor:x 2.0"},
+		{"x.jar", "Implementation-Vendor-Id: Not A Group\nImplementation-Version: 2.0\n", "x 2.0"},
+		{"x-1.1.jar", "Implementation-Version: 1.0\n", "x 1.1"},
+		{"asm-9.7.jar", "Bundle-SymbolicName: org.objectweb.asm\nBundle-Version: 9.7.0\n", "org.ow2.asm:asm 9.7"},
+		{"hibernate-core-6.2.0.Final.jar", "Implementation-Version: 6.2.0.Final\n", "org.hibernate.orm:hibernate-core 6.2.0.Final"},
+		{"groovy-3.0.9.jar", "Implementation-Version: 3.0.9\n", "org.codehaus.groovy:groovy 3.0.9"},
+	} {
+		if c.path == "commons-lang3.jar" {
+			c.want = "org.apache.commons:" + c.want
+		}
+		equal(t, javaPackages(t, c.path, jar(t, "META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n"+c.manifest, "A.class", "")), []string{c.want})
+	}
+}
+
+func TestJAR04FileName(t *testing.T) {
+	t.Parallel()
+	for base, want := range map[string]coordinates{
+		"name-1.2.3.jar":                    {"", "name", "1.2.3"},
+		"name-1.2.3-SNAPSHOT.jar":           {"", "name", "1.2.3-SNAPSHOT"},
+		"name-1.2.Final.jar":                {"", "name", "1.2.Final"},
+		"name_2.13-3.0.jar":                 {"", "name_2.13", "3.0"},
+		"name-1.2.3-sources.jar":            {"", "name", "1.2.3"},
+		"name-1.2.3-linux-x86_64.jar":       {"", "name", "1.2.3"},
+		"guava-31.1-jre.jar":                {"", "guava", "31.1-jre"},
+		"log4j-1.2-api-2.17.1.jar":          {"", "log4j-1.2-api", "2.17.1"},
+		"commons-lang3-3.12.0.jar":          {"", "commons-lang3", "3.12.0"},
+		"lib-2.0-beta-3.jar":                {"", "lib", "2.0-beta-3"},
+		"lib-2.0-rc-1.0.jar":                {"", "lib", "2.0-rc-1.0"},
+		"mssql-jdbc-12.10.2.jre11.jar":      {"", "mssql-jdbc", "12.10.2.jre11"},
+		"org.eclipse.osgi_3.18.0.v2022.jar": {"", "org.eclipse.osgi", "3.18.0.v2022"},
+		"tool-v1.2.jar":                     {"", "tool", "v1.2"},
+		"app.jar":                           {"", "app", ""},
+		"my-app.jar":                        {"", "my-app", ""},
+		"-1.jar":                            {"", "-1", ""},
+		".jar":                              {"", "", ""},
+		"h2-2.1.214.jar":                    {"", "h2", "2.1.214"},
+		"geronimo-jta_1.1_spec-1.1.1.jar":   {"", "geronimo-jta_1.1_spec", "1.1.1"},
+		"servlet-api-2.5-20081211.jar":      {"", "servlet-api", "2.5-20081211"},
+		"x-1.0-20240101.120000-3.jar":       {"", "x", "1.0-20240101.120000-3"},
+	} {
+		if got := parseJarName("lib/" + base); got != want {
+			t.Errorf("%s: %+v, not %+v", base, got, want)
+		}
+	}
+}
+
+func TestJAR04UnidentifiedIsCounted(t *testing.T) {
+	t.Parallel()
+	facts := analyze(t, java{}, "app.jar", jar(t, "META-INF/MANIFEST.MF", "Implementation-Title: Thing\n", "A.class", ""))
+	equal(t, brief(facts), nil)
+	equal(t, len(facts.Problems), 1)
+	equal(t, facts.Problems[0].Code, plimsoll.ProblemUnidentified)
+	equal(t, facts.Problems[0].Path, "app.jar")
+
+	for what, content := range map[string]string{
+		"an archive without classes": jar(t, "README", ""),
+		"a part of the JDK":          jar(t, "META-INF/MANIFEST.MF", "Specification-Title: Java Platform API Specification\nImplementation-Version: 17.0.9\n", "A.class", ""),
+		"an empty archive":           jar(t),
+	} {
+		if facts := analyze(t, java{}, "rt.jar", content); len(facts.Problems)+len(facts.Packages) > 0 {
+			t.Errorf("%s: %+v", what, facts)
+		}
+	}
+}
+
+func TestJAR01And05NestedArchives(t *testing.T) {
+	t.Parallel()
+	aName, aPom := pom("org.a", "alpha", "1.0")
+	bName, bPom := pom("org.b", "beta", "2.0")
+	inner := jar(t, aName, aPom)
+	middle := zipOf(t, zip.Deflate, bName, bPom, "WEB-INF/lib/alpha-1.0.jar", inner)
+	outer := "#!/bin/sh\nexec java -jar \"$0\"\n" + jar(t, "BOOT-INF/lib/x.war", middle, "BOOT-INF/lib/", "", "A.class", "")
+	facts := analyze(t, java{}, "srv/app.jar", outer)
+	equal(t, brief(facts), []string{"org.b:beta 2.0", "org.a:alpha 1.0"})
+	equal(t, facts.Packages[0].Path, "srv/app.jar!/BOOT-INF/lib/x.war")
+	equal(t, facts.Packages[1].Path, "srv/app.jar!/BOOT-INF/lib/x.war!/WEB-INF/lib/alpha-1.0.jar")
+	equal(t, len(facts.Problems), 0)
+}
+
+func TestJAR05EmbeddedSBOMIsReconciled(t *testing.T) {
+	t.Parallel()
+	aName, aPom := pom("org.a", "alpha", "1.0")
+	content := jar(t, "BOOT-INF/lib/alpha-1.0.jar", jar(t, aName, aPom), "BOOT-INF/lib/nogroup-3.0.jar", jar(t, "N.class", ""),
+		"META-INF/sbom/application.cdx.json", `{"bomFormat":"CycloneDX","components":[
+		{"purl":"pkg:maven/org.a/alpha@1.0?type=jar"},{"purl":"pkg:maven/org.n/nogroup@3.0?type=jar"},{"purl":"pkg:maven/org.s/shaded@5.0?type=jar"}]}`)
+	facts := analyze(t, java{}, "app.jar", content)
+	equal(t, brief(facts), []string{"org.a:alpha 1.0", "nogroup 3.0", "org.s:shaded 5.0"})
+	equal(t, facts.Packages[2].Evidence, plimsoll.EvidenceSBOM)
+}
+
+func TestJAR06Log4jByClass(t *testing.T) {
+	t.Parallel()
+	facts := analyze(t, java{}, "x-1.0.jar", jar(t, "com/acme/shaded/log4j/core/LoggerContext.class", ""))
+	equal(t, brief(facts), []string{"x 1.0"})
+	equal(t, len(facts.Problems), 1)
+	name, content := pom("org.apache.logging.log4j", "log4j-core", "2.14.1")
+	facts = analyze(t, java{}, "renamed.jar", jar(t, "org/apache/logging/log4j/core/LoggerContext.class", "", name, content))
+	equal(t, brief(facts), []string{"org.apache.logging.log4j:log4j-core 2.14.1"})
+	equal(t, len(facts.Problems), 0)
+}
+
+func TestJAR07ReleaseFiles(t *testing.T) {
+	t.Parallel()
+	for content, want := range map[string]string{
+		"IMPLEMENTOR=\"Eclipse Adoptium\"\nJAVA_VERSION=\"17.0.9\"\nOS_ARCH=\"x86_64\"\n": "openjdk 17.0.9",
+		"JAVA_VERSION=\"1.8.0_131\"\n":     "openjdk 8.0.131",
+		"JAVA_VERSION=\"1.8.0_131-b11\"\n": "openjdk 8.0.131",
+		"JAVA_VERSION=\"1.8.0\"\n":         "openjdk 8.0.0",
+		"JAVA_VERSION=\"11\"\n":            "openjdk 11",
+		"IMPLEMENTOR=\"Oracle Corporation\"\nJAVA_VERSION=\"17.0.9\"\nBUILD_TYPE=\"commercial\"\n": "oracle-jdk 17.0.9",
+	} {
+		equal(t, brief(analyze(t, jdk{}, "usr/lib/jvm/x/release", content)), []string{want})
+	}
+	equal(t, brief(analyze(t, jdk{}, "opt/java/release", "VERSION=1\n")), nil)
+}
+
+func TestJarLicensesAndVendor(t *testing.T) {
+	t.Parallel()
+	facts := analyze(t, java{}, "x-1.0.jar", jar(t, "META-INF/MANIFEST.MF", "Bundle-License: \"Apache-2.0\";link=\"https://example.org\"\nBundle-Vendor: Acme\n"))
+	equal(t, facts.Packages, []plimsoll.Package{{Type: plimsoll.TypeMaven, Name: "x", Version: "1.0", Licenses: []string{"Apache-2.0"},
+		Supplier: "Acme", Path: "x-1.0.jar", Evidence: plimsoll.EvidenceFileName}})
+}
+
+func TestBrokenArchives(t *testing.T) {
+	t.Parallel()
+	aName, aPom := pom("org.a", "alpha", "1.0")
+	whole := jar(t, aName, aPom)
+	for what, content := range map[string]string{
+		"empty": "", "text": "not a zip", "truncated": whole[:len(whole)-30], "tail only": whole[len(whole)-22:],
+		"end record of lies": "PK\x05\x06" + strings.Repeat("\xff", 18),
+	} {
+		_, err := java{}.Analyze(context.Background(), file("a.jar", content))
+		if plimsoll.CodeOf(err) != plimsoll.CodeCorrupt {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	// A broken archive within a whole one is its own problem; the rest goes on.
+	facts := analyze(t, java{}, "app.war", jar(t, "WEB-INF/lib/bad.jar", "garbage", "WEB-INF/lib/alpha.jar", whole))
+	equal(t, brief(facts), []string{"org.a:alpha 1.0"})
+	equal(t, facts.Problems[0].Code, plimsoll.ProblemCorruptFile)
+	equal(t, facts.Problems[0].Path, "app.war!/WEB-INF/lib/bad.jar")
+	// A tail appended to an archive does not hide it.
+	equal(t, brief(analyze(t, java{}, "a.jar", whole+strings.Repeat("\x00", 600))), []string{"org.a:alpha 1.0"})
+}
