@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"plimsoll"
 )
@@ -20,7 +21,8 @@ const (
 var rangeTypes = [...]plimsoll.RangeType{plimsoll.RangeEcosystem, plimsoll.RangeSemVer}
 
 // maxRows bounds how many records one package may have after expansion by
-// vulnerability. The Linux kernel has some ten thousand a release.
+// vulnerability, and their ranges, events and versions. The Linux kernel has
+// some ten thousand records a release.
 const maxRows = 1 << 20
 
 // appendAffected writes one record about one package; flaws are the
@@ -68,7 +70,7 @@ func (d *decoder) affected() (a plimsoll.Affected, flaws []string) {
 	a.State = plimsoll.FixState(d.string())
 	a.Malicious = d.bool()
 	if n := d.length(); n > 0 {
-		a.Ranges = make([]plimsoll.Range, 0, min(n, allocStep))
+		a.Ranges = cut(&d.rangePool, n)
 		for range n {
 			a.Ranges = append(a.Ranges, d.versionRange())
 		}
@@ -88,7 +90,7 @@ func (d *decoder) versionRange() plimsoll.Range {
 	}
 	r := plimsoll.Range{Type: rangeTypes[kind]}
 	n := d.length()
-	r.Events = make([]plimsoll.Event, 0, min(n, allocStep))
+	r.Events = cut(&d.eventPool, n)
 	for range n {
 		kind, version := d.byte(), d.string()
 		var e plimsoll.Event
@@ -109,31 +111,61 @@ func (d *decoder) versionRange() plimsoll.Range {
 	return r
 }
 
-// decodePackage reads all records of a package: how many there are after
-// expansion, then the records. An advisory about several vulnerabilities is
-// stored once and expanded here; its rows share their lists.
-func decodePackage(ecosystem, name string, value []byte) ([]plimsoll.Affected, error) {
-	d := &decoder{s: string(value)}
-	n := d.length()
-	if n > maxRows {
-		return nil, errMalformed
+// counts says how many elements the records of a package have, so that reading
+// them allocates once for each kind.
+type counts struct{ rows, ranges, events, strings int }
+
+// add counts one record that stands for some flaws.
+func (c *counts) add(a *plimsoll.Affected, flaws []string) {
+	c.rows += len(flaws)
+	c.ranges += len(a.Ranges)
+	for _, r := range a.Ranges {
+		c.events += len(r.Events)
 	}
-	rows := make([]plimsoll.Affected, 0, n)
+	c.strings += len(flaws) + len(a.Versions) + len(a.Arches) + len(a.Modules)
+}
+
+func (c counts) append(b []byte) []byte {
+	for _, n := range []int{c.rows, c.ranges, c.events, c.strings} {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	return b
+}
+
+// size is about the memory that the elements take, in bytes.
+func (c counts) size() int {
+	return c.rows*int(unsafe.Sizeof(plimsoll.Affected{})) + c.ranges*int(unsafe.Sizeof(plimsoll.Range{})) +
+		c.events*int(unsafe.Sizeof(plimsoll.Event{})) + c.strings*int(unsafe.Sizeof(""))
+}
+
+// decodePackage reads all records of a package: the counts, then the records.
+// An advisory about several vulnerabilities is stored once and expanded here;
+// its rows share their lists. size is about the memory taken.
+func decodePackage(ecosystem, name string, value []byte) (rows []plimsoll.Affected, size int, err error) {
+	d := &decoder{s: string(value)}
+	c := counts{d.length(), d.length(), d.length(), d.length()}
+	if d.err != nil || max(c.rows, c.ranges, c.events, c.strings) > maxRows {
+		return nil, 0, errMalformed
+	}
+	d.rangePool = make([]plimsoll.Range, c.ranges)
+	d.eventPool = make([]plimsoll.Event, c.events)
+	d.stringPool = make([]string, c.strings)
+	rows = make([]plimsoll.Affected, 0, c.rows)
 	for d.err == nil && len(d.s) > 0 {
 		a, flaws := d.affected()
 		a.Ecosystem, a.Package = ecosystem, name
-		if len(rows)+len(flaws) > n {
-			return nil, errMalformed
+		if len(rows)+len(flaws) > c.rows {
+			return nil, 0, errMalformed
 		}
 		for _, flaw := range flaws {
 			a.Vulnerability = flaw
 			rows = append(rows, a)
 		}
 	}
-	if d.err != nil || len(rows) != n {
-		return nil, errMalformed
+	if d.err != nil || len(rows) != c.rows {
+		return nil, 0, errMalformed
 	}
-	return rows, nil
+	return rows, c.size() + len(value), nil
 }
 
 // packageKey is the key of a package in its table. Neither part holds a NUL

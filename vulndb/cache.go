@@ -37,9 +37,9 @@ func (c *cache[K, V]) get(key K) (value V, ok bool) {
 	return e.Value.(*cacheItem[K, V]).value, true
 }
 
-// put keeps value, unless it alone outweighs a quarter of the cache.
+// put keeps value, unless it alone outweighs half of the cache.
 func (c *cache[K, V]) put(key K, value V, weight int) {
-	if weight > c.most/4 {
+	if weight > c.most/2 {
 		return
 	}
 	c.mu.Lock()

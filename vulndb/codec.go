@@ -68,6 +68,24 @@ func appendRating(b []byte, r plimsoll.Rating) []byte {
 type decoder struct {
 	s   string
 	err error
+
+	// Where it is known how many elements follow, lists are cut from pools: a
+	// package has many short ones.
+	eventPool  []plimsoll.Event
+	rangePool  []plimsoll.Range
+	stringPool []string
+}
+
+// cut takes room for n elements from a pool, or allocates it. What is allocated
+// on the list's own word about its length is bounded: it grows as its elements
+// are read.
+func cut[T any](pool *[]T, n int) []T {
+	if len(*pool) < n {
+		return make([]T, 0, min(n, allocStep))
+	}
+	list := (*pool)[:0:n]
+	*pool = (*pool)[n:]
+	return list
 }
 
 func (d *decoder) fail() {
@@ -124,7 +142,7 @@ func (d *decoder) strings() []string {
 	if n == 0 {
 		return nil
 	}
-	list := make([]string, 0, min(n, allocStep))
+	list := cut(&d.stringPool, n)
 	for range n {
 		list = append(list, d.string())
 	}

@@ -301,8 +301,8 @@ func newEncoder(id uint32, dict []byte) (*zstd.Encoder, error) {
 func (c *compiler) writePackages(t *tableWriter) (filter, []string, error) {
 	var hashes []uint64
 	var ecosystems []string
-	var key, body, last []byte
-	rows := 0
+	var key, value, body, last []byte
+	var sum counts
 	flush := func() error {
 		if key == nil {
 			return nil
@@ -312,11 +312,11 @@ func (c *compiler) writePackages(t *tableWriter) (filter, []string, error) {
 		if n := len(ecosystems); n == 0 || ecosystems[n-1] != ecosystem {
 			ecosystems = append(ecosystems, ecosystem)
 		}
-		if rows > maxRows {
-			return fmt.Errorf("package %q has more than %d advisories", name, maxRows)
+		if max(sum.rows, sum.ranges, sum.events, sum.strings) > maxRows {
+			return fmt.Errorf("package %q has more than %d advisories or versions", name, maxRows)
 		}
-		value := binary.AppendUvarint(make([]byte, 0, len(body)+4), uint64(rows))
-		return t.add(key, append(value, body...))
+		value = append(sum.append(value[:0]), body...)
+		return t.add(key, value)
 	}
 	for p, err := range c.packages.all() {
 		if err != nil {
@@ -327,23 +327,24 @@ func (c *compiler) writePackages(t *tableWriter) (filter, []string, error) {
 			if err := flush(); err != nil {
 				return nil, nil, err
 			}
-			key, body, last, rows = append(key[:0:0], k...), body[:0], last[:0], 0
+			key, body, last, sum = append(key[:0:0], k...), body[:0], last[:0], counts{}
 		}
 		if bytes.Equal(p.value, last) {
 			continue // said twice
 		}
 		d := &decoder{s: string(p.value)}
-		_, flaws := d.affected()
+		a, flaws := d.affected()
 		if d.err != nil {
 			return nil, nil, d.err
 		}
-		rows += len(flaws)
+		sum.add(&a, flaws)
 		body = append(body, p.value...)
 		last = append(last[:0], p.value...)
 	}
 	if err := flush(); err != nil {
 		return nil, nil, err
 	}
+	c.packages.close()
 	f := newFilter(len(hashes))
 	for _, h := range hashes {
 		f.add(h)
@@ -373,6 +374,7 @@ func (c *compiler) writeFlaws(t *tableWriter) error {
 		}
 		parts = append(parts, part{kind: p.key[len(id)+1], id: string(p.key[len(id)+2:]), value: bytes.Clone(p.value)})
 	}
+	c.flaws.close()
 	return writeFlaw(t, flaw, parts)
 }
 

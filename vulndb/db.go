@@ -11,7 +11,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"unsafe"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -21,10 +20,10 @@ import (
 const (
 	// blockCacheSize is the memory for decompressed blocks. Questions in key
 	// order, as a scan asks them, hit the block of the question before.
-	blockCacheSize = 6 << 20
+	blockCacheSize = 4 << 20
 	// rowCacheSize is the memory for decoded packages, so that many versions of
 	// one package are decoded once.
-	rowCacheSize = 16 << 20
+	rowCacheSize = 4 << 20
 )
 
 // DB is an open generation. It is safe for concurrent use; what it returns is
@@ -248,11 +247,11 @@ func (db *DB) Affected(ecosystem, name string) ([]plimsoll.Affected, error) {
 	if value == nil {
 		return nil, nil
 	}
-	rows, err := decodePackage(key[:len(ecosystem)], key[len(ecosystem)+1:], value)
+	rows, size, err := decodePackage(key[:len(ecosystem)], key[len(ecosystem)+1:], value)
 	if err != nil {
 		return nil, readError("look up package", err)
 	}
-	db.rows.put(key, rows, len(value)+len(rows)*int(unsafe.Sizeof(plimsoll.Affected{})))
+	db.rows.put(key, rows, size)
 	return rows, nil
 }
 
@@ -338,7 +337,7 @@ func (db *DB) Verify(ctx context.Context) error {
 		if !db.known[ecosystem] || !db.filter.has(hashParts(ecosystem, name)) {
 			return errDamaged
 		}
-		_, err := decodePackage(ecosystem, name, value)
+		_, _, err := decodePackage(ecosystem, name, value)
 		return err
 	})
 	if err == nil && len(ecosystems) != len(db.ecosystems) {

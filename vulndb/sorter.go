@@ -38,7 +38,7 @@ func (a pair) compare(b pair) int {
 }
 
 // sorterMemory is what one sorter holds before it spills.
-const sorterMemory = 48 << 20
+const sorterMemory = 24 << 20
 
 // spillWindow keeps the memory of merging small: each run has a window.
 const spillWindow = 128 << 10
