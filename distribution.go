@@ -1,0 +1,188 @@
+package plimsoll
+
+import (
+	_ "embed"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Distribution is what Plimsoll knows about one release of a distribution.
+type Distribution struct {
+	ID      string // as in os-release
+	Name    string // "Debian"
+	Release string // "12", "3.19", "22.03-LTS-SP3"; empty when unknown or not versioned
+	// Type is the type of the distribution's own packages, Scheme the name of
+	// their version order (see package version).
+	Type   PackageType
+	Scheme string
+	// Ecosystems are the names under which OSV publishes the release's
+	// advisories. One that ends in "*" stands for all that begin so. Those that
+	// begin with "Ubuntu:Pro:" hold fixes for subscribers only. Without any,
+	// there is no public source: the packages are listed, not judged.
+	Ecosystems []string
+	// EndOfLife is the last day on which the public gets fixes for nothing, at
+	// midnight UTC; zero when unknown or not applicable.
+	EndOfLife time.Time
+	// Assumed: the advisories are those of the distribution it derives from, or
+	// of a release that is only nearly the right one.
+	Assumed bool
+}
+
+// Distribution looks os up in the table of distributions; known is false when
+// the table does not have it. A known distribution in an unknown release has
+// no ecosystems (acceptance OS-02 to OS-07).
+func (os OS) Distribution() (d Distribution, known bool) {
+	table := distributions()
+	i := table.find(os)
+	if i < 0 {
+		return Distribution{}, false
+	}
+	row := &table[i]
+	release, assumed := row.releaseOf(os)
+	d = Distribution{ID: os.ID, Name: row.Name, Release: release, Type: row.Type, Scheme: row.Scheme, Assumed: assumed}
+	end := row.EndOfLife[release]
+	if row.As == "" {
+		d.Ecosystems = row.ecosystems(release)
+	} else {
+		base := &table[table.find(OS{ID: row.As})]
+		if row.AsRelease != nil {
+			release = row.AsRelease[release]
+		}
+		d.Ecosystems = base.ecosystems(release)
+		d.Assumed = len(d.Ecosystems) > 0
+		if end == "" && d.Assumed {
+			end = base.EndOfLife[release]
+		}
+	}
+	if end != "" {
+		d.EndOfLife, _ = time.Parse(time.DateOnly, end) // a test reads all dates
+	}
+	return d, true
+}
+
+//go:embed distributions.json
+var distributionsJSON []byte
+
+// distributions returns the table: data, so that a further distribution or
+// release is a row and no code.
+var distributions = sync.OnceValue(func() distributionTable {
+	var table distributionTable
+	if err := json.Unmarshal(distributionsJSON, &table); err != nil {
+		panic(err) // the file is part of the program; a test reads it
+	}
+	return table
+})
+
+type distributionTable []distributionRow
+
+// distributionRow is one row of distributions.json.
+type distributionRow struct {
+	// IDs are the os-release IDs, in lower case. Variant, when set, must occur
+	// in the system's name; such a row stands before the one without.
+	IDs     []string    `json:"ids"`
+	Variant string      `json:"variant"`
+	Name    string      `json:"name"`
+	Type    PackageType `json:"type"`
+	Scheme  string      `json:"scheme"`
+	// Release says how the release follows from os-release: "major", "minor"
+	// (two numbers), "full" (VERSION_ID as it is), "version" (VERSION, with
+	// "(LTS-SP3)" turned into "-LTS-SP3"), "none" (rolling: the version means
+	// nothing).
+	Release string `json:"release"`
+	// Codenames give the release of systems without VERSION_ID.
+	Codenames map[string]string `json:"codenames"`
+	// Nearly lists releases that cannot be told from a neighbour.
+	Nearly []string `json:"nearly"`
+	// Development marks, within VERSION_ID, the branch called "edge".
+	Development string `json:"development"`
+	// Ecosystems are templates: "{release}", and "{sp}" for SUSE's "15 SP3".
+	// Exceptions are the ecosystems of single releases, LTS the releases to
+	// which LTSEcosystems apply instead.
+	Ecosystems    []string            `json:"ecosystems"`
+	Exceptions    map[string][]string `json:"exceptions"`
+	LTS           []string            `json:"lts"`
+	LTSEcosystems []string            `json:"ltsEcosystems"`
+	// As names the distribution by whose advisories a derivative is judged, and
+	// AsRelease its release for each of the derivative's; without AsRelease they
+	// count alike.
+	As        string            `json:"as"`
+	AsRelease map[string]string `json:"asRelease"`
+	// EndOfLife maps releases to dates.
+	EndOfLife map[string]string `json:"endOfLife"`
+}
+
+// find returns the index of the row for os, -1 when there is none.
+func (t distributionTable) find(os OS) int {
+	id := asciiLower(os.ID)
+	return slices.IndexFunc(t, func(row distributionRow) bool {
+		return slices.Contains(row.IDs, id) && strings.Contains(os.Name, row.Variant)
+	})
+}
+
+// releaseOf returns the release of os and whether it is only nearly sure.
+func (row *distributionRow) releaseOf(os OS) (release string, nearly bool) {
+	version := os.VersionID
+	if row.Development != "" && strings.Contains(version, row.Development) {
+		return "edge", false
+	}
+	if version == "" && row.Codenames != nil {
+		// Testing and unstable say "forky/sid" in debian_version.
+		codename, _, _ := strings.Cut(os.Release, "/")
+		if os.Codename != "" {
+			codename = os.Codename
+		}
+		if release = row.Codenames[codename]; release != "" {
+			return release, slices.Contains(row.Nearly, release)
+		}
+		if c := codename; c != "" && '0' <= c[0] && c[0] <= '9' {
+			version = c
+		}
+	}
+	parts := strings.SplitN(version, ".", 3)
+	switch row.Release {
+	case "major":
+		return parts[0], false
+	case "minor":
+		return strings.Join(parts[:min(2, len(parts))], "."), false
+	case "full":
+		return version, false
+	case "version":
+		number, rest, _ := strings.Cut(os.Version, " ")
+		if number == "" {
+			return version, false
+		}
+		if rest = strings.Trim(rest, "()"); rest != "" {
+			number += "-" + rest
+		}
+		return number, false
+	}
+	return "", false
+}
+
+// ecosystems fills in the templates for a release; none for a release that is
+// not known where it matters.
+func (row *distributionRow) ecosystems(release string) []string {
+	if fixed, ok := row.Exceptions[release]; ok {
+		return slices.Clone(fixed)
+	}
+	if release == "" && row.Release != "none" {
+		return nil
+	}
+	templates := row.Ecosystems
+	if slices.Contains(row.LTS, release) {
+		templates = row.LTSEcosystems
+	}
+	servicePack := release
+	if major, minor, ok := strings.Cut(release, "."); ok {
+		servicePack = major + " SP" + minor
+	}
+	fill := strings.NewReplacer("{release}", release, "{sp}", servicePack)
+	var names []string
+	for _, t := range templates {
+		names = append(names, fill.Replace(t))
+	}
+	return names
+}

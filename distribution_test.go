@@ -1,0 +1,137 @@
+package plimsoll
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDistribution(t *testing.T) {
+	tests := []struct {
+		name      string
+		os        OS
+		want      string // name, release and, joined by a bar, ecosystems
+		assumed   bool
+		unknown   bool
+		endOfLife string
+		typ       PackageType
+	}{
+		{name: "OS-01 debian_version only", os: OS{ID: "debian", VersionID: "12.5", Release: "12.5"}, want: "Debian 12 Debian:12", endOfLife: "2028-06-30", typ: TypeDeb},
+		{name: "Debian", os: OS{ID: "debian", VersionID: "12", Codename: "bookworm"}, want: "Debian 12 Debian:12", endOfLife: "2028-06-30"},
+		{name: "OS-02 testing by codename", os: OS{ID: "debian", Codename: "forky", Release: "forky/sid"}, want: "Debian 14 Debian:14", assumed: true},
+		{name: "OS-02 testing before it got its number", os: OS{ID: "debian", Codename: "trixie"}, want: "Debian 13 Debian:13", endOfLife: "2030-06-30"},
+		{name: "OS-02 testing by debian_version", os: OS{ID: "debian", Release: "forky/sid"}, want: "Debian 14 Debian:14", assumed: true},
+		{name: "OS-02 sid is not testing", os: OS{ID: "debian", Codename: "sid"}, want: "Debian sid "},
+		{name: "OS-02 nothing known", os: OS{ID: "debian"}, want: "Debian  "},
+		{name: "OS-03 Alpine edge", os: OS{ID: "alpine", VersionID: "3.24_alpha20260901"}, want: "Alpine Linux edge Alpine:edge"},
+		{name: "OS-03 Alpine branch", os: OS{ID: "alpine", VersionID: "3.19.1"}, want: "Alpine Linux 3.19 Alpine:v3.19", endOfLife: "2025-11-01", typ: TypeAPK},
+		{name: "OS-04 CentOS", os: OS{ID: "centos", VersionID: "7", Name: "CentOS Linux 7 (Core)"}, want: "CentOS 7 Red Hat:enterprise_linux:7|Red Hat:enterprise_linux:7.*|Red Hat:enterprise_linux:7::*", assumed: true, endOfLife: "2024-06-30"},
+		{name: "OS-04 CentOS 8 ends before RHEL 8", os: OS{ID: "centos", VersionID: "8", Name: "CentOS Linux 8"}, want: "CentOS 8 Red Hat:enterprise_linux:8|Red Hat:enterprise_linux:8.*|Red Hat:enterprise_linux:8::*", assumed: true, endOfLife: "2021-12-31"},
+		{name: "OS-04 CentOS Stream", os: OS{ID: "centos", VersionID: "9", Name: "CentOS Stream 9"}, want: "CentOS Stream 9 ", endOfLife: "2027-05-31"},
+		{name: "OS-04 Fedora", os: OS{ID: "fedora", VersionID: "35"}, want: "Fedora 35 ", endOfLife: "2022-12-13"},
+		{name: "OS-04 Rocky", os: OS{ID: "rocky", VersionID: "9.3"}, want: "Rocky Linux 9 Rocky Linux:9", endOfLife: "2032-05-31"},
+		{name: "OS-04 Alma", os: OS{ID: "almalinux", VersionID: "8.9", Name: "AlmaLinux 8.9"}, want: "AlmaLinux 8 AlmaLinux:8", endOfLife: "2029-05-31"},
+		{name: "OS-04 Alma Kitten", os: OS{ID: "almalinux", VersionID: "10", Name: "AlmaLinux Kitten 10"}, want: "AlmaLinux Kitten 10 "},
+		{name: "OS-04 Oracle", os: OS{ID: "ol", VersionID: "8.8"}, want: "Oracle Linux 8 ", endOfLife: "2029-07-31"},
+		{name: "RHEL", os: OS{ID: "rhel", VersionID: "8.6"}, want: "Red Hat Enterprise Linux 8 Red Hat:enterprise_linux:8|Red Hat:enterprise_linux:8.*|Red Hat:enterprise_linux:8::*", endOfLife: "2029-05-31", typ: TypeRPM},
+		{name: "OS-05 Amazon 1", os: OS{ID: "amzn", VersionID: "2018.03"}, want: "Amazon Linux 2018 ", endOfLife: "2023-12-31"},
+		{name: "OS-05 Amazon 2023", os: OS{ID: "amzn", VersionID: "2023"}, want: "Amazon Linux 2023 ", endOfLife: "2029-06-30"},
+		{name: "OS-05 SLES service pack", os: OS{ID: "sles", VersionID: "15.3"}, want: "SUSE Linux Enterprise Server 15.3 " +
+			"SUSE:Linux Enterprise Module for Basesystem 15 SP3|SUSE:Linux Enterprise Module for Containers 15 SP3|SUSE:Linux Enterprise Module for Desktop Applications 15 SP3|" +
+			"SUSE:Linux Enterprise Module for Development Tools 15 SP3|SUSE:Linux Enterprise Module for Legacy 15 SP3|SUSE:Linux Enterprise Module for Public Cloud 15 SP3|" +
+			"SUSE:Linux Enterprise Module for Python 3 15 SP3|SUSE:Linux Enterprise Module for Server Applications 15 SP3|SUSE:Linux Enterprise Module for Web and Scripting 15 SP3|" +
+			"SUSE:Linux Enterprise Server 15 SP3|SUSE:Linux Enterprise Server 15 SP3-*", endOfLife: "2022-12-31"},
+		{name: "OS-05 Leap", os: OS{ID: "opensuse-leap", VersionID: "15.2"}, want: "openSUSE Leap 15.2 openSUSE:Leap 15.2", endOfLife: "2022-01-04"},
+		{name: "OS-05 Tumbleweed date", os: OS{ID: "opensuse-tumbleweed", VersionID: "20240607"}, want: "openSUSE Tumbleweed  openSUSE:Tumbleweed"},
+		{name: "OS-05 SLE Micro", os: OS{ID: "sle-micro", VersionID: "5.3"}, want: "SUSE Linux Enterprise Micro 5.3 SUSE:Linux Enterprise Micro 5.3"},
+		{name: "OS-05 Mariner", os: OS{ID: "mariner", VersionID: "2.0"}, want: "Azure Linux 2 Azure Linux:2", endOfLife: "2025-07-31"},
+		{name: "OS-05 Azure Linux", os: OS{ID: "azurelinux", VersionID: "3.0"}, want: "Azure Linux 3 Azure Linux:3"},
+		{name: "OS-05 Photon", os: OS{ID: "photon", VersionID: "3.0"}, want: "Photon OS 3.0 ", endOfLife: "2024-03-01"},
+		{name: "OS-05 openEuler service pack", os: OS{ID: "openEuler", VersionID: "22.03", Version: "22.03 (LTS-SP3)"}, want: "openEuler 22.03-LTS-SP3 openEuler:22.03-LTS-SP3"},
+		{name: "OS-05 openEuler LTS", os: OS{ID: "openEuler", VersionID: "20.03", Version: "20.03 (LTS)"}, want: "openEuler 20.03-LTS openEuler:20.03-LTS"},
+		{name: "OS-05 openEuler innovation release", os: OS{ID: "openEuler", VersionID: "23.09", Version: "23.09"}, want: "openEuler 23.09 openEuler:23.09"},
+		{name: "OS-05 Wolfi", os: OS{ID: "wolfi", VersionID: "20230201"}, want: "Wolfi  Wolfi"},
+		{name: "OS-05 Chainguard", os: OS{ID: "chainguard", VersionID: "20230214"}, want: "Chainguard  Chainguard"},
+		{name: "OS-06 Raspbian", os: OS{ID: "raspbian", VersionID: "11", IDLike: []string{"debian"}}, want: "Raspbian 11 Debian:11", assumed: true, endOfLife: "2026-08-31"},
+		{name: "OS-06 Devuan has its own numbers", os: OS{ID: "devuan", VersionID: "5"}, want: "Devuan 5 Debian:12", assumed: true, endOfLife: "2028-06-30"},
+		{name: "OS-06 Mint", os: OS{ID: "linuxmint", VersionID: "21.3"}, want: "Linux Mint 21 Ubuntu:Pro:22.04:LTS|Ubuntu:22.04:LTS", assumed: true, endOfLife: "2027-04-30"},
+		{name: "OS-06 ID_LIKE alone is no reason", os: OS{ID: "acme", VersionID: "12", IDLike: []string{"debian"}}, unknown: true},
+		{name: "OS-06 Kali", os: OS{ID: "kali", VersionID: "2026.3", IDLike: []string{"debian"}}, want: "Kali Linux  "},
+		{name: "OS-07 Ubuntu LTS", os: OS{ID: "ubuntu", VersionID: "18.04"}, want: "Ubuntu 18.04 Ubuntu:Pro:18.04:LTS|Ubuntu:18.04:LTS", endOfLife: "2023-05-31"},
+		{name: "OS-07 Ubuntu", os: OS{ID: "ubuntu", VersionID: "19.10"}, want: "Ubuntu 19.10 Ubuntu:19.10", endOfLife: "2020-07-17"},
+		{name: "no identity", os: OS{}, unknown: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d, known := tt.os.Distribution()
+			if known == tt.unknown {
+				t.Fatalf("known: %v", known)
+			}
+			if tt.unknown {
+				return
+			}
+			if got := d.Name + " " + d.Release + " " + strings.Join(d.Ecosystems, "|"); got != tt.want {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+			if d.Assumed != tt.assumed {
+				t.Errorf("assumed: %v", d.Assumed)
+			}
+			end := ""
+			if !d.EndOfLife.IsZero() {
+				end = d.EndOfLife.Format(time.DateOnly)
+			}
+			if end != tt.endOfLife {
+				t.Errorf("end of life %q, want %q", end, tt.endOfLife)
+			}
+			if tt.typ != "" && d.Type != tt.typ {
+				t.Errorf("type %q", d.Type)
+			}
+		})
+	}
+}
+
+// TestDistributionTable keeps the data in order, so that a row is reviewed by
+// reading it.
+func TestDistributionTable(t *testing.T) {
+	decoder := json.NewDecoder(strings.NewReader(string(distributionsJSON)))
+	decoder.DisallowUnknownFields()
+	var table distributionTable
+	if err := decoder.Decode(&table); err != nil {
+		t.Fatal(err)
+	}
+	schemes := map[PackageType]string{TypeDeb: "deb", TypeRPM: "rpm", TypeAPK: "apk", TypeALPM: "pacman"}
+	for i, row := range table {
+		if !slices.IsSorted(row.IDs) || len(row.IDs) == 0 || i > 0 && table[i-1].IDs[0] > row.IDs[0] {
+			t.Errorf("%s is out of order", row.Name)
+		}
+		for _, id := range row.IDs {
+			if table.find(OS{ID: id, Name: row.Variant}) != i {
+				t.Errorf("%s: ID %s belongs to another row too", row.Name, id)
+			}
+		}
+		if row.Scheme == "" || row.Scheme != schemes[row.Type] {
+			t.Errorf("%s: %s packages in the order of %q", row.Name, row.Type, row.Scheme)
+		}
+		if !slices.Contains([]string{"major", "minor", "full", "version", "none"}, row.Release) {
+			t.Errorf("%s: release rule %q", row.Name, row.Release)
+		}
+		if row.As != "" {
+			if base := table.find(OS{ID: row.As}); base < 0 || table[base].As != "" || table[base].Type != row.Type {
+				t.Errorf("%s derives from %q", row.Name, row.As)
+			}
+		}
+		for release, day := range row.EndOfLife {
+			if _, err := time.Parse(time.DateOnly, day); err != nil {
+				t.Errorf("%s %s: %v", row.Name, release, err)
+			}
+		}
+	}
+}
+
+func BenchmarkDistribution(b *testing.B) {
+	for b.Loop() {
+		OS{ID: "debian", VersionID: "12"}.Distribution()
+	}
+}
