@@ -10,7 +10,6 @@ import (
 
 	"plimsoll"
 	"plimsoll/inventory"
-	"plimsoll/layerfs"
 )
 
 // The write-ahead log of an SQLite database holds the pages of transactions
@@ -26,7 +25,8 @@ const (
 
 // wal is the committed part of a write-ahead log.
 type wal struct {
-	f        *layerfs.File
+	f        io.ReaderAt
+	closer   io.Closer
 	pageSize int64
 	dbPages  uint32           // of the database after the last transaction
 	page     map[uint32]int64 // page number to offset of its newest content
@@ -34,7 +34,7 @@ type wal struct {
 
 func (w *wal) close() {
 	if w != nil {
-		w.f.Close()
+		w.closer.Close()
 	}
 }
 
@@ -56,7 +56,7 @@ func siblingWAL(f inventory.File) (*wal, error) {
 		file.Close()
 		return nil, err
 	}
-	w.f = file
+	w.f, w.closer = file, file
 	return w, nil
 }
 
