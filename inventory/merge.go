@@ -67,40 +67,38 @@ func (m *merger) problem(p plimsoll.Problem, layer int) {
 
 // layer takes the facts of layer i whose files the image still shows.
 func (m *merger) layer(i int, facts *layerFacts) {
-	byPath := func(path, analyzer string) *Facts {
-		n, ok := slices.BinarySearchFunc(facts.Files, fileFacts{Path: path, Analyzer: analyzer}, func(a, b fileFacts) int {
-			return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Analyzer, b.Analyzer))
-		})
-		if !ok {
-			return nil
-		}
-		return &facts.Files[n].Facts
-	}
 	for _, file := range facts.Files {
-		if !m.stack.Visible(i, file.Path) {
-			continue
+		for _, shown := range m.stack.Shown(i, file.Path) {
+			// A further name of one file holds the same packages in one more place
+			// (acceptance IMG-18, GO-05).
+			first := &file
+			if file.Link != "" {
+				if first = facts.file(file.Link, file.Analyzer); first == nil {
+					continue
+				}
+			}
+			moved := first.Facts.moved(first.Path, shown)
+			if file.Link != "" && m.stack.Visible(i, file.Link) {
+				m.addLocations(file.Link, moved.Packages)
+				continue
+			}
+			m.take(i, file.Analyzer, moved)
 		}
-		if file.Link == "" {
-			m.take(i, file.Analyzer, &file.Facts)
-			continue
-		}
-		// A further name of one file: the same packages in one more place
-		// (acceptance IMG-18, GO-05).
-		first := byPath(file.Link, file.Analyzer)
-		if first == nil {
-			continue
-		}
-		again := *first
-		again.Packages = slices.Clone(first.Packages)
-		for j := range again.Packages {
-			again.Packages[j].Path = file.Path + strings.TrimPrefix(again.Packages[j].Path, file.Link)
-		}
-		if m.stack.Visible(i, file.Link) {
-			m.addLocations(file.Link, again.Packages)
-			continue
-		}
-		m.take(i, file.Analyzer, &again)
 	}
+}
+
+// moved returns the facts as those of the same file under another name.
+func (f *Facts) moved(from, to string) *Facts {
+	if from == to {
+		return f
+	}
+	again := *f
+	again.Packages = slices.Clone(f.Packages)
+	for i := range again.Packages {
+		p := &again.Packages[i]
+		p.Path = to + strings.TrimPrefix(p.Path, from)
+	}
+	return &again
 }
 
 // take adds facts of a visible file; layer is -1 for facts of the merged view.
@@ -140,14 +138,11 @@ func (m *merger) take(layer int, analyzer string, f *Facts) {
 func (m *merger) since(layer int, analyzer string, p plimsoll.Package) int {
 	lowest := layer
 	for i := layer - 1; i >= 0; i-- {
-		files := m.facts[i].Files
-		n, ok := slices.BinarySearchFunc(files, fileFacts{Path: p.Path, Analyzer: analyzer}, func(a, b fileFacts) int {
-			return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Analyzer, b.Analyzer))
-		})
-		if !ok {
+		database := m.facts[i].file(p.Path, analyzer)
+		if database == nil {
 			continue
 		}
-		if !files[n].lists(p) {
+		if !database.lists(p) {
 			break
 		}
 		lowest = i
@@ -209,11 +204,17 @@ func (m *merger) follow(ctx context.Context, a Analyzer, name string) {
 		return
 	}
 	defer f.Close()
-	found := analyze(ctx, a, File{Path: name, Size: f.Size, Mode: f.Mode, ReaderAt: f.ReaderAt})
+	found := analyze(ctx, a, File{Path: name, Size: f.Size, Mode: f.Mode, ReaderAt: f.ReaderAt, Sibling: m.open})
 	m.take(-1, a.Name(), &found)
 	for i := range found.Packages {
 		m.packages[len(m.packages)-1-i].Layer = m.img.Layers[entry.Layer].DiffID
 	}
+}
+
+// open opens a file of the merged image.
+func (m *merger) open(path string) (*layerfs.File, error) {
+	f, _, err := m.stack.Open(path)
+	return f, err
 }
 
 // inventory applies what crosses files — notes, ownership, the identity of

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime/debug"
@@ -157,22 +158,30 @@ type fileFacts struct {
 	listed map[listedPackage]bool // of Facts.Packages, made when first asked
 }
 
+func compareFiles(a, b fileFacts) int {
+	return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Analyzer, b.Analyzer))
+}
+
+// file returns the facts that an analyser found in a file, or nil.
+func (f *layerFacts) file(path, analyzer string) *fileFacts {
+	i, ok := slices.BinarySearchFunc(f.Files, fileFacts{Path: path, Analyzer: analyzer}, compareFiles)
+	if !ok {
+		return nil
+	}
+	return &f.Files[i]
+}
+
 func (s *Scanner) layer(ctx context.Context, diff plimsoll.Digest, set string, layer layerfs.Layer) (*layerFacts, error) {
 	if facts, ok := s.cachedLayer(diff, set); ok {
 		return facts, nil
 	}
-	v := &visitor{analyzers: s.Analyzers}
+	v := &visitor{analyzers: s.Analyzers, layer: layer}
 	index, problems, err := layer.Scan(ctx, v)
 	if err != nil {
 		return nil, err
 	}
 	facts := &layerFacts{index: index, Files: v.files, Problems: problems}
-	slices.SortFunc(facts.Files, func(a, b fileFacts) int {
-		if c := strings.Compare(a.Path, b.Path); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Analyzer, b.Analyzer)
-	})
+	slices.SortFunc(facts.Files, compareFiles)
 	for _, name := range v.wanted {
 		if e, ok := index.Lookup(name); ok && e.Kind == layerfs.KindSymlink {
 			facts.Links = append(facts.Links, name)
@@ -200,6 +209,7 @@ func (f *layerFacts) repeatable() bool {
 // visitor runs the analysers on the files of one layer.
 type visitor struct {
 	analyzers []Analyzer
+	layer     layerfs.Layer
 
 	mu     sync.Mutex
 	files  []fileFacts
@@ -230,7 +240,7 @@ func (v *visitor) Visit(ctx context.Context, path string, f *layerfs.File, link 
 		}
 		found := fileFacts{Path: path, Analyzer: a.Name(), Link: link}
 		if f != nil {
-			found.Facts = analyze(ctx, a, File{Path: path, Size: f.Size, Mode: f.Mode, ReaderAt: f.ReaderAt})
+			found.Facts = analyze(ctx, a, File{Path: path, Size: f.Size, Mode: f.Mode, ReaderAt: f.ReaderAt, Sibling: v.layer.Open})
 			if found.Facts.empty() {
 				continue
 			}

@@ -50,9 +50,9 @@ EPSS; each can be another address or a directory or file in the same shape.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Base, "osv", feed.DefaultBase, "base address or directory of OSV exports")
-	f.StringVar(&o.KEV, "kev", feed.DefaultKEV, "address or file of CISA's catalogue (JSON); none for none")
-	f.StringVar(&o.EPSS, "epss", feed.DefaultEPSS, "address or file of EPSS scores (CSV); none for none")
+	f.StringVar(&o.Base, "osv", feed.PublicOSV, "base address or directory of OSV exports")
+	f.StringVar(&o.KEV, "kev", feed.PublicKEV, "address or file of CISA's catalogue (JSON); empty for none")
+	f.StringVar(&o.EPSS, "epss", feed.PublicEPSS, "address or file of EPSS scores (CSV); empty for none")
 	f.StringVar(&o.CVSS, "cvss", "", "address or file of further CVSS scores (CSV: cve, source, version, vector, base_score, base_severity)")
 	f.StringSliceVar(&o.Ecosystems, "ecosystems", nil, "OSV ecosystems to fetch (default: all that Plimsoll can match)")
 	f.BoolVar(&o.Force, "force", false, "accept fewer or older records than before")
@@ -61,19 +61,25 @@ EPSS; each can be another address or a directory or file in the same shape.`,
 
 func (a *app) updateDatabase(ctx context.Context, o feed.Options) error {
 	o.Dir = a.dbDir()
-	o.UserAgent = "plimsoll/" + version
 	progress := a.progress("update", 0)
 	defer progress.done()
 	o.Progress = func(p feed.Progress) { progress.count(p.Stage+" "+p.Source, p.Done, p.Total) }
-	generation, problems, err := feed.Update(ctx, o)
+	generation, summary, err := feed.Update(ctx, o)
 	progress.done()
 	if err != nil {
 		return err
 	}
-	for _, p := range problems {
-		a.note("%s: %s: %s", report.Text(p.Path), p.Code, report.Text(p.Detail))
+	for _, p := range summary.Problems {
+		a.log.Info("record left out", "record", p.Path, "detail", p.Detail)
 	}
-	a.note("The advisory database now holds %d records of %s.", generation.Advisories, generation.Built.Format(time.DateOnly))
+	if summary.Broken > 0 {
+		a.note("%d records could not be read and were left out; -v names them.", summary.Broken)
+	}
+	if summary.Unchanged {
+		a.note("Nothing new: the advisory database holds %d records of %s.", generation.Advisories, generation.Built.Format(time.DateOnly))
+		return nil
+	}
+	a.note("The advisory database now holds %d records of %s (%d MiB fetched).", generation.Advisories, generation.Built.Format(time.DateOnly), summary.Downloaded>>20)
 	return nil
 }
 
@@ -217,7 +223,7 @@ func (a *app) openDatabase(ctx context.Context, o scanOptions) (*vulndb.DB, erro
 		return nil, nil
 	}
 	a.note("No advisory database yet: fetching one into %s.", a.dbDir())
-	if err := a.updateDatabase(ctx, feed.Options{Base: feed.DefaultBase, KEV: feed.DefaultKEV, EPSS: feed.DefaultEPSS}); err != nil {
+	if err := a.updateDatabase(ctx, feed.Options{Base: feed.PublicOSV, KEV: feed.PublicKEV, EPSS: feed.PublicEPSS}); err != nil {
 		if ctx.Err() != nil {
 			return nil, err
 		}
@@ -247,7 +253,7 @@ func (a *app) sampleDatabase(ctx context.Context, fetch bool) (string, error) {
 		w.Abort()
 		return "", err
 	}
-	if _, err := w.Finish(sources, true); err != nil {
+	if _, err := w.Finish(ctx, sources, true); err != nil {
 		return "", err
 	}
 	a.note("Using the built-in SAMPLE of advisories: it is small and dated, and misses nearly everything.\nFor real results: plimsoll db update\n")

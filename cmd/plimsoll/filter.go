@@ -118,9 +118,9 @@ func (f *filter) hides(finding *plimsoll.Finding) string {
 
 // gate is a condition of --fail-on: any of its alternatives, each all of its
 // terms.
-type gate [][]term
+type gate [][]condition
 
-type term struct {
+type condition struct {
 	word string
 	fits func(*plimsoll.Finding) bool
 }
@@ -131,10 +131,10 @@ func parseGate(expression string) (gate, error) {
 		return nil, nil
 	}
 	for alternative := range strings.SplitSeq(expression, ",") {
-		var terms []term
+		var terms []condition
 		for word := range strings.SplitSeq(alternative, "+") {
 			word = strings.TrimSpace(word)
-			t := term{word: word}
+			t := condition{word: word}
 			switch word {
 			case "fixable":
 				t.fits = func(f *plimsoll.Finding) bool { return f.State == plimsoll.FixAvailable }
@@ -163,7 +163,7 @@ func (g gate) met(results []plimsoll.Result) string {
 		for _, r := range results {
 			for i := range r.Findings {
 				finding := &r.Findings[i]
-				if finding.Status == plimsoll.StatusAffected && !slices.ContainsFunc(terms, func(t term) bool { return !t.fits(finding) }) {
+				if finding.Status == plimsoll.StatusAffected && !slices.ContainsFunc(terms, func(t condition) bool { return !t.fits(finding) }) {
 					count++
 				}
 			}
