@@ -1,0 +1,373 @@
+package match
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"plimsoll"
+	"plimsoll/version"
+)
+
+// scope is a group of packages about which the same ecosystems are asked.
+type scope struct {
+	key        string // unique within a census
+	group      string
+	ecosystems []string // those of the generation, sorted; empty: nobody is asked
+	asked      []string // the names or patterns that gave them, for people
+	scheme     version.Scheme
+	names      nameRule
+	system     bool
+	release    string // VERSION_ID of the system
+	distro     plimsoll.Distribution
+	ended      bool // the system gets no more advisories
+	why        string
+	packages   int
+}
+
+// nameRule says by which name the advisories of an ecosystem know a package.
+type nameRule int8
+
+const (
+	byOwnName nameRule = iota // language packages, and RPM families whose errata list binary packages
+	bySource                  // dpkg and apk: the source package and its version
+	byBoth                    // RPM families whose records name either
+)
+
+// languages says which OSV ecosystem speaks about a package type. Types that
+// are missing (conda, generic binaries) have none: inventory only. Conda's
+// packages are builds of their own, under names that only look like PyPI's.
+var languages = map[plimsoll.PackageType]string{
+	plimsoll.TypeMaven:    "Maven",
+	plimsoll.TypeNPM:      "npm",
+	plimsoll.TypePyPI:     "PyPI",
+	plimsoll.TypeGo:       "Go",
+	plimsoll.TypeCargo:    "crates.io",
+	plimsoll.TypeNuGet:    "NuGet",
+	plimsoll.TypeComposer: "Packagist",
+	plimsoll.TypeGem:      "RubyGems",
+	"hex":                 "Hex",
+	"pub":                 "Pub",
+	"cran":                "CRAN",
+	"hackage":             "Hackage",
+	"swift":               "SwiftURL",
+	"julia":               "Julia",
+	"opam":                "opam",
+	"bitnami":             "Bitnami",
+	"githubactions":       "GitHub Actions",
+}
+
+// systemSchemes are the version orders of package managers. They hold for any
+// feed of the distribution, also for those that OSV does not know.
+var systemSchemes = map[plimsoll.PackageType]version.Scheme{
+	plimsoll.TypeDeb:  version.Deb,
+	plimsoll.TypeRPM:  version.RPM,
+	plimsoll.TypeAPK:  version.APK,
+	plimsoll.TypeALPM: version.Pacman,
+}
+
+// census is the account of an inventory: who is asked about what.
+type census struct {
+	subjects []subject
+	coverage []plimsoll.Coverage
+	problems []plimsoll.Problem
+}
+
+// counter sorts packages into scopes.
+type counter struct {
+	available []string // the generation's ecosystems, sorted
+	now       time.Time
+	systems   map[string]*system // by root
+	scopes    map[string]*scope  // by key
+	foreign   map[[2]string]bool // root and name of system packages that the distribution did not make
+}
+
+// system is one operating system within an image.
+type system struct {
+	os     plimsoll.OS
+	distro plimsoll.Distribution
+	known  bool
+}
+
+func ask(ecosystems []string, inv plimsoll.Inventory, o Options) (census, error) {
+	c := counter{
+		available: slices.Sorted(slices.Values(ecosystems)),
+		now:       o.Now,
+		systems:   make(map[string]*system, len(inv.Systems)),
+		scopes:    make(map[string]*scope),
+		foreign:   make(map[[2]string]bool),
+	}
+	for _, os := range inv.Systems {
+		distro, known := os.Distribution()
+		c.systems[os.Root] = &system{os, distro, known}
+	}
+	if o.Distro != "" {
+		s, err := override(o.Distro)
+		if err != nil {
+			return census{}, err
+		}
+		c.systems[""] = s
+	}
+	for i := range inv.Packages {
+		if p := &inv.Packages[i]; p.Type.System() && p.Origin != "" {
+			c.foreign[[2]string{p.Root, p.Name}] = true
+		}
+	}
+	var out census
+	for i := range inv.Packages {
+		p := &inv.Packages[i]
+		owned := p.Owner != "" && !p.Type.System() && !c.foreign[[2]string{p.Root, p.Owner}]
+		s := c.scope(p, owned)
+		s.packages++
+		if len(s.ecosystems) == 0 || owned && !o.Comprehensive {
+			continue
+		}
+		if owned { // the distribution speaks; the ecosystem is asked for information
+			if s = c.scope(p, false); len(s.ecosystems) == 0 {
+				continue
+			}
+		}
+		out.subjects = append(out.subjects, subject{pkg: p, scope: s, key: s.keyOf(p), index: i, owned: owned})
+	}
+	// Equal names stand together, so that their records are read once, and in
+	// the order of the advisory database.
+	slices.SortFunc(out.subjects, func(a, b subject) int {
+		if a.scope != b.scope {
+			if c := strings.Compare(a.scope.key, b.scope.key); c != 0 {
+				return c
+			}
+		}
+		if c := strings.Compare(a.key, b.key); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.index, b.index)
+	})
+	c.account(&out)
+	return out, nil
+}
+
+// override is the system that the caller claims the image to be (acceptance OS-08).
+func override(distro string) (*system, error) {
+	id, release, _ := strings.Cut(strings.Replace(distro, "/", ":", 1), ":")
+	os := plimsoll.OS{ID: id, VersionID: release, Version: release}
+	if release == "" || release[0] < '0' || release[0] > '9' {
+		os.VersionID, os.Version, os.Codename = "", "", release
+	}
+	d, ok := os.Distribution()
+	if !ok {
+		return nil, &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: "choose distribution",
+			Hint: "write it as family:version, for example debian:12",
+			Err:  fmt.Errorf("%q is not a known distribution", distro)}
+	}
+	return &system{os, d, true}, nil
+}
+
+func (c *counter) scope(p *plimsoll.Package, owned bool) *scope {
+	if p.Type.System() || owned {
+		return c.systemScope(p, owned)
+	}
+	ecosystem := languages[p.Type]
+	return c.add("language:"+string(p.Type), func() *scope {
+		s := &scope{group: string(p.Type)}
+		if ecosystem == "" {
+			s.why = "no advisory source covers packages of this type"
+			return s
+		}
+		s.scheme, _ = version.ForEcosystem(ecosystem)
+		s.use(c.available, ecosystem)
+		return s
+	})
+}
+
+// systemScope decides who speaks about a package of an operating system, or
+// about a language package that such a package owns.
+func (c *counter) systemScope(p *plimsoll.Package, owned bool) *scope {
+	sys := c.systems[p.Root]
+	prefix := ""
+	if owned {
+		prefix = string(p.Type) + ", owned by packages of "
+	}
+	switch {
+	case sys == nil || !sys.known:
+		return c.add("unknown:"+prefix+p.Root, func() *scope {
+			return &scope{group: prefix + nameOf(sys), why: "the distribution is not known"}
+		})
+	case p.Origin != "" && !owned:
+		return c.add("foreign:"+string(p.Type)+p.Origin, func() *scope {
+			return &scope{group: fmt.Sprintf("%s (third-party: %s)", p.Type, p.Origin),
+				why: "the distribution's advisories say nothing about packages of others"}
+		})
+	case sys.distro.Type != "" && sys.distro.Type != p.Type && !owned:
+		return c.add("odd:"+string(p.Type)+p.Root, func() *scope {
+			return &scope{group: fmt.Sprintf("%s on %s", p.Type, nameOf(sys)), why: "the distribution does not use this package manager"}
+		})
+	}
+	return c.add("system:"+prefix+p.Root, func() *scope {
+		s := &scope{
+			group:   prefix + nameOf(sys),
+			scheme:  systemSchemes[p.Type],
+			system:  true,
+			release: sys.os.VersionID,
+			distro:  sys.distro,
+			ended:   !owned && hasEnded(sys.distro, c.now),
+		}
+		if len(sys.distro.Ecosystems) == 0 {
+			s.why = "no public source publishes advisories for it"
+		}
+		s.use(c.available, slices.Concat(sys.distro.Ecosystems, minorStreams(sys))...)
+		s.names = namesUnder(p.Type, s.ecosystems)
+		return s
+	})
+}
+
+// hasEnded says whether the last day of support lies before now.
+func hasEnded(d plimsoll.Distribution, now time.Time) bool {
+	return !d.EndOfLife.IsZero() && !now.Before(d.EndOfLife.AddDate(0, 0, 1))
+}
+
+// minorStreams names the ecosystems of Red Hat's extended minor releases for a
+// system that says which minor release it is. They are asked about packages
+// that were built for that release, see subject.concerns.
+func minorStreams(s *system) []string {
+	if s.os.ID != "rhel" || !strings.Contains(s.os.VersionID, ".") {
+		return nil
+	}
+	var patterns []string
+	for _, stream := range [...]string{"eus", "aus", "tus", "e4s"} {
+		patterns = append(patterns, extendedPrefix+stream+":"+s.os.VersionID+":*")
+	}
+	return patterns
+}
+
+// extendedPrefix begins the ecosystems of Red Hat's extended minor releases.
+const extendedPrefix = "Red Hat:rhel_"
+
+func (c *counter) add(key string, make func() *scope) *scope {
+	s, ok := c.scopes[key]
+	if !ok {
+		s = make()
+		s.key = key
+		c.scopes[key] = s
+	}
+	return s
+}
+
+// use keeps the ecosystems that the generation has; a trailing "*" stands for
+// any ending: Red Hat's name products, "Red Hat:enterprise_linux:8::appstream".
+func (s *scope) use(available []string, patterns ...string) {
+	for _, pattern := range patterns {
+		prefix, wild := strings.CutSuffix(pattern, "*")
+		found := false
+		for _, ecosystem := range available {
+			if ecosystem == pattern || wild && strings.HasPrefix(ecosystem, prefix) {
+				s.ecosystems = append(s.ecosystems, ecosystem)
+				found = true
+			}
+		}
+		if found {
+			s.asked = append(s.asked, pattern)
+		}
+	}
+	slices.Sort(s.ecosystems)
+	s.ecosystems = slices.Compact(s.ecosystems)
+	if len(s.ecosystems) == 0 && s.why == "" {
+		s.why = fmt.Sprintf("the advisory database holds nothing for %s: update it", strings.Join(patterns, ", "))
+	}
+}
+
+// namesUnder says by which name a distribution's records know a package.
+func namesUnder(t plimsoll.PackageType, ecosystems []string) nameRule {
+	switch t {
+	case plimsoll.TypeDeb, plimsoll.TypeAPK:
+		return bySource
+	case plimsoll.TypeRPM:
+		if len(ecosystems) == 0 {
+			return byOwnName
+		}
+		family, _, _ := strings.Cut(ecosystems[0], ":")
+		switch family {
+		case "Red Hat", "AlmaLinux", "Rocky Linux":
+			return byOwnName
+		}
+		return byBoth
+	}
+	return byOwnName
+}
+
+// keyOf returns the first name under which p is looked up.
+func (s *scope) keyOf(p *plimsoll.Package) string {
+	if s.names != byOwnName && p.Source.Name != "" {
+		return p.Source.Name
+	}
+	return plimsoll.NormalizeName(s.ecosystems[0], p.Name)
+}
+
+// namesOf appends every name under which p is looked up, with the version that
+// belongs to it.
+func (s *scope) namesOf(names []name, p *plimsoll.Package) []name {
+	first := name{s.keyOf(p), strings.TrimPrefix(p.Version, "(none):")}
+	if s.names == byOwnName || p.Source.Name == "" {
+		return append(names, first)
+	}
+	second := name{p.Name, first.version}
+	if p.Source.Version != "" {
+		first.version = strings.TrimPrefix(p.Source.Version, "(none):")
+	}
+	if s.names == bySource || second.key == first.key {
+		return append(names, first)
+	}
+	return append(names, first, second)
+}
+
+func nameOf(s *system) string {
+	switch {
+	case s == nil:
+		return "unknown distribution"
+	case !s.known:
+		return strings.TrimSpace(cmp.Or(s.os.ID, s.os.Name, "unknown distribution") + " " + s.os.VersionID)
+	}
+	return strings.TrimSpace(s.distro.ID + " " + s.distro.Release)
+}
+
+// account writes down who was asked, and what nobody was asked about.
+func (c *counter) account(out *census) {
+	type line struct {
+		plimsoll.Coverage
+		why     string
+		unknown bool
+	}
+	lines := make(map[string]*line)
+	for _, key := range slices.Sorted(maps.Keys(c.scopes)) {
+		s := c.scopes[key]
+		if s.packages == 0 {
+			continue
+		}
+		l, ok := lines[s.group]
+		if !ok {
+			l = &line{why: s.why, unknown: strings.HasPrefix(key, "unknown:")}
+			l.Coverage = plimsoll.Coverage{Group: s.group, EndOfLife: s.distro.EndOfLife, Ended: s.ended, Assumed: s.distro.Assumed}
+			l.Ecosystem = strings.Join(s.asked, ", ")
+			lines[s.group] = l
+		}
+		l.Packages += s.packages
+	}
+	for _, l := range lines {
+		out.coverage = append(out.coverage, l.Coverage)
+		if l.Ecosystem == "" {
+			code := plimsoll.ProblemNoAdvisorySource
+			if l.unknown {
+				code = plimsoll.ProblemUnknownDistro
+			}
+			out.problems = append(out.problems, plimsoll.Problem{Code: code, Count: l.Packages,
+				Detail: fmt.Sprintf("%s: inventory only, %s", l.Group, l.why)})
+		}
+		if l.Ended {
+			out.problems = append(out.problems, plimsoll.Problem{Code: plimsoll.ProblemEndOfLife, Count: l.Packages,
+				Detail: fmt.Sprintf("%s reached its end of life on %s: new flaws in it are no longer published", l.Group, l.EndOfLife.Format(time.DateOnly))})
+		}
+	}
+	slices.SortFunc(out.coverage, func(a, b plimsoll.Coverage) int { return strings.Compare(a.Group, b.Group) })
+}
