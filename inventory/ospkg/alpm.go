@@ -25,10 +25,10 @@ func (alpm) Wants(path string) inventory.Want {
 // alpmEntry returns the system's root, the directory of the package and which
 // of its two files path is.
 func alpmEntry(path string) (root, entry, base string, ok bool) {
-	dir, base := split(path)
-	if base != "desc" && base != "files" {
+	if !strings.HasSuffix(path, "/desc") && !strings.HasSuffix(path, "/files") {
 		return "", "", "", false
 	}
+	dir, base := split(path)
 	local, entry := split(dir)
 	root, ok = cutRoot(local, "var/lib/pacman/local")
 	return root, entry, base, ok

@@ -22,11 +22,7 @@ func (apk) Wants(path string) inventory.Want {
 }
 
 func apkDatabase(path string) (root string, ok bool) {
-	dir, base := split(path)
-	if base != "installed" {
-		return "", false
-	}
-	root, ok = cutRoot(dir, "lib/apk/db")
+	root, ok = cutRoot(path, "lib/apk/db/installed")
 	return systemRoot(root), ok
 }
 

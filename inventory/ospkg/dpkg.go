@@ -27,14 +27,13 @@ func (dpkg) Wants(path string) inventory.Want {
 // dpkgDatabase returns the root of the system whose packages the file at path
 // lists; single marks a file of status.d.
 func dpkgDatabase(path string) (root string, single, ok bool) {
-	dir, base := split(path)
-	switch {
-	case base == "status":
+	if dir, found := strings.CutSuffix(path, "/status"); found {
 		if root, ok = cutRoot(dir, "lib/dpkg"); !ok {
 			root, ok = cutRoot(dir, "lib/opkg")
 		}
 		return systemRoot(root), false, ok
-	case strings.HasSuffix(dir, "/status.d") && !strings.HasSuffix(base, ".md5sums"):
+	}
+	if dir, base := split(path); strings.HasSuffix(dir, "/status.d") && !strings.HasSuffix(base, ".md5sums") {
 		root, ok = cutRoot(dir, "lib/dpkg/status.d")
 		return systemRoot(root), true, ok
 	}

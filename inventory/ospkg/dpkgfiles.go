@@ -26,15 +26,16 @@ func (dpkgFiles) Wants(path string) inventory.Want {
 
 // dpkgFileList returns the system's root and the package whose files are listed.
 func dpkgFileList(path string) (root, pkg string, ok bool) {
-	dir, base := split(path)
-	if name, isList := strings.CutSuffix(base, ".list"); isList {
+	if list, found := strings.CutSuffix(path, ".list"); found {
+		dir, name := split(list)
 		if root, ok = cutRoot(dir, "lib/dpkg/info"); !ok {
 			root, ok = cutRoot(dir, "lib/opkg/info")
 		}
 		name, _, _ = strings.Cut(name, ":") // "libc6:amd64" where architectures are mixed
 		return systemRoot(root), name, ok
 	}
-	if name, isSums := strings.CutSuffix(base, ".md5sums"); isSums {
+	if sums, found := strings.CutSuffix(path, ".md5sums"); found {
+		dir, name := split(sums)
 		root, ok = cutRoot(dir, "lib/dpkg/status.d")
 		return systemRoot(root), name, ok
 	}

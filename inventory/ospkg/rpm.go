@@ -35,10 +35,10 @@ func (rpm) Wants(path string) inventory.Want {
 }
 
 func rpmDatabase(path string) (root string, ok bool) {
-	dir, base := split(path)
-	switch base {
-	case "Packages", "Packages.db", "rpmdb.sqlite":
-		return rpmRoot(dir)
+	for _, name := range [...]string{"/Packages", "/Packages.db", "/rpmdb.sqlite"} {
+		if dir, found := strings.CutSuffix(path, name); found {
+			return rpmRoot(dir)
+		}
 	}
 	return "", false
 }

@@ -150,7 +150,7 @@ func (rpmWAL) Name() string { return "rpm-wal" }
 func (rpmWAL) Version() int { return 1 }
 
 func (rpmWAL) Wants(path string) inventory.Want {
-	if dir, base := split(path); base == "rpmdb.sqlite"+walSuffix {
+	if dir, found := strings.CutSuffix(path, "/rpmdb.sqlite"+walSuffix); found {
 		if _, ok := rpmRoot(dir); ok {
 			return inventory.Yes
 		}
