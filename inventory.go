@@ -85,6 +85,10 @@ type Package struct {
 	// dependency; Bundled one that lives inside another package (Bundler names it).
 	Dev     bool
 	Bundled string
+	// Remark is what an analyser noticed beyond the fields, in a few words: the
+	// toolchain's own spelling of its version, a class that was removed from an
+	// archive. It decides nothing.
+	Remark string
 }
 
 // SourcePackage names the source package of a system package.

@@ -13,7 +13,7 @@ import (
 
 // maxBuildInfo bounds what debug/buildinfo may read of one executable: section
 // headers, the list of modules and, in stripped ones, the data segment.
-const maxBuildInfo = 256 << 20
+const maxBuildInfo = 64 << 20
 
 // goFacts lists the modules that a Go program was linked from and the standard
 // library. An executable without build information (before Go 1.13, or stripped
@@ -38,6 +38,9 @@ func goFacts(f inventory.File) (inventory.Facts, error) {
 	}
 	if v := goVersion(info.GoVersion); v != "" {
 		add("stdlib", v)
+		if n := len(facts.Packages); n > 0 && info.GoVersion != "go"+v {
+			facts.Packages[n-1].Remark = text(info.GoVersion, maxVersion)
+		}
 	}
 	if info.Main.Path != "" {
 		addModule(add, &info.Main)

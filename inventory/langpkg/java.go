@@ -32,7 +32,10 @@ const (
 	maxJarRatio    = 200       // inflated bytes per byte of the file, once past maxJarFree
 	maxJarFree     = 10 << 20
 	maxJarEntries  = 1_000_000 // entries of all central directories
-	maxJarProblems = 100       // problems listed; the rest is one
+	// maxManifest is how much of a manifest is read: its main section comes first,
+	// and the digests of a signed archive's entries, often megabytes, follow.
+	maxManifest    = 64 << 10
+	maxJarProblems = 100 // problems listed; the rest is one
 )
 
 var errBudget = errors.New("nested archives expand beyond the limits")
@@ -105,6 +108,7 @@ type jarContents struct {
 	sbom     zipEntry
 	classes  bool
 	log4j    bool // classes of log4j-core, wherever they were relocated to
+	jndi     bool // among them the one that CVE-2021-44228 is about
 }
 
 func (c *jarContents) want(name []byte) bool {
@@ -112,6 +116,8 @@ func (c *jarContents) want(name []byte) bool {
 		c.classes = true
 		if bytes.HasSuffix(name, []byte("log4j/core/LoggerContext.class")) {
 			c.log4j = true
+		} else if bytes.HasSuffix(name, []byte("log4j/core/lookup/JndiLookup.class")) {
+			c.jndi = true
 		}
 		return false
 	}
@@ -246,7 +252,8 @@ func (t *jarTree) add(p plimsoll.Package) bool {
 func (t *jarTree) identify(r io.ReaderAt, size int64, path string, c *jarContents) {
 	var m manifest
 	if c.manifest.name != "" {
-		data, err := t.content(r, size, c.manifest, maxText)
+		data, err := c.manifest.head(&t.inflater, r, size, maxManifest)
+		t.expanded += int64(len(data))
 		if err != nil {
 			t.problem(zipError("read MANIFEST.MF", err), path)
 		}
@@ -294,17 +301,29 @@ func (t *jarTree) identify(r io.ReaderAt, size int64, path string, c *jarContent
 			found = t.add(inner) || found
 		}
 	}
-	if c.log4j && !slices.ContainsFunc(t.facts.Packages[first:], func(p plimsoll.Package) bool {
-		return strings.HasSuffix(p.Name, "log4j-core")
-	}) {
-		// Repacked without any of its metadata (acceptance JAR-06).
-		t.report(plimsoll.Problem{Code: plimsoll.ProblemUnidentified, Path: path,
-			Detail: "it contains classes of log4j-core without their version: find out where they come from"})
+	if c.log4j {
+		t.log4j(path, first, c.jndi)
 	}
 	if !found && c.classes && len(c.nested) == 0 && !m.partOfJDK() {
 		t.report(plimsoll.Problem{Code: plimsoll.ProblemUnidentified, Path: path,
 			Detail: fmt.Sprintf("neither pom.properties nor manifest nor file name tell name and version of this archive, so it is not judged (manifest title %q)", text(m.main["implementation-title"], maxName))})
 	}
+}
+
+// log4j looks at the package of log4j-core's classes among those added since
+// first. Removing JndiLookup.class was the way to disarm old versions, so it is
+// remarked; classes without their metadata are a Problem (acceptance JAR-06).
+func (t *jarTree) log4j(path string, first int, jndi bool) {
+	for i := range t.facts.Packages[first:] {
+		if p := &t.facts.Packages[first+i]; strings.HasSuffix(p.Name, "log4j-core") {
+			if !jndi {
+				p.Remark = "JndiLookup.class is not in the archive"
+			}
+			return
+		}
+	}
+	t.report(plimsoll.Problem{Code: plimsoll.ProblemUnidentified, Path: path,
+		Detail: "it contains classes of log4j-core without their version: find out where they come from"})
 }
 
 // embedded adds what an SBOM in the archive claims beyond what was found in it

@@ -155,6 +155,35 @@ func TestJAR06Log4jByClass(t *testing.T) {
 	facts = analyze(t, java{}, "renamed.jar", jar(t, "org/apache/logging/log4j/core/LoggerContext.class", "", name, content))
 	equal(t, brief(facts), []string{"org.apache.logging.log4j:log4j-core 2.14.1"})
 	equal(t, len(facts.Problems), 0)
+	equal(t, facts.Packages[0].Remark, "JndiLookup.class is not in the archive")
+	facts = analyze(t, java{}, "renamed.jar", jar(t, "org/apache/logging/log4j/core/LoggerContext.class", "",
+		"org/apache/logging/log4j/core/lookup/JndiLookup.class", "", name, content))
+	equal(t, facts.Packages[0].Remark, "")
+}
+
+func TestJAR03SignedManifest(t *testing.T) {
+	t.Parallel()
+	manifest := "Implementation-Version: 1.0\n\n" + strings.Repeat("Name: org/a/B.class\nSHA-256-Digest: x\n\n", 100_000)
+	for _, method := range []uint16{zip.Store, zip.Deflate} {
+		facts := analyze(t, java{}, "x.jar", zipOf(t, method, "META-INF/MANIFEST.MF", manifest, "A.class", ""))
+		equal(t, brief(facts), []string{"x 1.0"})
+		equal(t, len(facts.Problems), 0)
+	}
+}
+
+func BenchmarkJar(b *testing.B) {
+	name, content := pom("org.a", "alpha", "1.0")
+	pairs := []string{"META-INF/MANIFEST.MF", "Implementation-Version: 1.0\n", name, content}
+	for i := range 2000 {
+		pairs = append(pairs, fmt.Sprintf("org/alpha/parts/of/it/Class%d.class", i), "")
+	}
+	f := file("lib/alpha-1.0.jar", zipOf(b, zip.Deflate, pairs...))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := (java{}).Analyze(context.Background(), f); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func TestJAR07ReleaseFiles(t *testing.T) {

@@ -61,10 +61,11 @@ func walkZip(r io.ReaderAt, size int64, want func(name []byte) bool, fn func(zip
 	if err != nil {
 		return 0, err
 	}
-	buf := make([]byte, 0, 32<<10)
+	window := make([]byte, 32<<10)
+	buf := window[:0] // what is left of it
 	for {
 		if len(buf) < zipDirHeader {
-			if buf = fill(dir, buf, zipDirHeader); len(buf) < zipDirHeader {
+			if buf = fill(dir, &window, buf, zipDirHeader); len(buf) < zipDirHeader {
 				return entries, nil
 			}
 		}
@@ -78,7 +79,7 @@ func walkZip(r io.ReaderAt, size int64, want func(name []byte) bool, fn func(zip
 		extraLen := int(binary.LittleEndian.Uint16(buf[30:]))
 		total := zipDirHeader + nameLen + extraLen + int(binary.LittleEndian.Uint16(buf[32:]))
 		if len(buf) < total {
-			if buf = fill(dir, buf, total); len(buf) < total {
+			if buf = fill(dir, &window, buf, total); len(buf) < total {
 				return entries, errZip
 			}
 		}
@@ -103,13 +104,15 @@ func walkZip(r io.ReaderAt, size int64, want func(name []byte) bool, fn func(zip
 	}
 }
 
-// fill moves what is left to the front of a buffer with room for n bytes and
-// reads on.
-func fill(r io.Reader, rest []byte, n int) []byte {
-	buf := make([]byte, max(n, 32<<10))
-	have := copy(buf, rest)
-	got, _ := io.ReadAtLeast(r, buf[have:], n-have)
-	return buf[:have+got]
+// fill moves the rest to the front of the window, which gets room for n bytes,
+// and reads on.
+func fill(r io.Reader, window *[]byte, rest []byte, n int) []byte {
+	if n > len(*window) {
+		*window = make([]byte, n) // a header is at most 192 KiB
+	}
+	have := copy(*window, rest)
+	got, _ := io.ReadAtLeast(r, (*window)[have:], n-have)
+	return (*window)[:have+got]
 }
 
 // widen reads the zip64 extra field: wide values for those that are saturated.
@@ -229,22 +232,43 @@ func (f *inflater) reset(r io.Reader) io.Reader {
 	return f.r
 }
 
-// content inflates the entry into memory, at most limit bytes.
-func (e zipEntry) content(f *inflater, r io.ReaderAt, size, limit int64) ([]byte, error) {
-	if e.size > limit {
-		return nil, errZipSize
-	}
+// open returns the entry's bytes, inflated by f. Only one can be open at a time.
+func (e zipEntry) open(f *inflater, r io.ReaderAt, size int64) (io.Reader, error) {
 	raw, err := e.raw(r, size)
 	if err != nil {
 		return nil, err
 	}
-	var in io.Reader = raw
 	switch e.method {
 	case methodStored:
+		return raw, nil
 	case methodDeflate:
-		in = f.reset(raw)
-	default:
-		return nil, errZipMethod
+		return f.reset(raw), nil
+	}
+	return nil, errZipMethod
+}
+
+// head inflates the beginning of the entry, at most limit bytes.
+func (e zipEntry) head(f *inflater, r io.ReaderAt, size, limit int64) ([]byte, error) {
+	in, err := e.open(f, r, size)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, min(e.size, limit))
+	n, err := io.ReadFull(in, b)
+	if err != nil {
+		err = errZip
+	}
+	return b[:n], err
+}
+
+// content inflates the entry into memory. More than limit bytes are an error.
+func (e zipEntry) content(f *inflater, r io.ReaderAt, size, limit int64) ([]byte, error) {
+	if e.size > limit {
+		return nil, errZipSize
+	}
+	in, err := e.open(f, r, size)
+	if err != nil {
+		return nil, err
 	}
 	var buf bytes.Buffer
 	// Deflate packs 1032 to 1 at most, so a small entry cannot claim much room.
