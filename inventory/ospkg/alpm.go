@@ -37,7 +37,7 @@ func alpmEntry(path string) (root, entry, base string, ok bool) {
 func (alpm) Analyze(_ context.Context, f inventory.File) (inventory.Facts, error) {
 	root, entry, base, _ := alpmEntry(f.Path)
 	c := &collector{root: root, op: "read pacman database"}
-	in := newLines(f.Reader(maxText))
+	in := newLines(f, maxText)
 	p := plimsoll.Package{Type: plimsoll.TypeALPM}
 	owner := alpmName(entry)
 	field := ""

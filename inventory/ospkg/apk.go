@@ -29,7 +29,7 @@ func apkDatabase(path string) (root string, ok bool) {
 func (apk) Analyze(ctx context.Context, f inventory.File) (inventory.Facts, error) {
 	root, _ := apkDatabase(f.Path)
 	c := &collector{root: root, op: "read apk database"}
-	in := newLines(f.Reader(maxText))
+	in := newLines(f, maxText)
 	p := plimsoll.Package{Type: plimsoll.TypeAPK}
 	origin, dir := "", ""
 	for n := 0; ; n++ {

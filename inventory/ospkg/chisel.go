@@ -1,6 +1,7 @@
 package ospkg
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -41,7 +42,7 @@ func (chisel) Analyze(ctx context.Context, f inventory.File) (inventory.Facts, e
 	}
 	defer z.Close()
 	plain := &io.LimitedReader{R: z, N: maxText}
-	in := newLines(plain)
+	in := &lines{r: bufio.NewReaderSize(plain, maxLine)}
 	for n := 0; ; n++ {
 		if n%1024 == 0 && ctx.Err() != nil {
 			return c.result(ctx.Err())

@@ -53,7 +53,7 @@ func systemRoot(dir string) string {
 func (dpkg) Analyze(ctx context.Context, f inventory.File) (inventory.Facts, error) {
 	root, single, _ := dpkgDatabase(f.Path)
 	c := &collector{root: root, op: "read dpkg status"}
-	in := newLines(f.Reader(maxText))
+	in := newLines(f, maxText)
 	var p paragraph
 	for n := 0; ; n++ {
 		if n%1024 == 0 && ctx.Err() != nil {

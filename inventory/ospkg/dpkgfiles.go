@@ -46,7 +46,7 @@ func (dpkgFiles) Analyze(ctx context.Context, f inventory.File) (inventory.Facts
 	root, pkg, _ := dpkgFileList(f.Path)
 	c := &collector{root: root, op: "read dpkg file list"}
 	sums := strings.HasSuffix(f.Path, ".md5sums")
-	in := newLines(f.Reader(maxText))
+	in := newLines(f, maxText)
 	for {
 		line, ok := in.next()
 		if !ok {
@@ -103,7 +103,7 @@ var (
 
 func (dpkgCopyright) Analyze(_ context.Context, f inventory.File) (inventory.Facts, error) {
 	root, pkg, _ := copyrightOf(f.Path)
-	in := newLines(f.Reader(maxCopyright))
+	in := newLines(f, maxCopyright)
 	var declared, referred []string
 	for {
 		line, ok := in.next()

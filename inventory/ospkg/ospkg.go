@@ -107,7 +107,10 @@ type lines struct {
 	err error
 }
 
-func newLines(r io.Reader) *lines { return &lines{r: bufio.NewReaderSize(r, maxLine)} }
+// newLines reads at most limit bytes of f. Most files are small and many.
+func newLines(f inventory.File, limit int64) *lines {
+	return &lines{r: bufio.NewReaderSize(f.Reader(limit), int(min(f.Size+1, maxLine)))}
+}
 
 // next returns the next line without its end, valid until the next call. Of a
 // line beyond maxLine only the beginning is returned.

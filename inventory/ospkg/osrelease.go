@@ -50,7 +50,7 @@ func identityFile(path string) (root, base string, ok bool) {
 
 func (osRelease) Analyze(_ context.Context, f inventory.File) (inventory.Facts, error) {
 	root, base, _ := identityFile(f.Path)
-	in := newLines(f.Reader(maxSmall))
+	in := newLines(f, maxSmall)
 	var system plimsoll.OS
 	switch base {
 	case "os-release", "lsb-release":

@@ -180,7 +180,7 @@ func (rpmManifest) Wants(path string) inventory.Want {
 func (rpmManifest) Analyze(_ context.Context, f inventory.File) (inventory.Facts, error) {
 	root, _ := cutRoot(f.Path, rpmManifestPath)
 	c := &collector{root: root, op: "read rpm manifest"}
-	in := newLines(f.Reader(maxText))
+	in := newLines(f, maxText)
 	for {
 		line, ok := in.next()
 		if !ok {
