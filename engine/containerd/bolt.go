@@ -19,10 +19,10 @@ import (
 
 // Limits of a database.
 const (
-	maxBoltPage  = 16 << 20 // bytes of one page with its overflow: the largest record
-	maxBoltRead  = 1 << 30  // bytes read for one view
-	maxBoltDepth = 32       // pages from the root of a bucket to a leaf
-	boltTries    = 8        // looks at a database that changes meanwhile
+	maxBoltPage  = 16 << 20  // bytes of one page with its overflow: the largest record
+	maxBoltRead  = 256 << 20 // bytes looked at for one view, repetitions counted
+	maxBoltDepth = 32        // pages from the root of a bucket to a leaf
+	boltTries    = 8         // looks at a database that changes meanwhile
 )
 
 const (
@@ -57,7 +57,7 @@ func view(r io.ReaderAt, fn func(root bucket, txid uint64) error) error {
 		if err != nil {
 			return err
 		}
-		db := &bolt{r: r, meta: m}
+		db := &bolt{r: r, meta: m, budget: maxBoltRead}
 		result := fn(bucket{db: db, root: m.root}, m.txid)
 		again, err := readMeta(r)
 		if err != nil {
@@ -111,7 +111,15 @@ func metaAt(r io.ReaderAt, off int64) (meta, bool) {
 type bolt struct {
 	r io.ReaderAt
 	meta
-	read int64 // bytes so far
+	budget int64 // bytes that may still be looked at
+}
+
+// spend ends walks through pages that contain each other.
+func (db *bolt) spend(n int64) error {
+	if db.budget -= n; db.budget < 0 {
+		return plimsoll.Errorf(plimsoll.CodeLimit, "read bolt database", "more than %d bytes", maxBoltRead)
+	}
+	return nil
 }
 
 // page returns a page with its overflow.
@@ -128,16 +136,18 @@ func (db *bolt) page(id uint64) ([]byte, error) {
 	if size > maxBoltPage {
 		return nil, plimsoll.Errorf(plimsoll.CodeLimit, "read bolt database", "page %d has %d bytes", id, size)
 	}
-	if db.read += size; db.read > maxBoltRead {
-		return nil, plimsoll.Errorf(plimsoll.CodeLimit, "read bolt database", "more than %d bytes", maxBoltRead)
+	if err := db.spend(size); err != nil {
+		return nil, err
 	}
-	// The claimed size is believed no further than the file goes.
-	var b bytes.Buffer
-	n, err := io.Copy(&b, io.NewSectionReader(db.r, off, size))
-	if err != nil || n != size {
-		return nil, corruptBolt("page %d ends after %d bytes", id, n)
+	// The claimed size is believed when the file has it.
+	if _, err := db.r.ReadAt(head[:1], off+size-1); err != nil {
+		return nil, corruptBolt("page %d ends after the file", id)
 	}
-	return b.Bytes(), nil
+	b := make([]byte, size)
+	if _, err := db.r.ReadAt(b, off); err != nil {
+		return nil, corruptBolt("page %d: %w", id, err)
+	}
+	return b, nil
 }
 
 // maxBoltPages keeps page offsets within an int64.
@@ -202,6 +212,9 @@ func (b bucket) walk(key []byte, fn func(key, value []byte, sub *bucket) error) 
 	case b.db == nil:
 		return nil
 	case b.inline != nil:
+		if err := b.db.spend(int64(len(b.inline))); err != nil {
+			return err
+		}
 		return b.walkPage(b.inline, key, fn, maxBoltDepth) // a leaf, never a branch
 	}
 	return b.walkTree(b.root, key, fn, 1)
