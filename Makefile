@@ -48,8 +48,8 @@ lint: ## gofmt, go vet, staticcheck, govulncheck
 .PHONY: bench
 bench: build ## walk, cold scan, warm scan and memory side by side; then the micro-benchmarks
 	@e2e/setup
-	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -tags e2e -count=1 -timeout 40m -run '^TestBench' -v ./e2e/bench
-	go test -run '^$$' -bench . -benchtime 1s ./version ./layerfs ./inventory/... ./vulndb ./match
+	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -tags e2e -run '^$$' -bench '^BenchmarkOneHost$$' -benchtime 1x -timeout 60m ./e2e
+	go test -run '^$$' -bench . -benchtime 1s ./version ./layerfs ./inventory/... ./vulndb/... ./match
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s) each

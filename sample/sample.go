@@ -65,6 +65,7 @@ func images() []image {
 		{"etc/debian_version", "12.1\n"},
 		{"var/lib/dpkg/status", dpkgStatus(
 			"base-files", "12.4", "",
+			"apt", "2.6.1", "",
 			"libc6", "2.36-9+deb12u1", "glibc",
 			"libc-bin", "2.36-9+deb12u1", "glibc",
 			"libssl3", "3.0.9-1", "openssl",
@@ -87,6 +88,7 @@ func images() []image {
 			"libssl3", "3.0.7-r0", "openssl",
 			"libcrypto3", "3.0.7-r0", "openssl",
 			"zlib", "1.2.13-r0", "zlib",
+			"apk-tools", "2.12.10-r1", "apk-tools",
 		)},
 	}}
 	return []image{

@@ -34,6 +34,7 @@ var (
 
 // hostOptions say where to look for engines beyond the usual places.
 type hostOptions struct {
+	engines           []string
 	dockerRoots       []string
 	containerdSockets []string
 	containerdRoots   []string
@@ -42,6 +43,7 @@ type hostOptions struct {
 }
 
 func (o *hostOptions) flags(flags *pflag.FlagSet) {
+	flags.StringSliceVar(&o.engines, "engine", nil, "look at these engines only: docker, containerd, podman")
 	flags.StringArrayVar(&o.dockerRoots, "docker-root", nil, "data root of a Docker daemon; repeatable, only needed when it is found neither from the daemon, daemon.json nor the process list")
 	flags.StringArrayVar(&o.containerdSockets, "containerd-address", nil, "socket of a containerd daemon; repeatable")
 	flags.StringArrayVar(&o.containerdRoots, "containerd-root", nil, "root of a containerd daemon, to read images that its socket does not give; repeatable")
@@ -75,22 +77,35 @@ func (a *app) openHost(ctx context.Context) (*host, error) {
 		}
 		return h, nil
 	}
-	dockers, problems := docker.Discover(ctx, docker.Options{Roots: a.host.dockerRoots})
-	for _, s := range dockers {
-		h.stores = append(h.stores, s)
+	for _, e := range a.host.engines {
+		if !slices.Contains([]plimsoll.Engine{plimsoll.Docker, plimsoll.Containerd, plimsoll.Podman}, plimsoll.Engine(e)) {
+			return nil, usagef("--engine: %q is none of docker, containerd, podman", e)
+		}
 	}
-	h.problems = append(h.problems, problems...)
-	containerds, problems := containerd.Discover(ctx, containerd.Options{Addresses: a.host.containerdSockets, Roots: a.host.containerdRoots, Scratch: a.cacheDir})
-	for _, s := range containerds {
-		h.stores = append(h.stores, s)
+	if a.host.wants(plimsoll.Docker) {
+		found, problems := docker.Discover(ctx, docker.Options{Roots: a.host.dockerRoots})
+		add(h, found, problems)
 	}
-	h.problems = append(h.problems, problems...)
-	podmans, problems := podman.Discover(ctx, podman.Options{Roots: a.host.storageRoots})
-	for _, s := range podmans {
-		h.stores = append(h.stores, s)
+	if a.host.wants(plimsoll.Containerd) {
+		found, problems := containerd.Discover(ctx, containerd.Options{Addresses: a.host.containerdSockets, Roots: a.host.containerdRoots, Scratch: a.cacheDir})
+		add(h, found, problems)
 	}
-	h.problems = append(h.problems, problems...)
+	if a.host.wants(plimsoll.Podman) {
+		found, problems := podman.Discover(ctx, podman.Options{Roots: a.host.storageRoots})
+		add(h, found, problems)
+	}
 	return h, nil
+}
+
+func (o *hostOptions) wants(engine plimsoll.Engine) bool {
+	return len(o.engines) == 0 || slices.Contains(o.engines, string(engine))
+}
+
+func add[S store](h *host, found []S, problems []plimsoll.Problem) {
+	for _, s := range found {
+		h.stores = append(h.stores, s)
+	}
+	h.problems = append(h.problems, problems...)
 }
 
 func (h *host) close() {
