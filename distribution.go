@@ -179,10 +179,9 @@ func (row *distributionRow) ecosystems(release string) []string {
 	if major, minor, ok := strings.Cut(release, "."); ok {
 		servicePack = major + " SP" + minor
 	}
-	fill := strings.NewReplacer("{release}", release, "{sp}", servicePack)
-	var names []string
-	for _, t := range templates {
-		names = append(names, fill.Replace(t))
+	names := make([]string, len(templates))
+	for i, t := range templates {
+		names[i] = strings.ReplaceAll(strings.ReplaceAll(t, "{release}", release), "{sp}", servicePack)
 	}
 	return names
 }
