@@ -31,6 +31,9 @@ func (dotnet) Analyze(_ context.Context, f inventory.File) (inventory.Facts, err
 	if err != nil {
 		return facts, err
 	}
+	if i := space(data, 0); i < len(data) && data[i] == '[' {
+		return facts, nil // a list of scripts, as WordPress has by this name
+	}
 	var runtime string
 	var targets, libraries []byte
 	err = members(data, func(key string, value []byte) error {

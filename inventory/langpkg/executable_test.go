@@ -191,11 +191,14 @@ func TestBIN01VersionStrings(t *testing.T) {
 		{"usr/lib/libcrypto.so.1.1", "OpenSSL 1.1.1za  26 Jun 2024\x00", "openssl 1.1.1za"},
 		{"usr/lib/libcurl.so.4.8.0", "libcurl/8.5.0\x00", "curl 8.5.0"},
 		{"usr/local/bin/php", "X-Powered-By: PHP/8.3.2\x00", "php 8.3.2"},
+		{"usr/lib/libruby-3.1.so.3.1.7", "ruby 3.1.7p261 (2025-03-26", "ruby 3.1.7"},
+		{"usr/sbin/mariadbd", "no-MariaDB\x0010.11.19-MariaDB\x00", "mariadb 10.11.19"},
+		{"usr/local/bin/node", "nodejs.org/download/release/v22.0.0-rc.1/", "node 22.0.0-rc.1"},
 		{"usr/local/lib/libruby.so.3.3", "ruby 3.3.0 (2023-12-25 revision 5124f9ac75)\x00", "ruby 3.3.0"},
 		{"usr/local/lib/libpython3.12.so.1.0", "in 3.12.99 or\x00/opt/Python-3.12.1\x00", "python 3.12.1"},
 		{"usr/local/bin/python3.9", "3.9.18+\x003.9.18\x00", "python 3.9.18"},
 		{"usr/local/bin/perl5.38.2", "/usr/local/lib/perl5/5.38.2/x86_64-linux-gnu\x00", "perl 5.38.2"},
-		{"usr/local/sbin/haproxy", "HAProxy version 2.9.3-5d2a1ce 2024/01/18", "haproxy 2.9.3-5d2a1ce"},
+		{"usr/local/sbin/haproxy", "since version 2.5 is\x00 version 2.9.3-5d2a1ce, released 2024/01/18\x00", "haproxy 2.9.3"},
 		{"usr/bin/other", "nginx/1.25.3", ""},
 		{"usr/sbin/nginx", "nginx/%s", ""},
 	} {
@@ -205,6 +208,7 @@ func TestBIN01VersionStrings(t *testing.T) {
 		}
 		for _, data := range []string{c.data, pad + c.data + pad} {
 			equal(t, brief(analyze(t, executable{}, c.path, elfOf(".rodata", data))), want)
+			equal(t, brief(analyze(t, executable{}, c.path, elfOf(".rodata", "none", ".data", data))), want)
 		}
 	}
 }

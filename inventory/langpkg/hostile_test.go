@@ -43,14 +43,15 @@ func TestArchiveNestingAtAndBeyondLimit(t *testing.T) {
 
 func TestZipBombEndsTheTree(t *testing.T) {
 	t.Parallel()
-	// 40 archives that inflate to 8 MiB each: the ratio of a real bomb.
-	zeros := strings.Repeat("\x00", 8<<20)
+	// 40 archives that inflate to 2 MiB each, with the ratio of a real bomb.
+	zeros := strings.Repeat("\x00", 2<<20)
 	var pairs []string
 	for i := range 40 {
 		pairs = append(pairs, "lib/"+string(rune('a'+i%26))+strings.Repeat("x", i)+".jar", zeros)
 	}
+	bomb := file("bomb.jar", zipOf(t, zip.Deflate, pairs...))
 	start := time.Now()
-	facts, err := java{}.Analyze(context.Background(), file("bomb.jar", zipOf(t, zip.Deflate, pairs...)))
+	facts, err := java{}.Analyze(context.Background(), bomb)
 	if !limitReached(t, facts.Problems, err) {
 		t.Errorf("error %v, problems %v", err, facts.Problems)
 	}

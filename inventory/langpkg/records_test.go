@@ -38,6 +38,7 @@ func TestNET01DeployedLibraries(t *testing.T) {
 		"Newtonsoft.Json 13.0.3", "Native.Lib 3.0.0", "Microsoft.NETCore.App.Runtime.linux-x64 8.0.11"})
 	equal(t, brief(analyze(t, dotnet{}, "usr/share/dotnet/shared/Microsoft.NETCore.App/8.0.11/Microsoft.NETCore.App.deps.json", `{"targets":{},"libraries":{}}`)),
 		[]string{"Microsoft.NETCore.App 8.0.11"})
+	equal(t, brief(analyze(t, dotnet{}, "wp-includes/editor.deps.json", `["lodash","react"]`)), nil)
 }
 
 func TestPHP01InstalledJSON(t *testing.T) {
@@ -145,6 +146,7 @@ func TestSBOMClaims(t *testing.T) {
 
 	equal(t, brief(analyze(t, sbom{}, "x/site-packages/fast-1.0.dist-info/sboms/fast.cyclonedx.json", `{"components":[{"purl":"pkg:cargo/serde@1.0"}]}`)),
 		[]string{"serde 1.0 in fast"})
+	equal(t, brief(analyze(t, sbom{}, "opt/x/.spdx-x.spdx", "SPDXVersion: SPDX-2.3\n")), nil)
 	equal(t, brief(analyze(t, sbom{}, "app/bom.json", `{"packages":{"node_modules/a":{}},"other":1}`)), nil)
 }
 

@@ -38,6 +38,9 @@ func (sbom) Analyze(_ context.Context, f inventory.File) (inventory.Facts, error
 	if err != nil {
 		return inventory.Facts{}, err
 	}
+	if i := space(data, 0); i == len(data) || data[i] != '{' {
+		return inventory.Facts{}, nil // SPDX in its tag-value form, or something else by a common name
+	}
 	claimed, err := parseSBOM(data)
 	bundler := ""
 	// PEP 770: a wheel's own list of the libraries that were copied into it.

@@ -11,16 +11,16 @@ import (
 )
 
 // program is a well-known program or library that images hold without package,
-// and the text before its version in its read-only data.
+// and the text around its version in its read-only data.
 type program struct {
 	file   string // base name, or its beginning when prefix is set
 	prefix bool
 	name   string
-	mark   string
-	// before: the version ends where the mark starts, instead of beginning where
-	// it ends.
+	mark   string // stands before the version
+	then   string // stands behind it; may be empty
+	// before: the version, digits and dots only, ends where the mark begins.
 	before bool
-	// whole: the mark is the beginning of the version, and a string ends with it.
+	// whole: the mark is the beginning of the version.
 	whole bool
 }
 
@@ -35,17 +35,17 @@ var programs = [...]program{
 	{file: "redis-server", name: "redis", mark: "buildkitsandbox-", before: true},
 	{file: "valkey-server", name: "valkey", mark: "buildkitsandbox-", before: true},
 	{file: "memcached", name: "memcached", mark: "memcached "},
+	{file: "mariadbd", name: "mariadb", mark: "-MariaDB", before: true},
 	{file: "postgres", name: "postgresql", mark: "\x00PostgreSQL "},
-	{file: "haproxy", name: "haproxy", mark: "HAProxy version "},
-	{file: "haproxy", name: "haproxy", mark: "HA-Proxy version "},
+	{file: "haproxy", name: "haproxy", mark: " version ", then: ", released 20"},
 	{file: "busybox", name: "busybox", mark: "BusyBox v"},
 	{file: "bash", name: "bash", mark: "@(#)Bash version "},
 	{file: "curl", name: "curl", mark: "curl "},
 	{file: "libcurl", prefix: true, name: "curl", mark: "libcurl/"},
 	{file: "openssl", name: "openssl", mark: "OpenSSL "},
 	{file: "libcrypto.so", prefix: true, name: "openssl", mark: "OpenSSL "},
-	{file: "libruby.so", prefix: true, name: "ruby", mark: "ruby "},
-	{file: "ruby", name: "ruby", mark: "ruby "},
+	{file: "libruby", prefix: true, name: "ruby", mark: "ruby ", then: " (20"},
+	{file: "ruby", name: "ruby", mark: "ruby ", then: " (20"},
 	{file: "libperl.so", prefix: true, name: "perl", mark: "/lib/perl5/"},
 	{file: "perl", prefix: true, name: "perl", mark: "/lib/perl5/"},
 	{file: "php", prefix: true, name: "php", mark: "X-Powered-By: PHP/"},
@@ -74,7 +74,7 @@ func wellKnown(ctx context.Context, f inventory.File, e elfFile) (inventory.Fact
 			if minor = strings.TrimRight(minor, "dmut"); minor == "" {
 				break
 			}
-			version, err := findVersion(ctx, f, e, program{mark: "3." + minor + ".", whole: true})
+			version, err := findVersion(ctx, f, e, program{mark: "3." + minor + ".", then: "\x00", whole: true})
 			return programFacts(f, "python", version), err
 		}
 	}
@@ -90,16 +90,25 @@ func programFacts(f inventory.File, name, version string) inventory.Facts {
 	}}}
 }
 
-// findVersion searches the read-only data for the mark of p, window by window.
+// findVersion searches the read-only data for the mark of p, then the writable,
+// where versions are that the source keeps in a variable.
 func findVersion(ctx context.Context, f inventory.File, e elfFile, p program) (string, error) {
+	for _, name := range [...]string{".rodata", ".data"} {
+		if s, ok := e.section(name); ok {
+			if v, err := searchSection(ctx, f, s, p); v != "" || err != nil {
+				return v, err
+			}
+		}
+	}
+	return "", nil
+}
+
+// searchSection goes through a section window by window.
+func searchSection(ctx context.Context, f inventory.File, s elfSection, p program) (string, error) {
 	const (
 		window  = 256 << 10
 		overlap = 256 // a mark and its version are shorter
 	)
-	s, ok := e.section(".rodata")
-	if !ok {
-		return "", nil
-	}
 	if s.size > maxBinary {
 		return "", plimsoll.Errorf(plimsoll.CodeLimit, "read executable", "its data of %d bytes is larger than the limit", s.size)
 	}
@@ -135,23 +144,41 @@ func (p program) version(data []byte) string {
 				start--
 			}
 		} else {
-			for end < len(data) && end-start < 32 && versionByte(data[end]) {
+			for end < len(data) && end-start < 48 && versionByte(data[end]) {
 				end++
+			}
+			if p.whole && i > 0 && (digit(data[i-1]) || data[i-1] == '.') || !bytes.HasPrefix(data[end:], []byte(p.then)) {
+				continue
 			}
 		}
 		if p.whole {
-			if start == end || !digit(data[start]) || end == len(data) || data[end] != 0 || i > 0 && (digit(data[i-1]) || data[i-1] == '.') {
-				continue
-			}
 			start = i
 		}
-		v := strings.Trim(string(data[start:end]), ".-/")
-		if v != "" && digit(v[0]) && (strings.Contains(v, ".") || p.mark[0] == 0) {
+		if v := release(string(data[start:end])); strings.Contains(v, ".") && digit(v[0]) {
 			return v
 		}
 	}
 }
 
+// release cuts what builders append to a version: "2.9.3-5d2a1ce",
+// "2.6.12-1+deb12u4", Ruby's "2.7.8p225". A pre-release is part of it.
+func release(v string) string {
+	v = strings.Trim(v, ".-+~")
+	if i := strings.IndexAny(v, "-+~"); i >= 0 {
+		pre := false
+		for _, word := range [...]string{"-dev", "-rc", "-alpha", "-beta", "-pre"} {
+			pre = pre || strings.HasPrefix(v[i:], word)
+		}
+		if !pre {
+			v = v[:i]
+		}
+	}
+	if i := strings.LastIndexByte(v, 'p'); i > 0 && i+1 < len(v) && strings.Trim(v[i+1:], "0123456789") == "" && digit(v[i-1]) {
+		v = v[:i]
+	}
+	return v
+}
+
 func versionByte(c byte) bool {
-	return digit(c) || c == '.' || c == '-' || 'a' <= c && c <= 'z'
+	return digit(c) || c == '.' || c == '-' || c == '+' || c == '~' || 'a' <= c && c <= 'z'
 }
