@@ -96,9 +96,9 @@ const (
 	maxLicenseName = 120
 )
 
-var (
-	licenseField   = []byte("license:")
-	commonLicenses = []byte("/usr/share/common-licenses/")
+const (
+	licenseField   = "License:"
+	commonLicenses = "/usr/share/common-licenses/"
 )
 
 func (dpkgCopyright) Analyze(_ context.Context, f inventory.File) (inventory.Facts, error) {
@@ -110,9 +110,9 @@ func (dpkgCopyright) Analyze(_ context.Context, f inventory.File) (inventory.Fac
 		if !ok {
 			break
 		}
-		if len(line) > len(licenseField) && asciiEqualFold(line[:len(licenseField)], string(licenseField)) {
+		if len(line) > len(licenseField) && asciiEqualFold(line[:len(licenseField)], licenseField) {
 			declared = addLicense(declared, line[len(licenseField):])
-		} else if i := bytes.Index(line, commonLicenses); i >= 0 {
+		} else if i := bytes.Index(line, []byte(commonLicenses)); i >= 0 {
 			word := line[i+len(commonLicenses):]
 			if end := bytes.IndexFunc(word, func(r rune) bool { return !licenseRune(r) }); end >= 0 {
 				word = word[:end]

@@ -245,7 +245,7 @@ func (c *collector) own(pkg, dir, base string) {
 		c.facts.Owns = append(c.facts.Owns, inventory.Ownership{Root: c.root, Package: pkg})
 	}
 	last := &c.facts.Owns[len(c.facts.Owns)-1]
-	last.Paths = append(last.Paths, strings.ToValidUTF8(path, "\uFFFD"))
+	last.Paths = append(last.Paths, path) // as written, to equal the name in the layer
 }
 
 // result closes the collection; err is what ended the reading.
@@ -253,7 +253,7 @@ func (c *collector) result(err error) (inventory.Facts, error) {
 	if c.damaged > 0 {
 		c.facts.Problems = append(c.facts.Problems, plimsoll.Problem{
 			Code:   plimsoll.ProblemCorruptFile,
-			Detail: fmt.Sprintf("%d records could not be read and are missing; the first: %v", c.damaged, c.firstDamage),
+			Detail: fmt.Sprintf("records that could not be read and are missing: %d, the first: %v", c.damaged, c.firstDamage),
 			Count:  c.damaged,
 		})
 	}
