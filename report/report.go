@@ -47,24 +47,56 @@ type Options struct {
 	Packages bool // list the software too, in the formats made for people
 }
 
-// Write writes r in format f.
-func Write(w io.Writer, f Format, r plimsoll.Report, o Options) error { return nil }
+// Write writes r in format f. Errors of w are returned as they are.
+func Write(w io.Writer, f Format, r plimsoll.Report, o Options) error {
+	switch f {
+	case Table:
+		return writeTable(w, r, o)
+	case JSON:
+		return writeJSON(w, newReportDoc(r))
+	}
+	return wrongFormat(f)
+}
 
 // Images writes a list of images as Table or JSON.
-func Images(w io.Writer, f Format, images []plimsoll.Image, o Options) error { return nil }
+func Images(w io.Writer, f Format, images []plimsoll.Image, o Options) error {
+	switch f {
+	case Table:
+		return imagesTable(w, images, o)
+	case JSON:
+		return writeJSON(w, imagesDoc{"images", schemaVersion, each(images, newImageDoc)})
+	}
+	return wrongFormat(f)
+}
 
 // Explain writes all that is known about v and, for each result of r, why its
 // findings (all of v) match. Table or JSON.
 func Explain(w io.Writer, f Format, v plimsoll.Vulnerability, r plimsoll.Report, o Options) error {
-	return nil
+	switch f {
+	case Table:
+		return explainTable(w, v, r, o)
+	case JSON:
+		return writeJSON(w, explanationDoc{
+			Kind: "explanation", SchemaVersion: schemaVersion, Tool: raw(r.Tool, maxName),
+			Generation: newGenerationDoc(r.Generation), Vulnerability: newVulnerabilityDoc(v),
+			Results: each(r.Results, func(r plimsoll.Result) resultDoc { return newResultDoc(r, false) }),
+		})
+	}
+	return wrongFormat(f)
 }
 
 // Database writes what a generation is made of and how old it is at now. Table
 // or JSON.
 func Database(w io.Writer, f Format, g plimsoll.Generation, now time.Time, o Options) error {
-	return nil
+	switch f {
+	case Table:
+		return databaseTable(w, g, now, o)
+	case JSON:
+		return writeJSON(w, newDatabaseDoc(g, now))
+	}
+	return wrongFormat(f)
 }
 
-// Text returns s as one line that is safe on a terminal and in a log: control
-// and bidirectional characters and invalid UTF-8 are shown in their escaped form.
-func Text(s string) string { return s }
+func wrongFormat(f Format) error {
+	return plimsoll.Errorf(plimsoll.CodeInvalid, "choose format", "%q cannot show this", string(f))
+}
