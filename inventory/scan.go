@@ -142,7 +142,7 @@ type layerFacts struct {
 	index *layerfs.Index
 	// Files are sorted by path and analyser.
 	Files []fileFacts
-	// Links are wanted names that are symbolic links, sorted.
+	// Links are wanted names that are symbolic links, in byte order.
 	Links    []string
 	Problems []plimsoll.Problem // of the layer as a whole
 }
@@ -182,12 +182,11 @@ func (s *Scanner) layer(ctx context.Context, diff plimsoll.Digest, set string, l
 	}
 	facts := &layerFacts{index: index, Files: v.files, Problems: problems}
 	slices.SortFunc(facts.Files, compareFiles)
-	for _, name := range v.wanted {
-		if e, ok := index.Lookup(name); ok && e.Kind == layerfs.KindSymlink {
+	for name := range index.Links() {
+		if v.Wants(name) == Yes {
 			facts.Links = append(facts.Links, name)
 		}
 	}
-	slices.Sort(facts.Links)
 	if diff != "" && facts.repeatable() {
 		s.keepLayer(diff, set, facts)
 	}
@@ -211,9 +210,8 @@ type visitor struct {
 	analyzers []Analyzer
 	layer     layerfs.Layer
 
-	mu     sync.Mutex
-	files  []fileFacts
-	wanted []string // by path alone: regular files and links
+	mu    sync.Mutex
+	files []fileFacts
 }
 
 func (v *visitor) Wants(path string) Want {
@@ -221,9 +219,6 @@ func (v *visitor) Wants(path string) Want {
 	for _, a := range v.analyzers {
 		switch a.Wants(path) {
 		case Yes:
-			v.mu.Lock()
-			v.wanted = append(v.wanted, strings.Clone(path))
-			v.mu.Unlock()
 			return Yes
 		case IfExecutable:
 			want = IfExecutable

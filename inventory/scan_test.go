@@ -333,5 +333,5 @@ func TestPURL(t *testing.T) {
 	for _, p := range scan(t, nil, img).Packages {
 		got = append(got, p.PURL)
 	}
-	check(t, got, []string{"pkg:deb/debian/libstdc%2B%2B6@1%3A12.2-14%2Bb1?distro=debian-12", "pkg:pypi/foo-bar@1.0"})
+	check(t, got, []string{"pkg:deb/debian/libstdc%2B%2B6@1:12.2-14%2Bb1?distro=debian-12", "pkg:pypi/foo-bar@1.0"})
 }

@@ -33,8 +33,8 @@ type Layer interface {
 
 // Visitor chooses the files of a layer that are read, and reads them.
 type Visitor interface {
-	// Wants is asked for each regular file (and, for the index, each link) by its
-	// path, relative to the root, without leading slash, '/'-separated.
+	// Wants is asked for each regular file by its path, relative to the root,
+	// without leading slash, '/'-separated.
 	Wants(path string) Want
 	// Visit reads one wanted regular file. It is called from up to Workers
 	// goroutines at once; f is closed when it returns. Files are visited in no
