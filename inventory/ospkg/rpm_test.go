@@ -83,7 +83,7 @@ func TestRPM01DatabasesEqualReferenceReader(t *testing.T) {
 	}
 }
 
-func TestRPM01BigEndianAndInlineBDB(t *testing.T) {
+func TestRPM01ByteOrderAndFormatDoNotMatter(t *testing.T) {
 	little := fixture(t, "rpm/centos8-modular.bdb.zst")
 	var blobs [][]byte
 	err := readBDB(bytes.NewReader(little), int64(len(little)), func(b []byte) error {
