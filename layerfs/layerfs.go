@@ -34,13 +34,20 @@ type Layer interface {
 // Visitor chooses the files of a layer that are read, and reads them.
 type Visitor interface {
 	// Wants is asked for each regular file by its path, relative to the root,
-	// without leading slash, '/'-separated.
+	// without leading slash, '/'-separated; each hard link is asked for by its own
+	// name. It is called from several goroutines at once. A path that is kept for
+	// long should be cloned: it shares memory with those of its whole directory.
 	Wants(path string) Want
 	// Visit reads one wanted regular file. It is called from up to Workers
 	// goroutines at once; f is closed when it returns. Files are visited in no
 	// particular order. A name that is a hard link to another wanted name of the
-	// layer is visited with link set to the first name in byte order and f nil,
-	// so that content is read once (acceptance IMG-18).
+	// layer is visited with link set to that name and f nil, so that content is
+	// read once (acceptance IMG-18). That other name is the first wanted one in
+	// byte order, but of a compressed tar the first that came by.
+	//
+	// A compressed tar is visited before it is known whether a later member
+	// replaces a name (honest layers have none): the last visit of a path counts,
+	// and none does that the index does not list as a regular file.
 	Visit(ctx context.Context, path string, f *File, link string)
 }
 

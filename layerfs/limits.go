@@ -11,6 +11,7 @@ const (
 	maxComponents = 255       // components of a path, and so the depth of the tree
 	maxTarget     = 4096      // bytes of a link's target, as in Linux (PATH_MAX)
 	maxLinks      = 40        // symbolic links followed for one path, as in Linux
+	maxSteps      = 64        // path components that a tar's members, on average, take to place
 	maxLayers     = 256       // of one image; Docker allows 125
 	maxProblems   = 1000      // problems told one by one of a layer; the rest is counted
 
