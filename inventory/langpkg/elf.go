@@ -30,11 +30,11 @@ const (
 // elfNames are the sections that are looked for.
 var elfNames = [...]string{".go.buildinfo", ".note.go.buildid", ".gopclntab", ".dep-v0", ".rodata", ".data"}
 
-// readElf reads the section headers; ok is false when the file is no ELF file or
-// too damaged to have any.
-func readElf(r io.ReaderAt, size int64, header []byte) (f elfFile, ok bool) {
+// readElf reads the section headers; ok is false when the file is too damaged to
+// have any. The error is one of reading.
+func readElf(r io.ReaderAt, size int64, header []byte) (f elfFile, ok bool, err error) {
 	if len(header) < 64 || string(header[:4]) != "\x7fELF" {
-		return f, false
+		return f, false, nil
 	}
 	var order binary.ByteOrder = binary.LittleEndian
 	if header[5] == 2 {
@@ -51,18 +51,18 @@ func readElf(r io.ReaderAt, size int64, header []byte) (f elfFile, ok bool) {
 		shentsize, shnum, shstrndx = int(order.Uint16(header[46:])), int(order.Uint16(header[48:])), int(order.Uint16(header[50:]))
 	}
 	if shoff == 0 || shnum == 0 {
-		return f, true
+		return f, true, nil
 	}
 	minimum := 40
 	if wide {
 		minimum = 64
 	}
 	if shentsize < minimum || shnum > maxElfSections || shstrndx >= shnum || shoff < 0 || shoff > size-int64(shentsize*shnum) {
-		return f, false
+		return f, false, nil
 	}
 	table := make([]byte, shentsize*shnum)
 	if _, err := r.ReadAt(table, shoff); err != nil {
-		return f, false
+		return f, false, notEOF(err)
 	}
 	at := func(i int) (name uint32, offset, length int64) {
 		s := table[i*shentsize:]
@@ -73,11 +73,11 @@ func readElf(r io.ReaderAt, size int64, header []byte) (f elfFile, ok bool) {
 	}
 	_, offset, length := at(shstrndx)
 	if length <= 0 || length > maxElfNames || offset < 0 || offset > size-length {
-		return f, false
+		return f, false, nil
 	}
 	names := make([]byte, length)
 	if _, err := r.ReadAt(names, offset); err != nil {
-		return f, false
+		return f, false, notEOF(err)
 	}
 	f.headers = true
 	for i := range shnum {
@@ -91,7 +91,15 @@ func readElf(r io.ReaderAt, size int64, header []byte) (f elfFile, ok bool) {
 			}
 		}
 	}
-	return f, true
+	return f, true, nil
+}
+
+// notEOF drops the error of a file that is shorter than it was claimed to be.
+func notEOF(err error) error {
+	if err == nil || err == io.EOF {
+		return nil
+	}
+	return readError("read executable", err)
 }
 
 func (f elfFile) section(name string) (elfSection, bool) {

@@ -3,7 +3,6 @@ package langpkg
 import (
 	"bytes"
 	"context"
-	"io"
 	"strings"
 
 	"plimsoll"
@@ -69,11 +68,8 @@ func binaryName(base string) bool {
 func (executable) Analyze(ctx context.Context, f inventory.File) (inventory.Facts, error) {
 	var header [64]byte
 	n, err := f.ReadAt(header[:], 0)
-	if err != nil && err != io.EOF {
-		return inventory.Facts{}, readError("read executable", err)
-	}
 	if n < len(header) {
-		return inventory.Facts{}, nil
+		return inventory.Facts{}, notEOF(err)
 	}
 	switch magic := string(header[:4]); {
 	case magic == "\x7fELF":
@@ -86,12 +82,16 @@ func (executable) Analyze(ctx context.Context, f inventory.File) (inventory.Fact
 }
 
 func elfFacts(ctx context.Context, f inventory.File, header []byte) (inventory.Facts, error) {
-	e, ok := readElf(f.ReaderAt, f.Size, header)
-	if !ok {
-		return inventory.Facts{}, nil // no program can be in it, and nobody claims so
+	e, ok, err := readElf(f.ReaderAt, f.Size, header)
+	if err != nil || !ok {
+		return inventory.Facts{}, err // without sections no program can be in it
 	}
 	if !e.headers {
-		if packed(f) {
+		packed, err := packed(f)
+		if err != nil {
+			return inventory.Facts{}, err
+		}
+		if packed {
 			return inventory.Facts{Problems: []plimsoll.Problem{{Code: plimsoll.ProblemPackedBinary,
 				Detail: "read executable: it is packed with UPX, so what it was built from cannot be read; scan the unpacked one"}}}, nil
 		}
@@ -109,7 +109,7 @@ func elfFacts(ctx context.Context, f inventory.File, header []byte) (inventory.F
 }
 
 // packed looks for the mark that UPX writes behind the program headers.
-func packed(f inventory.File) bool {
-	b, _ := head(f, 4096, "read executable")
-	return bytes.Contains(b, []byte("UPX!"))
+func packed(f inventory.File) (bool, error) {
+	b, err := head(f, 4096, "read executable")
+	return bytes.Contains(b, []byte("UPX!")), err
 }

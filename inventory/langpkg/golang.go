@@ -5,7 +5,6 @@ import (
 	"io"
 	"runtime/debug"
 	"strings"
-	"sync/atomic"
 
 	"plimsoll"
 	"plimsoll/inventory"
@@ -24,8 +23,8 @@ func goFacts(f inventory.File) (inventory.Facts, error) {
 	var facts inventory.Facts
 	limited := &readBudget{r: f.ReaderAt, left: maxBuildInfo}
 	info, err := buildinfo.Read(limited)
-	if limited.exceeded.Load() {
-		return facts, plimsoll.Errorf(plimsoll.CodeLimit, "read go build information", "more than %d bytes would have to be read", maxBuildInfo)
+	if limited.err != nil {
+		return facts, limited.err
 	}
 	if err != nil {
 		return facts, nil // written in Go or not, nothing in it can be listed
@@ -100,19 +99,25 @@ func goVersion(v string) string {
 	return numbers
 }
 
-// readBudget fails reads once more than left bytes were asked for. It is safe
-// for concurrent use.
+// readBudget fails once more than left bytes were asked for. It keeps the first
+// failure, because debug/buildinfo calls every one "not a Go executable".
 type readBudget struct {
-	r        io.ReaderAt
-	left     int64
-	used     atomic.Int64
-	exceeded atomic.Bool
+	r    io.ReaderAt
+	left int64
+	err  error
 }
 
 func (b *readBudget) ReadAt(p []byte, off int64) (int, error) {
-	if b.used.Add(int64(len(p))) > b.left {
-		b.exceeded.Store(true)
-		return 0, io.ErrUnexpectedEOF
+	const op = "read go build information"
+	if b.left -= int64(len(p)); b.left < 0 {
+		if b.err == nil {
+			b.err = plimsoll.Errorf(plimsoll.CodeLimit, op, "more than %d bytes would have to be read", maxBuildInfo)
+		}
+		return 0, b.err
 	}
-	return b.r.ReadAt(p, off)
+	n, err := b.r.ReadAt(p, off)
+	if err != nil && err != io.EOF && b.err == nil {
+		b.err = readError(op, err)
+	}
+	return n, err
 }

@@ -5,11 +5,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"plimsoll"
+	"plimsoll/inventory"
 )
 
 func limitReached(t *testing.T, facts []plimsoll.Problem, err error) bool {
@@ -172,5 +174,57 @@ func TestCancelledContextEndsTheTree(t *testing.T) {
 	cancel()
 	if _, err := (java{}).Analyze(ctx, file("a.jar", jar(t))); err == nil {
 		t.Error("no error")
+	}
+}
+
+// failsAt is a disk that fails from its nth read on.
+type failsAt struct {
+	r     *strings.Reader
+	reads int
+	fired bool
+}
+
+func (f *failsAt) ReadAt(p []byte, off int64) (int, error) {
+	if f.reads--; f.reads < 0 {
+		f.fired = true
+		return 0, errors.New("input/output error")
+	}
+	return f.r.ReadAt(p, off)
+}
+
+func TestFailingDiskIsNeverSilent(t *testing.T) {
+	t.Parallel()
+	name, content := pom("org.a", "alpha", "1.0")
+	inner := jar(t, name, content)
+	manifest := "Implementation-Version: 1.0\n"
+	for _, c := range []struct {
+		a             inventory.Analyzer
+		path, content string
+	}{
+		{java{}, "x.jar", "#!/bin/sh\n" + jar(t, name, content, "META-INF/MANIFEST.MF", manifest, "lib/a.jar", inner)},
+		{java{}, "x.jar", zipOf(t, zip.Deflate, name, content, "META-INF/MANIFEST.MF", manifest, "lib/a.jar", inner)},
+		{java{}, "x.jar", directoryOf(2000)},
+		{python{}, "x.egg", zipOf(t, zip.Deflate, "EGG-INFO/PKG-INFO", metadata)},
+		{python{}, "a-1.dist-info/METADATA", metadata},
+		{npm{}, "node_modules/a/package.json", usualPackageJSON},
+		{executable{}, "usr/sbin/nginx", elfOf(".rodata", strings.Repeat("x", 1<<20)+"nginx/1.2.3", ".data", "y")},
+		{executable{}, "usr/bin/x", elfOf(".dep-v0", compressed(`{"packages":[]}`))},
+		{executable{}, "usr/bin/x", elfOf(".go.buildinfo", "\xff Go buildinf:\x08\x02", ".text", "x")},
+		{gem{}, "specifications/a-1.gemspec", gemspec},
+	} {
+		for n := 0; ; n++ {
+			disk := &failsAt{r: strings.NewReader(c.content), reads: n}
+			facts, err := c.a.Analyze(context.Background(), inventory.File{Path: c.path, Size: int64(len(c.content)), ReaderAt: disk})
+			if !disk.fired {
+				break
+			}
+			told := plimsoll.CodeOf(err) == plimsoll.CodeUnreadable
+			for _, p := range facts.Problems {
+				told = told || p.Code == plimsoll.ProblemUnreadableFile
+			}
+			if !told {
+				t.Errorf("%s of %s: read %d failed, and the answer was %v, %v, %v", c.a.Name(), c.path, n, brief(facts), facts.Problems, err)
+			}
+		}
 	}
 }

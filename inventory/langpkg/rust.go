@@ -19,12 +19,15 @@ func rustFacts(f inventory.File, s elfSection) (inventory.Facts, error) {
 		return facts, plimsoll.Errorf(plimsoll.CodeLimit, op, "its section has %d bytes", s.size)
 	}
 	z, err := zlib.NewReader(io.NewSectionReader(f.ReaderAt, s.offset, s.size))
-	if err != nil {
+	if err == zlib.ErrHeader || err == zlib.ErrDictionary || err == io.EOF || err == io.ErrUnexpectedEOF {
 		return facts, corrupt(op, "%w", err)
+	}
+	if err != nil {
+		return facts, readError(op, err)
 	}
 	data, err := io.ReadAll(io.LimitReader(z, maxRecords+1))
 	if err != nil {
-		return facts, corrupt(op, "%w", err)
+		return facts, zipError(op, diskError(err))
 	}
 	if len(data) > maxRecords {
 		return facts, plimsoll.Errorf(plimsoll.CodeLimit, op, "it expands to more than %d bytes", maxRecords)

@@ -115,7 +115,7 @@ func searchSection(ctx context.Context, f inventory.File, s elfSection, p progra
 	buf := make([]byte, min(window, s.size))
 	for at := int64(0); ; at += window - overlap {
 		if err := ctx.Err(); err != nil {
-			return "", err
+			return "", readError("read executable", err)
 		}
 		n, err := f.ReadAt(buf[:min(int64(len(buf)), s.size-at)], s.offset+at)
 		if err != nil && err != io.EOF {

@@ -3,6 +3,7 @@ package langpkg
 import (
 	"bytes"
 	"compress/flate"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -31,6 +32,8 @@ func zipError(op string, err error) error {
 	switch {
 	case errors.As(err, &coded):
 		return err
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return plimsoll.Errorf(plimsoll.CodeUnavailable, op, "%w", err)
 	case errors.Is(err, errZipEntries), errors.Is(err, errZipSize), errors.Is(err, errBudget):
 		return plimsoll.Errorf(plimsoll.CodeLimit, op, "%w", err)
 	}
@@ -65,12 +68,15 @@ func walkZip(r io.ReaderAt, size int64, want func(name []byte) bool, fn func(zip
 	buf := window[:0] // what is left of it
 	for {
 		if len(buf) < zipDirHeader {
-			if buf = fill(dir, &window, buf, zipDirHeader); len(buf) < zipDirHeader {
-				return entries, nil
+			if buf, err = fill(dir, &window, buf, zipDirHeader); err != nil {
+				return entries, err
 			}
 		}
-		if binary.LittleEndian.Uint32(buf) != 0x02014b50 {
+		switch {
+		case len(buf) == 0, bytes.HasPrefix(buf, []byte("PK\x05\x05")): // a digital signature comes last
 			return entries, nil
+		case len(buf) < zipDirHeader, !bytes.HasPrefix(buf, []byte("PK\x01\x02")):
+			return entries, errZip
 		}
 		if entries++; entries > maxZipEntries {
 			return entries, errZipEntries
@@ -79,7 +85,10 @@ func walkZip(r io.ReaderAt, size int64, want func(name []byte) bool, fn func(zip
 		extraLen := int(binary.LittleEndian.Uint16(buf[30:]))
 		total := zipDirHeader + nameLen + extraLen + int(binary.LittleEndian.Uint16(buf[32:]))
 		if len(buf) < total {
-			if buf = fill(dir, &window, buf, total); len(buf) < total {
+			if buf, err = fill(dir, &window, buf, total); err != nil {
+				return entries, err
+			}
+			if len(buf) < total {
 				return entries, errZip
 			}
 		}
@@ -105,14 +114,29 @@ func walkZip(r io.ReaderAt, size int64, want func(name []byte) bool, fn func(zip
 }
 
 // fill moves the rest to the front of the window, which gets room for n bytes,
-// and reads on.
-func fill(r io.Reader, window *[]byte, rest []byte, n int) []byte {
+// and reads on. The end of r is no error.
+func fill(r io.Reader, window *[]byte, rest []byte, n int) ([]byte, error) {
 	if n > len(*window) {
 		*window = make([]byte, n) // a header is at most 192 KiB
 	}
 	have := copy(*window, rest)
-	got, _ := io.ReadAtLeast(r, (*window)[have:], n-have)
-	return (*window)[:have+got]
+	got, err := io.ReadAtLeast(r, (*window)[have:], n-have)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = nil
+	}
+	return (*window)[:have+got], diskError(err)
+}
+
+// diskError tells a failing disk from a damaged archive.
+func diskError(err error) error {
+	var corrupt flate.CorruptInputError
+	switch {
+	case err == nil:
+		return nil
+	case err == io.EOF, err == io.ErrUnexpectedEOF, errors.As(err, &corrupt):
+		return errZip
+	}
+	return readError("read zip archive", err)
 }
 
 // widen reads the zip64 extra field: wide values for those that are saturated.
@@ -152,7 +176,7 @@ func centralDirectory(r io.ReaderAt, size int64) (dir io.Reader, base int64, err
 		n = min(n, size)
 		tail := make([]byte, n)
 		if m, err := r.ReadAt(tail, size-n); int64(m) < n && err != nil {
-			return nil, 0, err
+			return nil, 0, diskError(err)
 		}
 		for i := bytes.LastIndex(tail, []byte("PK\x05\x06")); i >= 0; i = bytes.LastIndex(tail[:i], []byte("PK\x05\x06")) {
 			if len(tail)-i >= zipEndHeader {
@@ -168,7 +192,11 @@ func directoryAt(r io.ReaderAt, size, end int64, record []byte) (io.Reader, int6
 	dirOffset := int64(binary.LittleEndian.Uint32(record[16:]))
 	if dirSize == 0xffffffff || dirOffset == 0xffffffff || binary.LittleEndian.Uint16(record[10:]) == 0xffff {
 		var locator [20]byte
-		if _, err := r.ReadAt(locator[:], max(end-20, 0)); err == nil && string(locator[:4]) == "PK\x06\x07" {
+		_, err := r.ReadAt(locator[:], max(end-20, 0))
+		if err != nil && err != io.EOF {
+			return nil, 0, diskError(err)
+		}
+		if string(locator[:4]) == "PK\x06\x07" {
 			at := int64(binary.LittleEndian.Uint64(locator[8:]))
 			var wide [zipEnd64]byte
 			// A prefix moves the wide record too; it then ends where its locator starts.
@@ -176,7 +204,10 @@ func directoryAt(r io.ReaderAt, size, end int64, record []byte) (io.Reader, int6
 				if at < 0 || at > size-zipEnd64 {
 					continue
 				}
-				if _, err := r.ReadAt(wide[:], at); err == nil && string(wide[:4]) == "PK\x06\x06" {
+				if _, err := r.ReadAt(wide[:], at); err != nil {
+					return nil, 0, diskError(err)
+				}
+				if string(wide[:4]) == "PK\x06\x06" {
 					dirSize, dirOffset, end = int64(binary.LittleEndian.Uint64(wide[40:])), int64(binary.LittleEndian.Uint64(wide[48:])), at
 					break
 				}
@@ -189,12 +220,16 @@ func directoryAt(r io.ReaderAt, size, end int64, record []byte) (io.Reader, int6
 	base := end - dirSize - dirOffset
 	// Some writers put something between directory and end record; the offset is
 	// right then, as long as a directory starts there.
-	if base > 0 {
-		var sig [4]byte
-		if _, err := r.ReadAt(sig[:], dirOffset+base); err != nil || dirSize > 0 && string(sig[:]) != "PK\x01\x02" {
-			if _, err := r.ReadAt(sig[:], dirOffset); err == nil && string(sig[:]) == "PK\x01\x02" {
-				base = 0
-			}
+	if base > 0 && dirSize > 0 {
+		var moved, plain [4]byte
+		if _, err := r.ReadAt(moved[:], dirOffset+base); err != nil {
+			return nil, 0, diskError(err)
+		}
+		if _, err := r.ReadAt(plain[:], dirOffset); err != nil {
+			return nil, 0, diskError(err)
+		}
+		if string(moved[:]) != "PK\x01\x02" && string(plain[:]) == "PK\x01\x02" {
+			base = 0
 		}
 	}
 	return io.NewSectionReader(r, base+dirOffset, dirSize), base, nil
@@ -207,7 +242,7 @@ func (e zipEntry) raw(r io.ReaderAt, size int64) (*io.SectionReader, error) {
 		return nil, errZipMethod
 	}
 	if _, err := r.ReadAt(local[:], e.header); err != nil {
-		return nil, errZip
+		return nil, diskError(err)
 	}
 	if string(local[:4]) != "PK\x03\x04" {
 		return nil, errZip
@@ -255,10 +290,7 @@ func (e zipEntry) head(f *inflater, r io.ReaderAt, size, limit int64) ([]byte, e
 	}
 	b := make([]byte, min(e.size, limit))
 	n, err := io.ReadFull(in, b)
-	if err != nil {
-		err = errZip
-	}
-	return b[:n], err
+	return b[:n], diskError(err)
 }
 
 // content inflates the entry into memory. More than limit bytes are an error.
@@ -278,7 +310,7 @@ func (e zipEntry) content(f *inflater, r io.ReaderAt, size, limit int64) ([]byte
 	case n > limit:
 		return nil, errZipSize
 	case err != nil:
-		return nil, errZip
+		return nil, diskError(err)
 	}
 	return buf.Bytes(), nil
 }
