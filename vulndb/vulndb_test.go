@@ -1,5 +1,0 @@
-package vulndb
-
-import "testing"
-
-func TestX(t *testing.T) {}
