@@ -220,7 +220,7 @@ func (m *merger) open(path string) (*layerfs.File, error) {
 // inventory applies what crosses files — notes, ownership, the identity of
 // systems — and puts everything in order.
 func (m *merger) inventory() plimsoll.Inventory {
-	inv := plimsoll.Inventory{ImageID: m.img.ID, Systems: chooseSystems(m.systems)}
+	inv := plimsoll.Inventory{ImageID: m.img.ID, Systems: withPackages(chooseSystems(m.systems), m.packages)}
 	installed := make(map[ownedPath]bool) // system packages by root and name
 	for _, p := range m.packages {
 		if p.Type.System() {
@@ -234,7 +234,7 @@ func (m *merger) inventory() plimsoll.Inventory {
 		}
 		if !p.Type.System() {
 			file, _, _ := strings.Cut(p.Path, "!/")
-			p.Root = m.rootOf(file)
+			p.Root = rootOf(file, inv.Systems)
 			owner := m.owners[ownedPath{p.Root, usrMerged(strings.TrimPrefix(strings.TrimPrefix(file, p.Root), "/"))}]
 			if installed[ownedPath{p.Root, owner}] {
 				p.Owner = owner
@@ -317,9 +317,9 @@ func (m *merger) annotate(p *plimsoll.Package) bool {
 }
 
 // rootOf returns the innermost system within the image that path lies in.
-func (m *merger) rootOf(path string) string {
+func rootOf(path string, systems []plimsoll.OS) string {
 	root := ""
-	for _, s := range m.systems {
+	for _, s := range systems {
 		if len(s.Root) > len(root) && strings.HasPrefix(path, s.Root+"/") {
 			root = s.Root
 		}

@@ -44,7 +44,7 @@ func (l lines) Analyze(_ context.Context, f inventory.File) (facts inventory.Fac
 		case l.panics && name == "panic":
 			panic("hostile")
 		case strings.HasSuffix(f.Path, "os-release"):
-			facts.System = &plimsoll.OS{ID: name, VersionID: version, Path: f.Path}
+			facts.System = &plimsoll.OS{ID: name, VersionID: version, Path: f.Path, Root: strings.TrimSuffix(strings.TrimSuffix(f.Path, "etc/os-release"), "/")}
 		case strings.HasSuffix(f.Path, ".owns"):
 			facts.Owns = append(facts.Owns, inventory.Ownership{Package: name, Paths: []string{version}})
 		case strings.HasSuffix(f.Path, ".py"):
@@ -334,4 +334,12 @@ func TestPURL(t *testing.T) {
 		got = append(got, p.PURL)
 	}
 	check(t, got, []string{"pkg:deb/debian/libstdc%2B%2B6@1:12.2-14%2Bb1?distro=debian-12", "pkg:pypi/foo-bar@1.0"})
+}
+
+func TestIMG22StrayReleaseFileMakesNoSecondSystem(t *testing.T) {
+	img := newImage(t, []entry{{"etc/os-release", "debian 12\n"}, {"db.pkgs", "a 1\n"}, {"srv/x/etc/os-release", "alpine 3.19\n"}})
+	inv := scan(t, nil, img)
+	if len(inv.Systems) != 1 || !inv.Complete() {
+		t.Errorf("got %+v, %+v", inv.Systems, inv.Problems)
+	}
 }

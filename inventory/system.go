@@ -39,14 +39,23 @@ func sameID(a *plimsoll.OS, b plimsoll.OS, value string) string {
 	return ""
 }
 
+// systemRank orders the files that tell an identity, best first. Ubuntu's
+// debian_version is Debian's, so lsb-release goes before it.
 func systemRank(s plimsoll.OS) int {
-	switch {
-	case strings.HasSuffix(s.Path, "usr/lib/os-release"):
-		return 1
-	case strings.HasSuffix(s.Path, "etc/os-release"):
-		return 0
+	for rank, name := range [...]string{"etc/os-release", "usr/lib/os-release", "etc/lsb-release"} {
+		if strings.HasSuffix(s.Path, name) {
+			return rank
+		}
 	}
-	return 2
+	return 3
+}
+
+// withPackages leaves out systems below a directory that have no package: a
+// stray os-release makes no second system (acceptance IMG-22).
+func withPackages(systems []plimsoll.OS, packages []plimsoll.Package) []plimsoll.OS {
+	return slices.DeleteFunc(systems, func(s plimsoll.OS) bool {
+		return s.Root != "" && !slices.ContainsFunc(packages, func(p plimsoll.Package) bool { return p.Root == s.Root && p.Type.System() })
+	})
 }
 
 // missingPackages reports systems whose package manager lists nothing: that is
