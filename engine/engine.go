@@ -86,6 +86,20 @@ func ProblemOf(err error) plimsoll.Problem {
 	return p
 }
 
+// NotOpened says why a place that may hold images could not be read: op is what
+// was tried, hint what to do unless permission is all that lacks.
+func NotOpened(op, hint string, err error) plimsoll.Problem {
+	code := plimsoll.ProblemEngineUnavailable
+	if errors.Is(err, fs.ErrPermission) {
+		code, hint = plimsoll.ProblemPermission, ""
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) && strings.Contains(op, path.Path) {
+		err = path.Err // the path is told already
+	}
+	return ProblemOf(Fail(code, op, hint, err))
+}
+
 // Merge sorts images by ID and joins those of one store that are the same: one
 // image under several manifests has all names, manifests and containers. A
 // readable one wins over one with a problem. Images without an ID are kept

@@ -306,7 +306,7 @@ func TestRootFS(t *testing.T) {
 	os.WriteFile(filepath.Join(dir, "os-release"), []byte("ID=x"), 0o644)
 	os.WriteFile(filepath.Join(dir, "manifest.json"), []byte("{"), 0o644) // a file like any other
 	s, images, problems := open(t, dir)
-	if len(images) != 1 || len(problems) != 0 || images[0].ID == "" || len(images[0].Layers) != 1 || images[0].Names[0] != dir {
+	if len(images) != 1 || len(problems) != 0 || images[0].ID == "" || len(images[0].Layers) != 1 || images[0].Layers[0].DiffID != "" || images[0].Names[0] != dir {
 		t.Fatalf("got %+v, %+v", images, problems)
 	}
 	if diff := cmp.Diff([]string{"ID=x"}, contents(t, s, images[0], "os-release")); diff != "" {

@@ -170,39 +170,42 @@ func (f *finder) open(h engine.Host, root, content, overlay string, conn *grpc.C
 
 // openDirs opens the directories of a root; those of plugins may be elsewhere.
 func (v *server) openDirs(h engine.Host, content, overlay string) error {
-	var errs []error
-	add := func(path string) *engine.Dir {
-		d, err := engine.OpenDir(path)
-		if err != nil {
-			errs = append(errs, err)
-			return nil
-		}
+	root, err := v.openDir(v.root)
+	if err != nil {
+		return err
+	}
+	v.disk = disk{root}
+	if v.content, err = v.openDir(v.plugin(h, content, contentPlugin)); err != nil {
+		return err
+	}
+	v.overlay, err = v.openDir(v.plugin(h, overlay, overlayPlugin))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // not every kernel has overlayfs
+	}
+	return err
+}
+
+func (v *server) openDir(path string) (*engine.Dir, error) {
+	d, err := engine.OpenDir(path)
+	if err == nil {
 		v.dirs = append(v.dirs, d)
-		return d
 	}
-	plugin := func(path, name string) string {
-		if path != "" {
-			if resolved, err := h.Resolve(path); err == nil {
-				return resolved
-			}
+	return d, err
+}
+
+// plugin returns the directory of a plugin, told by the daemon or not.
+func (v *server) plugin(h engine.Host, told, name string) string {
+	if told != "" {
+		if resolved, err := h.Resolve(told); err == nil {
+			return resolved
 		}
-		return filepath.Join(v.root, name)
 	}
-	v.disk = disk{add(v.root)}
-	v.content = add(plugin(content, contentPlugin))
-	overlay = plugin(overlay, overlayPlugin)
-	if _, err := os.Stat(overlay); !errors.Is(err, fs.ErrNotExist) { // not every kernel has it
-		v.overlay = add(overlay)
-	}
-	return errors.Join(errs...)
+	return filepath.Join(v.root, name)
 }
 
 func (f *finder) problem(err error, op string) {
-	code, hint := plimsoll.ProblemEngineUnavailable, "If plimsoll runs in a container, make the host's /run and containerd's root visible to it; else name them with --containerd-address."
-	if errors.Is(err, fs.ErrPermission) {
-		code, hint = plimsoll.ProblemPermission, ""
-	}
-	f.problems = append(f.problems, engine.ProblemOf(engine.Fail(code, op, hint, err)))
+	f.problems = append(f.problems, engine.NotOpened(op,
+		"If plimsoll runs in a container, make the host's /run and containerd's root visible to it; else name them with --containerd-address or --containerd-root.", err))
 }
 
 // The file is TOML: root stands before the first table, address in [grpc].

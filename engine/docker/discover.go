@@ -3,7 +3,6 @@ package docker
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -150,11 +149,7 @@ func (f *finder) add(path string, dir *engine.Dir, driver string) {
 }
 
 func (f *finder) problem(err error, op, hint string) {
-	code := plimsoll.ProblemEngineUnavailable
-	if errors.Is(err, fs.ErrPermission) {
-		code, hint = plimsoll.ProblemPermission, ""
-	}
-	f.problems = append(f.problems, engine.ProblemOf(engine.Fail(code, op, hint, err)))
+	f.problems = append(f.problems, engine.NotOpened(op, hint, err))
 }
 
 // configRoot returns the data root that a daemon.json sets, if any.

@@ -28,7 +28,7 @@ type Options struct {
 func Discover(ctx context.Context, o Options) ([]*Store, []plimsoll.Problem) {
 	f := finder{host: o.Host, seen: map[string]bool{}}
 	for _, root := range o.Roots {
-		f.open(root, "--podman-root", nil)
+		f.open(root, "--storage-root", nil)
 	}
 	if len(o.Roots) > 0 {
 		return f.stores, f.problems
@@ -73,7 +73,7 @@ func (f *finder) open(root, who string, lower []string) {
 		_, err = os.Stat(path)
 	}
 	// A configured store is made when it is first used.
-	if err != nil && (who == "" || who != "--podman-root" && errors.Is(err, fs.ErrNotExist)) || f.seen[path] {
+	if err != nil && (who == "" || who != "--storage-root" && errors.Is(err, fs.ErrNotExist)) || f.seen[path] {
 		return
 	}
 	if err != nil {
@@ -88,7 +88,7 @@ func (f *finder) open(root, who string, lower []string) {
 	}
 	f.unsupported(dir)
 	if !dir.Exists("overlay-images") {
-		if who == "--podman-root" {
+		if who == "--storage-root" {
 			f.problem(fs.ErrNotExist, "find overlay-images in "+path)
 		}
 		dir.Close()
@@ -124,11 +124,8 @@ func (f *finder) unsupported(dir *engine.Dir) {
 }
 
 func (f *finder) problem(err error, op string) {
-	code, hint := plimsoll.ProblemEngineUnavailable, "If plimsoll runs in a container, make the host's directory visible to it; else name the right one with --podman-root."
-	if errors.Is(err, fs.ErrPermission) {
-		code, hint = plimsoll.ProblemPermission, ""
-	}
-	f.problems = append(f.problems, engine.ProblemOf(engine.Fail(code, op, hint, err)))
+	f.problems = append(f.problems, engine.NotOpened(op,
+		"If plimsoll runs in a container, make the host's directory visible to it; else name the right one with --storage-root.", err))
 }
 
 // storageConf is what we need of a storage.conf.
