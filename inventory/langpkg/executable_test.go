@@ -188,6 +188,7 @@ func TestBIN01VersionStrings(t *testing.T) {
 		{"bin/busybox", "BusyBox v1.36.1 (2023-11-07)", "busybox 1.36.1"},
 		{"bin/bash", "@(#)Bash version 5.2.15(1) release GNU\x00", "bash 5.2.15"},
 		{"usr/lib/libcrypto.so.3", "OpenSSL 3.0.11 19 Sep 2023\x00", "openssl 3.0.11"},
+		{"site-packages/psycopg2_binary.libs/libcrypto-ea28cefb.so.1.1", "OpenSSL 1.1.1w  11 Sep 2023\x00", "openssl 1.1.1w"},
 		{"usr/lib/libcrypto.so.1.1", "OpenSSL 1.1.1za  26 Jun 2024\x00", "openssl 1.1.1za"},
 		{"usr/lib/libcurl.so.4.8.0", "libcurl/8.5.0\x00", "curl 8.5.0"},
 		{"usr/local/bin/php", "X-Powered-By: PHP/8.3.2\x00", "php 8.3.2"},

@@ -148,6 +148,15 @@ func overlapping(content string, n int) string {
 	return b.String()
 }
 
+func TestProblemsOfOneArchiveAreCounted(t *testing.T) {
+	t.Parallel()
+	facts := analyze(t, java{}, "a.jar", overlapping("garbage", 3*maxJarProblems))
+	last := facts.Problems[len(facts.Problems)-1]
+	if len(facts.Problems) != maxJarProblems+1 || last.Count != 2*maxJarProblems || last.Code != plimsoll.ProblemCorruptFile {
+		t.Errorf("%d problems, the last %+v", len(facts.Problems), last)
+	}
+}
+
 func TestEncryptedEntryIsAProblem(t *testing.T) {
 	t.Parallel()
 	name, content := pom("org.a", "alpha", "1.0")

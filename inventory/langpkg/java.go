@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -77,9 +78,9 @@ func javaArchive[T string | []byte](p T) bool {
 func (java) Analyze(ctx context.Context, f inventory.File) (inventory.Facts, error) {
 	t := jarTree{ctx: ctx, size: f.Size}
 	err := t.archive(f.ReaderAt, f.Size, f.Path, 0)
-	if t.silent > 0 {
-		t.facts.Problems = append(t.facts.Problems, plimsoll.Problem{Code: plimsoll.ProblemUnidentified,
-			Detail: "further packages and unidentified archives in this archive are not listed", Count: t.silent})
+	for _, code := range slices.Sorted(maps.Keys(t.unlisted)) {
+		t.facts.Problems = append(t.facts.Problems, plimsoll.Problem{Code: code, Count: t.unlisted[code],
+			Detail: "more of this in the archive than is listed"})
 	}
 	if err != nil {
 		return t.facts, zipError("read java archive", err)
@@ -94,8 +95,8 @@ type jarTree struct {
 	expanded int64
 	live     int64
 	entries  int
-	silent   int
-	seen     map[[3]string]bool // path, name and version of what was added
+	unlisted map[plimsoll.ProblemCode]int // problems beyond maxJarProblems
+	seen     map[[3]string]bool           // path, name and version of what was added
 	inflater inflater
 	facts    inventory.Facts
 }
@@ -220,11 +221,14 @@ func (t *jarTree) problem(err error, path string) {
 }
 
 func (t *jarTree) report(p plimsoll.Problem) {
-	if len(t.facts.Problems) >= maxJarProblems && p.Code == plimsoll.ProblemUnidentified {
-		t.silent++
+	if len(t.facts.Problems) < maxJarProblems {
+		t.facts.Problems = append(t.facts.Problems, p)
 		return
 	}
-	t.facts.Problems = append(t.facts.Problems, p)
+	if t.unlisted == nil {
+		t.unlisted = map[plimsoll.ProblemCode]int{}
+	}
+	t.unlisted[p.Code]++
 }
 
 func (t *jarTree) add(p plimsoll.Package) bool {
@@ -237,7 +241,7 @@ func (t *jarTree) add(p plimsoll.Package) bool {
 		return true
 	}
 	if len(t.facts.Packages) >= maxPackages {
-		t.silent++
+		t.report(plimsoll.Problem{Code: plimsoll.ProblemLimit, Path: p.Path, Detail: "the archive holds more packages than the limit"})
 		return true
 	}
 	if t.seen == nil {

@@ -73,80 +73,16 @@ func pythonTests(p string) bool {
 	return testTree(p[i:])
 }
 
-// pythonMetadata reads the headers of core metadata; what follows the first
-// empty line is the description and not read. inner is the path of the record,
-// proof the one that packages get.
+// pythonMetadata reads core metadata. inner is the path of the record, proof the
+// one that the package gets: they differ in a zipped egg.
 func pythonMetadata(inner, proof string, r io.Reader) (inventory.Facts, error) {
 	var facts inventory.Facts
-	p := plimsoll.Package{Type: plimsoll.TypePyPI, Path: proof, Evidence: plimsoll.EvidenceMetadata}
-	var (
-		license, expression  string
-		classifiers          []string
-		author, maintainer   string
-		authorMail, maintain string
-	)
-	// The buffer holds a usual METADATA's headers, so that one read suffices.
-	br := bufio.NewReaderSize(r, 4096)
-	var key, value string
-	set := func() {
-		switch {
-		case key == "":
-		case strings.EqualFold(key, "Name"):
-			p.Name = value
-		case strings.EqualFold(key, "Version"):
-			p.Version = value
-		case strings.EqualFold(key, "License-Expression"):
-			expression = value
-		case strings.EqualFold(key, "License"):
-			license = value
-		case strings.EqualFold(key, "Classifier"):
-			if rest, ok := strings.CutPrefix(value, "License ::"); ok && len(classifiers) < maxLicenses {
-				classifiers = append(classifiers, rest[strings.LastIndex(rest, "::")+1:])
-			}
-		case strings.EqualFold(key, "Author"):
-			author = value
-		case strings.EqualFold(key, "Author-email"):
-			authorMail = value
-		case strings.EqualFold(key, "Maintainer"):
-			maintainer = value
-		case strings.EqualFold(key, "Maintainer-email"):
-			maintain = value
-		}
-		key = ""
+	var m coreMetadata
+	if err := m.read(r); err != nil {
+		return facts, readError("read Python metadata", err)
 	}
-	for {
-		line, err := br.ReadSlice('\n')
-		long := err == bufio.ErrBufferFull
-		for err == bufio.ErrBufferFull {
-			_, err = br.ReadSlice('\n') // no header that matters is this long
-		}
-		if err != nil && err != io.EOF {
-			return facts, readError("read Python metadata", err)
-		}
-		line = bytes.TrimRight(line, "\r\n")
-		if len(line) == 0 {
-			break
-		}
-		if line[0] == ' ' || line[0] == '\t' {
-			// A continuation. Licences are given as whole texts: the first line
-			// would be a title at best, so it is no declaration.
-			if key == "License" {
-				value = ""
-			}
-		} else {
-			set()
-			if k, v, ok := bytes.Cut(line, []byte(":")); ok && !long && wantedHeader(k) {
-				key, value = string(k), string(bytes.TrimSpace(v))
-			}
-		}
-		if err == io.EOF {
-			break
-		}
-	}
-	set()
-
-	// The directory's name is the fallback: name-version.dist-info, and
-	// name-version-py3.11.egg-info.
+	p := plimsoll.Package{Type: plimsoll.TypePyPI, Name: m.name, Version: m.version, Licenses: m.licenses(), Supplier: m.supplier(),
+		Path: proof, Evidence: plimsoll.EvidenceMetadata, Bundled: vendored(inner)}
 	if p.Name == "" || p.Version == "" {
 		name, version := pythonDirectory(inner)
 		if p.Name == "" {
@@ -157,24 +93,6 @@ func pythonMetadata(inner, proof string, r io.Reader) (inventory.Facts, error) {
 		}
 		p.Evidence = plimsoll.EvidenceFileName
 	}
-	switch {
-	case expression != "":
-		p.Licenses = licenses(expression)
-	case license != "" && len(license) <= maxLicense && license != "UNKNOWN":
-		p.Licenses = licenses(license)
-	default:
-		for i, c := range classifiers {
-			classifiers[i] = strings.TrimLeft(c, ": ")
-		}
-		p.Licenses = licenses(classifiers...)
-	}
-	for _, who := range [...]string{author, maintainer, mailName(authorMail), mailName(maintain)} {
-		if who != "" && who != "UNKNOWN" {
-			p.Supplier = text(who, maxName)
-			break
-		}
-	}
-	p.Bundled = vendored(inner)
 	if !identified(&p) {
 		facts.Problems = []plimsoll.Problem{{Code: plimsoll.ProblemUnidentified,
 			Detail: "read Python metadata: it has no name or version, so this distribution is not judged"}}
@@ -184,19 +102,99 @@ func pythonMetadata(inner, proof string, r io.Reader) (inventory.Facts, error) {
 	return facts, nil
 }
 
-// wantedHeader keeps the other headers, most of them dependencies, from being
-// copied.
-func wantedHeader(key []byte) bool {
-	if len(key) == 0 {
-		return false
-	}
-	switch key[0] | 0x20 {
-	case 'n', 'v', 'l', 'c', 'a', 'm':
-		return true
-	}
-	return false
+// coreMetadata are the headers that matter, the first of each name but for
+// classifiers.
+type coreMetadata struct {
+	name, version        string
+	expression, license  string
+	classifiers          []string // what "License ::" classifiers end in
+	author, maintainer   string
+	authorMail, maintain string
 }
 
+// read takes the headers, which are those of RFC 822; what follows the first
+// empty line is the description and not read.
+func (m *coreMetadata) read(r io.Reader) error {
+	// One read suffices for the headers of most.
+	br := bufio.NewReaderSize(r, 4096)
+	license := false // the last header was License
+	for {
+		line, err := br.ReadSlice('\n')
+		long := err == bufio.ErrBufferFull
+		for err == bufio.ErrBufferFull {
+			_, err = br.ReadSlice('\n') // no header that matters is this long
+		}
+		if err != nil && err != io.EOF {
+			return err
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		switch {
+		case len(line) == 0:
+			return nil
+		case line[0] != ' ' && line[0] != '\t':
+			key, value, ok := bytes.Cut(line, []byte(":"))
+			license = ok && bytes.EqualFold(key, []byte("License"))
+			if ok && !long {
+				m.set(key, bytes.TrimSpace(value))
+			}
+		case license:
+			// Some give the licence's whole text, of which a line declares nothing.
+			m.license = ""
+		}
+		if err == io.EOF {
+			return nil
+		}
+	}
+}
+
+func (m *coreMetadata) set(key, value []byte) {
+	var field *string
+	switch {
+	case bytes.EqualFold(key, []byte("Name")):
+		field = &m.name
+	case bytes.EqualFold(key, []byte("Version")):
+		field = &m.version
+	case bytes.EqualFold(key, []byte("License-Expression")):
+		field = &m.expression
+	case bytes.EqualFold(key, []byte("License")):
+		field = &m.license
+	case bytes.EqualFold(key, []byte("Author")):
+		field = &m.author
+	case bytes.EqualFold(key, []byte("Author-email")):
+		field = &m.authorMail
+	case bytes.EqualFold(key, []byte("Maintainer")):
+		field = &m.maintainer
+	case bytes.EqualFold(key, []byte("Maintainer-email")):
+		field = &m.maintain
+	case bytes.EqualFold(key, []byte("Classifier")) && bytes.HasPrefix(value, []byte("License ::")) && len(m.classifiers) < maxLicenses:
+		m.classifiers = append(m.classifiers, string(bytes.TrimSpace(value[bytes.LastIndex(value, []byte("::"))+2:])))
+	}
+	if field != nil && *field == "" && string(value) != "UNKNOWN" {
+		*field = string(value)
+	}
+}
+
+func (m *coreMetadata) licenses() []string {
+	switch {
+	case m.expression != "":
+		return licenses(m.expression)
+	case m.license != "" && len(m.license) <= maxLicense:
+		return licenses(m.license)
+	}
+	return licenses(m.classifiers...)
+}
+
+func (m *coreMetadata) supplier() string {
+	for _, who := range [...]string{m.author, m.maintainer, mailName(m.authorMail), mailName(m.maintain)} {
+		if who != "" {
+			return text(who, maxName)
+		}
+	}
+	return ""
+}
+
+// pythonDirectory reads name and version where the metadata has none:
+// name-version.dist-info, name-version-py3.11.egg-info.
 func pythonDirectory(p string) (name, version string) {
 	if dir, base := split(p); hasSuffixFold(base, "metadata") || hasSuffixFold(base, "pkg-info") {
 		p = dir

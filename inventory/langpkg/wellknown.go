@@ -43,7 +43,7 @@ var programs = [...]program{
 	{file: "curl", name: "curl", mark: "curl "},
 	{file: "libcurl", prefix: true, name: "curl", mark: "libcurl/"},
 	{file: "openssl", name: "openssl", mark: "OpenSSL "},
-	{file: "libcrypto.so", prefix: true, name: "openssl", mark: "OpenSSL "},
+	{file: "libcrypto", prefix: true, name: "openssl", mark: "OpenSSL "},
 	{file: "libruby", prefix: true, name: "ruby", mark: "ruby ", then: " (20"},
 	{file: "ruby", name: "ruby", mark: "ruby ", then: " (20"},
 	{file: "libperl.so", prefix: true, name: "perl", mark: "/lib/perl5/"},
