@@ -50,8 +50,8 @@ type reader struct {
 }
 
 // Compile adds the records of fsys to w and returns what they are, for the
-// Writer's Finish: one directory for each ecosystem with OSV records as *.json or
-// an all.zip, and at the top kev.json, epss.csv and cvss.csv as far as they
+// Writer's Finish: one directory for each ecosystem with OSV records as *.json,
+// and at the top kev.json, epss.csv and cvss.csv as far as they
 // exist. It serves small collections, such as one embedded in a program.
 func Compile(ctx context.Context, w *vulndb.Writer, fsys fs.FS) ([]plimsoll.DataSource, []plimsoll.Problem, error) {
 	r := &reader{w: w}

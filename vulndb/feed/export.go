@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"net/http"
 	"net/url"
 	"os"
 	"path"
@@ -31,7 +33,7 @@ type export struct {
 	deltas    string // directory of records that are newer than in the archive; may not exist
 	url       string
 	fetched   time.Time
-	changed   bool // since the last update
+	local     bool // read in place: nobody knows whether it has changed
 }
 
 // origin is where exports come from.
@@ -113,16 +115,15 @@ func (o *origin) export(ctx context.Context, ecosystem string) (export, error) {
 	}
 	if o.base == nil {
 		file := filepath.Join(o.dir, ecosystem, "all.zip")
-		return export{ecosystem: ecosystem, zip: file, url: file, fetched: o.fetch.now().UTC().Truncate(time.Second), changed: true}, nil
+		return export{ecosystem: ecosystem, zip: file, url: file, fetched: o.fetch.now().UTC().Truncate(time.Second), local: true}, nil
 	}
 	m := mirror{fetcher: o.fetch, source: "osv/" + ecosystem, dir: "osv/" + ecosystem, base: o.base.JoinPath(url.PathEscape(ecosystem))}
-	changed, err := m.refresh(ctx)
-	if err != nil {
+	if err := m.refresh(ctx); err != nil {
 		return export{}, err
 	}
 	return export{
 		ecosystem: ecosystem, zip: m.path(m.zip()), deltas: m.path(m.deltas()),
-		url: m.info(m.zip()).URL, fetched: m.fetched, changed: changed,
+		url: m.info(m.zip()).URL, fetched: m.fetched,
 	}, nil
 }
 
@@ -143,7 +144,7 @@ func (m *mirror) list() string    { return m.dir + "/modified_id.csv" }
 func (m *mirror) newList() string { return m.dir + "/modified_id.csv.new" }
 func (m *mirror) deltas() string  { return m.dir + "/deltas" }
 
-func (m *mirror) refresh(ctx context.Context) (changed bool, err error) {
+func (m *mirror) refresh(ctx context.Context) error {
 	m.fetched = m.now().UTC().Truncate(time.Second)
 	before, err := readList(m.path(m.list()))
 	if known := m.info(m.zip()); err != nil || known.URL != redacted(m.base.JoinPath("all.zip")) {
@@ -156,42 +157,44 @@ func (m *mirror) refresh(ctx context.Context) (changed bool, err error) {
 		return err
 	})
 	if plimsoll.CodeOf(err) == plimsoll.CodeNotFound {
-		return m.archive(ctx, before != nil)
+		_, err := m.archive(ctx)
+		return err
 	}
 	if err != nil {
-		return false, err
+		return err
 	}
 	after, err := readList(m.path(m.newList()))
 	if err != nil {
-		return false, diskError(err)
+		return diskError(err)
 	}
 	ids, gone := changes(before, after)
 	switch {
 	case before != nil && len(ids) == 0 && !gone:
-		return false, nil
+		return nil
 	case before != nil && !gone && len(ids) <= maxDeltas && len(ids)*2 <= len(after):
 		err := m.single(ctx, ids)
 		if err == nil {
-			return true, m.keepList()
+			return m.keepList(after)
 		}
+		// A server may have archives only, or records that are newer than its list.
 		if plimsoll.CodeOf(err) == plimsoll.CodeUnavailable || ctx.Err() != nil {
-			return false, err
+			return err
 		}
 	}
-	changed, err = m.archive(ctx, true)
+	changed, err := m.archive(ctx)
 	if err != nil || !changed {
-		return false, err // the list is ahead of the archive: no list, so that the archive is asked for again
+		return err // without a list the archive is asked for again
 	}
-	return true, m.keepList()
+	if err := m.withoutMissing(after); err != nil {
+		return err
+	}
+	return m.keepList(after)
 }
 
-// archive fetches the whole export. inconsistent says that the list or single
-// records may not fit the archive any more.
-func (m *mirror) archive(ctx context.Context, inconsistent bool) (bool, error) {
-	if inconsistent {
-		if err := m.remove(m.list()); err != nil {
-			return false, diskError(err)
-		}
+// archive fetches the whole export and says whether it changed.
+func (m *mirror) archive(ctx context.Context) (bool, error) {
+	if err := m.remove(m.list()); err != nil {
+		return false, diskError(err)
 	}
 	changed, err := m.fetch(ctx, m.source, m.base.JoinPath("all.zip"), m.zip(), maxExport, checkZip)
 	if err != nil {
@@ -206,12 +209,41 @@ func (m *mirror) archive(ctx context.Context, inconsistent bool) (bool, error) {
 	return changed, nil
 }
 
-// keepList makes the new list the one that describes the copy.
-func (m *mirror) keepList() error {
-	b, err := os.ReadFile(m.path(m.newList()))
-	if err == nil {
-		err = os.WriteFile(m.path(m.list())+".tmp", b, 0o644)
+// archiveLag is how much older than its date the content of an archive may be:
+// servers take their time to write it.
+const archiveLag = time.Hour
+
+// withoutMissing takes the records off a list that the archive does not hold, or
+// perhaps only in an older version, so that they count as changed next time.
+func (m *mirror) withoutMissing(list map[string]string) error {
+	x := export{ecosystem: m.source, zip: m.path(m.zip())}
+	members, closeFiles, err := x.members()
+	if err != nil {
+		return err
 	}
+	defer closeFiles()
+	held := make(map[string]bool, len(members))
+	for _, f := range members {
+		held[strings.TrimSuffix(path.Base(f.name), ".json")] = true
+	}
+	written, err := http.ParseTime(m.info(m.zip()).LastModified)
+	known := err == nil
+	for id, modified := range list {
+		t, _ := parseTime(modified)
+		if !held[id] || known && t.After(written.Add(-archiveLag)) {
+			delete(list, id)
+		}
+	}
+	return nil
+}
+
+// keepList makes list the one that describes the copy.
+func (m *mirror) keepList(list map[string]string) error {
+	var b bytes.Buffer
+	for _, id := range slices.Sorted(maps.Keys(list)) {
+		fmt.Fprintf(&b, "%s,%s\n", list[id], id)
+	}
+	err := os.WriteFile(m.path(m.list())+".tmp", b.Bytes(), 0o644)
 	if err == nil {
 		err = os.Rename(m.path(m.list())+".tmp", m.path(m.list()))
 	}

@@ -81,7 +81,24 @@ type copyInfo struct {
 
 const infoSuffix = ".info.json"
 
+// pendingName is a file that is there while some copy is newer than the
+// generation in use, whatever ended the update that fetched it.
+const pendingName = "pending"
+
+func (f *fetcher) pending() bool {
+	_, err := os.Stat(f.path(pendingName))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 func (f *fetcher) path(name string) string { return filepath.Join(f.dir, filepath.FromSlash(name)) }
+
+// settle says that the generation in use is made of the copies as they are.
+func (f *fetcher) settle() error {
+	if err := os.Remove(f.path(pendingName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return diskError(err)
+	}
+	return nil
+}
 
 // info returns what is known about a copy; zero when there is none or the
 // knowledge is of no use.
@@ -238,6 +255,9 @@ func (f *fetcher) replace(name string, r io.Reader, limit int64, check func(*os.
 			return false, &plimsoll.Error{Code: plimsoll.CodeCorrupt, Err: err,
 				Hint: "check what the address serves; the advisories in use stay as they are"}
 		}
+	}
+	if err := os.WriteFile(f.path(pendingName), nil, 0o644); err != nil {
+		return false, diskError(err)
 	}
 	// The old knowledge must not outlive the old copy.
 	if err := os.Remove(path + infoSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {

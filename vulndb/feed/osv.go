@@ -112,7 +112,6 @@ func parseOSV(b []byte, take map[string]bool) (vulndb.Record, error) {
 	if err := o.check(); err != nil {
 		return vulndb.Record{}, err
 	}
-	var err error
 	pub := publisherOf(o.ID)
 	// A date that cannot be read is no reason to miss a flaw: it is unknown.
 	modified, _ := parseTime(o.Modified)
@@ -131,7 +130,7 @@ func parseOSV(b []byte, take map[string]bool) (vulndb.Record, error) {
 	a.Published, _ = parseTime(o.Published)
 	if o.Withdrawn != "" {
 		// A withdrawal with a date that cannot be read is a withdrawal.
-		if a.Withdrawn, err = parseTime(o.Withdrawn); err != nil {
+		if a.Withdrawn, _ = parseTime(o.Withdrawn); a.Withdrawn.IsZero() {
 			a.Withdrawn = time.Unix(0, 0).UTC()
 		}
 	}
@@ -145,9 +144,11 @@ func parseOSV(b []byte, take map[string]bool) (vulndb.Record, error) {
 	if pub.fixes && len(r.Flaws) == 0 {
 		return vulndb.Record{}, errNotAdvisory
 	}
-	if a.Withdrawn.IsZero() {
-		r.Affected, err = o.affected(take)
+	if !a.Withdrawn.IsZero() {
+		return r, nil
 	}
+	var err error
+	r.Affected, err = o.affected(take)
 	return r, err
 }
 

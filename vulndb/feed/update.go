@@ -86,7 +86,7 @@ func update(ctx context.Context, o Options, dir *vulndb.Dir, f *fetcher) (g plim
 	if err != nil {
 		return g, sum, err
 	}
-	if g, ok := in.current(o.Dir); ok {
+	if g, ok := in.current(o.Dir); ok && !f.pending() {
 		sum.Unchanged = true
 		return g, sum, in.remember(o.Dir, g.ID)
 	}
@@ -107,7 +107,10 @@ func update(ctx context.Context, o Options, dir *vulndb.Dir, f *fetcher) (g plim
 		return plimsoll.Generation{}, sum, err
 	}
 	sum.Unchanged = g.ID == before
-	return g, sum, in.remember(o.Dir, g.ID)
+	if err := in.remember(o.Dir, g.ID); err != nil {
+		return g, sum, err
+	}
+	return g, sum, f.settle()
 }
 
 // input is all that one generation is made of, on this disk.
@@ -121,7 +124,7 @@ type extraFile struct {
 	path    string
 	url     string
 	fetched time.Time
-	changed bool
+	local   bool // read in place: nobody knows whether it has changed
 }
 
 // gather brings the sources to this disk.
@@ -164,14 +167,13 @@ func gatherExtra(ctx context.Context, x extra, address string, f *fetcher) (extr
 		return extraFile{}, err
 	}
 	if u == nil {
-		return extraFile{extra: x, path: address, url: address, fetched: f.now().UTC().Truncate(time.Second), changed: true}, nil
+		return extraFile{extra: x, path: address, url: address, fetched: f.now().UTC().Truncate(time.Second), local: true}, nil
 	}
-	changed, err := f.fetch(ctx, x.name, u, x.file, maxExtra, nil)
-	if err != nil {
+	if _, err := f.fetch(ctx, x.name, u, x.file, maxExtra, nil); err != nil {
 		return extraFile{}, err
 	}
 	info := f.info(x.file)
-	return extraFile{extra: x, path: f.path(x.file), url: info.URL, fetched: info.Fetched, changed: changed}, nil
+	return extraFile{extra: x, path: f.path(x.file), url: info.URL, fetched: info.Fetched}, nil
 }
 
 // families are the ecosystems that are read.
@@ -251,10 +253,11 @@ func (in *input) origins() map[string]sourceOrigin {
 	return origins
 }
 
-// current returns the active generation if it is what this input would give.
+// current returns the active generation if it is what this input would give,
+// provided that no copy has changed since.
 func (in *input) current(dir string) (plimsoll.Generation, bool) {
-	if slices.ContainsFunc(in.exports, func(x export) bool { return x.changed }) ||
-		slices.ContainsFunc(in.extras, func(x extraFile) bool { return x.changed }) {
+	if slices.ContainsFunc(in.exports, func(x export) bool { return x.local }) ||
+		slices.ContainsFunc(in.extras, func(x extraFile) bool { return x.local }) {
 		return plimsoll.Generation{}, false
 	}
 	s, err := readState(dir)
