@@ -262,21 +262,27 @@ func (v *server) committed() (map[string]snapshot, error) {
 // Fault tells whether the image is gone or only a layer is.
 func (s *Store) Layers(ctx context.Context, img plimsoll.Image) ([]layerfs.Layer, error) {
 	snapshots, snapshotsErr := s.committed()
-	var blobs []plimsoll.Digest
+	blobs := sync.OnceValue(func() []plimsoll.Digest { return s.blobsOf(img) })
+	blob := func(i int) (layerfs.Layer, error) {
+		if i >= len(blobs()) {
+			return nil, fs.ErrNotExist
+		}
+		return s.openBlob(blobs()[i])
+	}
 	var layers []layerfs.Layer
 	for i, l := range img.Layers {
-		err := ctx.Err()
 		var opened layerfs.Layer
-		if sn, ok := snapshots[s.namespace+"/"+string(l.ChainID)]; err != nil {
-		} else if ok {
-			opened, err = s.openSnapshot(sn, i == 0)
-		} else {
-			if blobs == nil {
-				blobs = s.blobsOf(img)
-			}
-			if i >= len(blobs) {
-				err = s.missing(l.ChainID, snapshotsErr)
-			} else if opened, err = s.openBlob(blobs[i]); errors.Is(err, fs.ErrNotExist) {
+		err := ctx.Err()
+		sn, unpacked := snapshots[s.namespace+"/"+string(l.ChainID)]
+		switch {
+		case err != nil:
+		case unpacked:
+			opened, err = s.openSnapshot(sn, layerfs.DirOptions{
+				Lowest:  i == 0,
+				Opaques: func() (map[string]bool, error) { return opaques(ctx, func() (layerfs.Layer, error) { return blob(i) }) },
+			})
+		default:
+			if opened, err = blob(i); errors.Is(err, fs.ErrNotExist) {
 				err = s.missing(l.ChainID, snapshotsErr)
 			}
 		}
@@ -294,13 +300,41 @@ func (s *Store) Layers(ctx context.Context, img plimsoll.Image) ([]layerfs.Layer
 	return layers, nil
 }
 
-func (s *Store) openSnapshot(sn snapshot, lowest bool) (layerfs.Layer, error) {
+func (s *Store) openSnapshot(sn snapshot, o layerfs.DirOptions) (layerfs.Layer, error) {
 	path, err := s.overlay.Sub(filepath.Join("snapshots", strconv.FormatUint(sn.id, 10), "fs"))
 	if err != nil {
 		return nil, err
 	}
-	return layerfs.Dir(path, layerfs.DirOptions{Lowest: lowest})
+	return layerfs.Dir(path, o)
 }
+
+// opaques returns the opaque directories of an unpacked layer by way of its
+// blob, for a process that may not see them on the directories.
+func opaques(ctx context.Context, open func() (layerfs.Layer, error)) (map[string]bool, error) {
+	blob, err := open()
+	if err != nil {
+		return nil, err
+	}
+	defer blob.Close()
+	index, _, err := blob.Scan(ctx, nothing{})
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]bool{}
+	err = index.Walk(func(e layerfs.Entry) error {
+		if e.Opaque {
+			found[e.Path] = true
+		}
+		return nil
+	})
+	return found, err
+}
+
+// nothing is a visitor that only wants the index.
+type nothing struct{}
+
+func (nothing) Wants(string) layerfs.Want                            { return layerfs.No }
+func (nothing) Visit(context.Context, string, *layerfs.File, string) {}
 
 // blobsOf returns the layer blobs of the manifest that leads to the image.
 func (s *Store) blobsOf(img plimsoll.Image) []plimsoll.Digest {
