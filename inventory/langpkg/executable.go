@@ -26,12 +26,17 @@ func (executable) Wants(p string) inventory.Want {
 	if base == "" || base[0] == '.' || !binaryName(base) {
 		return inventory.No
 	}
-	for _, tree := range [...]string{"usr/share/", "etc/", "var/lib/dpkg/", "var/log/", "proc/", "sys/", "dev/", "usr/include/", "usr/src/"} {
+	if rest, ok := strings.CutPrefix(p, "usr/share/"); ok {
+		top, _, _ := strings.Cut(rest, "/")
+		switch top { // what has many names without extension, and no programs
+		case "doc", "man", "info", "locale", "i18n", "zoneinfo", "terminfo", "tabset", "icons", "fonts", "themes", "mime", "perl", "perl5",
+			"bash-completion", "zsh", "fish", "licenses", "lintian", "bug", "keyrings", "misc", "vim", "X11", "aclocal", "cmake", "pixmaps":
+			return inventory.No
+		}
+	}
+	for _, tree := range [...]string{"etc/", "var/lib/dpkg/", "var/log/", "proc/", "sys/", "dev/", "usr/include/", "usr/src/"} {
 		if strings.HasPrefix(p, tree) {
-			// Programs below share are rare and always in a directory of programs.
-			if tree != "usr/share/" || !strings.Contains(p, "/bin/") {
-				return inventory.No
-			}
+			return inventory.No
 		}
 	}
 	return inventory.IfExecutable

@@ -214,6 +214,26 @@ func TestBIN01VersionStrings(t *testing.T) {
 	}
 }
 
+func TestELF32BigEndian(t *testing.T) {
+	t.Parallel()
+	be := binary.BigEndian
+	data, names := "BusyBox v1.36.1 (2024)", "\x00.rodata\x00.shstrtab\x00"
+	h := make([]byte, 64) // the header has 52
+	copy(h, "\x7fELF\x01\x02\x01")
+	be.PutUint32(h[32:], uint32(64+len(data)+len(names)))
+	be.PutUint16(h[46:], 40)
+	be.PutUint16(h[48:], 3)
+	be.PutUint16(h[50:], 2)
+	table := make([]byte, 3*40)
+	be.PutUint32(table[40:], 1)
+	be.PutUint32(table[40+16:], 64)
+	be.PutUint32(table[40+20:], uint32(len(data)))
+	be.PutUint32(table[80:], 9)
+	be.PutUint32(table[80+16:], uint32(64+len(data)))
+	be.PutUint32(table[80+20:], uint32(len(names)))
+	equal(t, brief(analyze(t, executable{}, "bin/busybox", string(h)+data+names+string(table))), []string{"busybox 1.36.1"})
+}
+
 func TestOtherFilesAreNoExecutables(t *testing.T) {
 	t.Parallel()
 	valid := elfOf(".rodata", "x")

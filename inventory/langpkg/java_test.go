@@ -135,6 +135,21 @@ func TestJAR01And05NestedArchives(t *testing.T) {
 	equal(t, len(facts.Problems), 0)
 }
 
+func TestJAR01Zip64(t *testing.T) {
+	t.Parallel()
+	name, content := pom("org.a", "alpha", "1.0")
+	pairs := make([]string, 0, 140_000)
+	for i := range 66_000 { // more than the end record can count
+		pairs = append(pairs, fmt.Sprint(i), "")
+	}
+	archive := jar(t, append(pairs, name, content)...)
+	if !strings.Contains(archive, "PK\x06\x06") {
+		t.Fatal("the archive has no zip64 record")
+	}
+	equal(t, javaPackages(t, "a.jar", archive), []string{"org.a:alpha 1.0"})
+	equal(t, javaPackages(t, "a.jar", "#!/bin/sh\n"+archive), []string{"org.a:alpha 1.0"})
+}
+
 func TestJAR05EmbeddedSBOMIsReconciled(t *testing.T) {
 	t.Parallel()
 	aName, aPom := pom("org.a", "alpha", "1.0")

@@ -120,6 +120,8 @@ var wantCases = []struct{ path, analyzer string }{
 	{"app/.gitignore", ""},
 	{"etc/passwd", ""},
 	{"usr/share/doc/x/copyright", ""},
+	{"usr/share/zoneinfo/Europe/Berlin", ""},
+	{"usr/share/filebeat/filebeat", "binary"},
 	{"app/App.deps.json", "dotnet"},
 	{"app/vendor/composer/installed.json", "composer"},
 	{"usr/local/lib/ruby/gems/3.2.0/specifications/rake-13.0.6.gemspec", "gem"},
