@@ -32,6 +32,7 @@ const (
 	maxJarExpanded = 1 << 30   // inflated in all
 	maxJarRatio    = 200       // inflated bytes per byte of the file, once past maxJarFree
 	maxJarFree     = 10 << 20
+	maxJarPath     = 4 << 10   // of an entry's name
 	maxJarEntries  = 1_000_000 // entries of all central directories
 	// maxManifest is how much of a manifest is read: its main section comes first,
 	// and the digests of a signed archive's entries, often megabytes, follow.
@@ -148,28 +149,30 @@ func (t *jarTree) archive(r io.ReaderAt, size int64, path string, depth int) err
 		return err
 	}
 	var c jarContents
-	n, err := walkZip(r, size, c.want, c.add)
+	n, damage := walkZip(r, size, c.want, c.add)
 	if t.entries += n; t.entries > maxJarEntries {
 		return errBudget
 	}
-	if err != nil {
-		return err
+	if n == 0 && damage != nil {
+		return damage
 	}
 	first := len(t.facts.Packages)
 	t.identify(r, size, path, &c)
 	for _, e := range c.nested {
-		err := t.nested(r, size, path+"!/"+text(e.name, 4096), e, depth+1)
-		if errors.Is(err, errBudget) || t.ctx.Err() != nil {
+		inner := path + "!/" + text(e.name, maxJarPath)
+		switch err := t.nested(r, size, inner, e, depth+1); {
+		case errors.Is(err, errBudget):
 			return err // of the whole tree: there is no use in going on
-		}
-		if err != nil {
-			t.problem(zipError("read nested archive", err), path+"!/"+text(e.name, 4096))
+		case t.ctx.Err() != nil:
+			return t.ctx.Err()
+		case err != nil:
+			t.problem(zipError("read nested archive", err), inner)
 		}
 	}
 	if c.sbom.name != "" {
 		t.embedded(r, size, path, c.sbom, first)
 	}
-	return nil
+	return damage // with what the readable part of the directory told
 }
 
 func (t *jarTree) nested(r io.ReaderAt, size int64, path string, e zipEntry, depth int) error {

@@ -2,6 +2,7 @@ package langpkg
 
 import (
 	"archive/zip"
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -241,6 +242,12 @@ func TestBrokenArchives(t *testing.T) {
 	equal(t, brief(facts), []string{"org.a:alpha 1.0"})
 	equal(t, facts.Problems[0].Code, plimsoll.ProblemCorruptFile)
 	equal(t, facts.Problems[0].Path, "app.war!/WEB-INF/lib/bad.jar")
+	// The readable part of a damaged directory counts.
+	damaged := []byte(jar(t, aName, aPom, "second", "", "third", ""))
+	copy(damaged[bytes.LastIndex(damaged, []byte("PK\x01\x02")):], "XXXX")
+	facts, err := java{}.Analyze(context.Background(), file("alpha-1.0.jar", string(damaged)))
+	equal(t, brief(facts), []string{"org.a:alpha 1.0"})
+	equal(t, plimsoll.CodeOf(err), plimsoll.CodeCorrupt)
 	// A tail appended to an archive does not hide it.
 	equal(t, brief(analyze(t, java{}, "a.jar", whole+strings.Repeat("\x00", 600))), []string{"org.a:alpha 1.0"})
 }

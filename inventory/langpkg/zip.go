@@ -17,12 +17,16 @@ import (
 // here a name is compared where it lies in the central directory, and numbers,
 // lengths and offsets are checked against the file.
 
-// maxZipEntries bounds the central directory of one archive.
-const maxZipEntries = 200_000
+// Limits of one central directory: entries, and bytes, of which 46 and a name
+// are an entry.
+const (
+	maxZipEntries   = 200_000
+	maxZipDirectory = 32 << 20
+)
 
 var (
 	errZip        = errors.New("not a readable zip archive")
-	errZipEntries = errors.New("more entries than the limit of 200000")
+	errZipEntries = errors.New("more entries than the limit of 200000, or more than 32 MiB of them")
 	errZipSize    = errors.New("an entry is larger than its limit")
 	errZipMethod  = errors.New("an entry is encrypted or compressed in an unknown way")
 )
@@ -216,6 +220,9 @@ func directoryAt(r io.ReaderAt, size, end int64, record []byte) (io.Reader, int6
 	}
 	if dirSize < 0 || dirOffset < 0 || dirSize > end || dirOffset > end-dirSize {
 		return nil, 0, errZip
+	}
+	if dirSize > maxZipDirectory {
+		return nil, 0, errZipEntries
 	}
 	base := end - dirSize - dirOffset
 	// Some writers put something between directory and end record; the offset is
