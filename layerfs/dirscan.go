@@ -24,8 +24,8 @@ type dirScan struct {
 	visitor  Visitor
 	opaques  map[string]bool // from DirOptions.Opaques
 	problems problems
-	entries  atomic.Int64
-	text     atomic.Int64
+	names    atomic.Int64 // found so far, and the bytes of names and link targets
+	bytes    atomic.Int64
 
 	mu     sync.Mutex
 	idle   sync.Cond
@@ -167,6 +167,8 @@ type dirWorker struct {
 	*dirScan
 	buf, attrs []byte
 	paths      []byte
+	ents       []node // room for a listing, whose size is not known before
+	text       []byte
 }
 
 const direntBuffer = 64 << 10
@@ -183,7 +185,7 @@ func (w *dirWorker) list(j job) {
 		w.unlistable(j.path, err)
 		return
 	}
-	entries, text := w.entries.Add(int64(len(d.ents))), w.text.Add(int64(len(d.text)))
+	entries, text := w.names.Add(int64(len(d.ents))), w.bytes.Add(int64(len(d.text)))
 	if entries > int64(l.bounds.entries) || text > int64(l.bounds.text) {
 		w.fail(limitError("scan layer", "more than %d names or %d bytes of names", l.bounds.entries, l.bounds.text))
 		return
@@ -215,7 +217,7 @@ func (w *dirWorker) follow(fd int, j job, d *dirNode) []job {
 	w.paths = w.paths[:0]
 	for i := range d.ents {
 		if e := &d.ents[i]; e.kind == KindFile {
-			w.paths = append(append(w.paths, prefix...), d.text[e.name:e.name+uint32(e.nlen)]...)
+			w.paths = append(append(w.paths, prefix...), d.raw(*e)...)
 		}
 	}
 	paths := string(w.paths) // one allocation for all files of the directory
@@ -255,10 +257,16 @@ func (w *dirWorker) follow(fd int, j job, d *dirNode) []job {
 // read lists the directory fd. The type comes from the listing itself; entries
 // carry their inode number in a and b.
 func (w *dirWorker) read(fd int, d *dirNode) error {
+	ents, text := w.ents[:0], w.text[:0]
 	for {
 		n, err := retry(func() (int, error) { return unix.ReadDirent(fd, w.buf) })
-		if err != nil || n <= 0 {
+		if err != nil {
 			return err
+		}
+		if n <= 0 {
+			w.ents, w.text = ents, text
+			d.ents, d.text = slices.Clone(ents), slices.Clone(text)
+			return nil
 		}
 		for b := w.buf[:n]; len(b) > 0; {
 			// struct linux_dirent64: ino u64, off i64, reclen u16, type u8, name.
@@ -277,13 +285,13 @@ func (w *dirWorker) read(fd int, d *dirNode) error {
 			if string(name) == "." || string(name) == ".." || len(name) == 0 || len(name) > maxName {
 				continue
 			}
-			e := node{name: uint32(len(d.text)), nlen: uint8(len(name)), a: uint32(ino), b: uint32(ino >> 32)}
-			d.text = append(d.text, name...)
+			e := node{name: uint32(len(text)), nlen: uint8(len(name)), a: uint32(ino), b: uint32(ino >> 32)}
+			text = append(text, name...)
 			switch e.kind = kindOf(typ); {
 			case typ == unix.DT_UNKNOWN, typ == unix.DT_CHR && w.layer.form == formOverlay:
 				e.kind = w.kindByStat(fd, string(name))
 			}
-			d.ents = append(d.ents, e)
+			ents = append(ents, e)
 		}
 	}
 }
@@ -333,7 +341,7 @@ func (w *dirWorker) readTarget(fd int, prefix string, d *dirNode, i int) {
 		w.problems.add(plimsoll.ProblemLimit, prefix+d.name(i), fmt.Sprintf("the link's target is longer than %d bytes", maxTarget))
 	default:
 		d.setTarget(i, buf[:n])
-		if w.text.Add(int64(n)) > int64(w.layer.bounds.text) {
+		if w.bytes.Add(int64(n)) > int64(w.layer.bounds.text) {
 			w.fail(limitError("scan layer", "more than %d bytes of names", w.layer.bounds.text))
 		}
 	}

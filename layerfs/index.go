@@ -1,6 +1,7 @@
 package layerfs
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"strings"
@@ -55,10 +56,10 @@ type dirNode struct {
 	based     bool // the parent of a legacy layer has the directory, too
 }
 
-func (d *dirNode) name(i int) string {
-	e := &d.ents[i]
-	return string(d.text[e.name : e.name+uint32(e.nlen)])
-}
+func (d *dirNode) name(i int) string { return string(d.raw(d.ents[i])) }
+
+// raw returns an entry's name as part of the directory's text.
+func (d *dirNode) raw(e node) []byte { return d.text[e.name : e.name+uint32(e.nlen)] }
 
 // add appends an entry and returns its place.
 func (d *dirNode) add(name string, kind Kind) int {
@@ -74,10 +75,7 @@ func (d *dirNode) setTarget(i int, target []byte) {
 
 // sort brings the entries into byte order. It must precede every use of places.
 func (d *dirNode) sort() {
-	slices.SortFunc(d.ents, func(a, b node) int {
-		x, y := d.text[a.name:a.name+uint32(a.nlen)], d.text[b.name:b.name+uint32(b.nlen)]
-		return strings.Compare(string(x), string(y)) // does not allocate
-	})
+	slices.SortFunc(d.ents, func(a, b node) int { return bytes.Compare(d.raw(a), d.raw(b)) })
 }
 
 // flatten turns sorted directories into an index and consumes them.

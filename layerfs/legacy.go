@@ -1,7 +1,7 @@
 package layerfs
 
 import (
-	"strings"
+	"bytes"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,7 +30,7 @@ func (w *dirWorker) subtract(fd int, path string, d *dirNode) error {
 		case k == len(base.ents):
 			order = -1
 		default:
-			order = strings.Compare(nameOf(d, old[i]), base.name(k))
+			order = bytes.Compare(d.raw(old[i]), base.raw(base.ents[k]))
 		}
 		if order > 0 {
 			d.add(base.name(k), KindWhiteout)
@@ -44,7 +44,7 @@ func (w *dirWorker) subtract(fd int, path string, d *dirNode) error {
 			k++
 			if e.kind == KindDir && b.kind == KindDir {
 				e.flags |= flagBased
-			} else if e.kind == b.kind && (e.a == b.a && e.b == b.b || e.kind == KindSymlink && w.sameTarget(fd, baseFD, nameOf(d, e))) {
+			} else if e.kind == b.kind && (e.a == b.a && e.b == b.b || e.kind == KindSymlink && w.sameTarget(fd, baseFD, string(d.raw(e)))) {
 				continue
 			}
 		}
@@ -52,8 +52,6 @@ func (w *dirWorker) subtract(fd int, path string, d *dirNode) error {
 	}
 	return nil
 }
-
-func nameOf(d *dirNode, e node) string { return string(d.text[e.name : e.name+uint32(e.nlen)]) }
 
 func (w *dirWorker) sameTarget(fd, baseFD int, name string) bool {
 	var a, b [maxTarget]byte

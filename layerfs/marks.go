@@ -94,7 +94,7 @@ func (w *dirWorker) attributeWhiteout(path string) bool {
 func (w *dirWorker) findWhiteouts(fd int, d *dirNode) {
 	kept := d.ents[:0]
 	for _, e := range d.ents {
-		name := d.text[e.name : e.name+uint32(e.nlen)]
+		name := d.raw(e)
 		if e.kind != KindFile || !bytes.HasPrefix(name, []byte(whiteoutPrefix)) {
 			kept = append(kept, e)
 			continue
@@ -123,7 +123,7 @@ func (w *dirWorker) findWhiteouts(fd int, d *dirNode) {
 func (d *dirNode) foldWhiteouts() {
 	kept := d.ents[:0]
 	for _, e := range d.ents {
-		if n := len(kept); n > 0 && nameOf(d, kept[n-1]) == nameOf(d, e) {
+		if n := len(kept); n > 0 && bytes.Equal(d.raw(kept[n-1]), d.raw(e)) {
 			if kept[n-1].kind == KindWhiteout {
 				kept[n-1] = e
 			}

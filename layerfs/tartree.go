@@ -366,7 +366,7 @@ func (t *tarTree) index() *Index {
 		}
 	}
 	for _, r := range redirects {
-		at, _ := slices.BinarySearchFunc(r.d.ents, r.name, func(e node, name string) int { return strings.Compare(nameOf(r.d, e), name) })
+		at, _ := slices.BinarySearchFunc(r.d.ents, r.name, func(e node, name string) int { return strings.Compare(string(r.d.raw(e)), name) })
 		if r.d.redirects == nil {
 			r.d.redirects = make(map[int]string)
 		}
