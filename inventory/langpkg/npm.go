@@ -69,10 +69,9 @@ func (npm) Analyze(_ context.Context, f inventory.File) (inventory.Facts, error)
 	}
 	// Directories within packages carry a package.json to say "type": "module";
 	// private ones were never in a registry.
-	if private || !identified(&p) {
+	if p.Version = strings.TrimLeft(p.Version, "v= "); private || !identified(&p) {
 		return facts, nil
 	}
-	p.Version = strings.TrimLeft(p.Version, "v=")
 	p.Bundled, _ = nodePackage(f.Path)
 	facts.Packages = []plimsoll.Package{p}
 	return facts, nil
@@ -241,7 +240,8 @@ func hiddenLock(f inventory.File) (inventory.Facts, error) {
 			note := func(key inventory.NoteKey, value string) {
 				facts.Notes = append(facts.Notes, inventory.Note{Path: root + dir + "/package.json", Key: key, Value: value})
 			}
-			if !strings.HasPrefix(dir, modules) || strings.Contains(dir, "/../") || len(dir) > 4096 {
+			// A workspace's own directory is no package that was installed.
+			if _, ok := cutModules(dir); !ok || strings.Contains(dir, "../") || len(dir) > 4096 {
 				return nil
 			}
 			inBundle[dir] = false

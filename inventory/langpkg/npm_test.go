@@ -68,12 +68,14 @@ func TestNPM03HiddenLockFile(t *testing.T) {
     "node_modules/outer/node_modules/in": {"version": "1.0.0", "inBundle": true},
     "node_modules/outer/node_modules/in/node_modules/@s/deep": {"version": "1.0.0", "inBundle": true, "optional": true},
     "packages/local": {"dev": true},
+    "packages/local/node_modules/tool": {"version": "1.0.0", "dev": true},
     "node_modules/../../etc": {"dev": true}
   }}`)
 	equal(t, brief(facts), nil)
 	equal(t, notes(facts), []string{
 		"app/node_modules/jest/package.json dev",
 		"app/node_modules/lodash-old/package.json alias lodash",
+		"app/packages/local/node_modules/tool/package.json dev",
 		"app/node_modules/outer/node_modules/in/package.json bundled outer",
 		"app/node_modules/outer/node_modules/in/node_modules/@s/deep/package.json bundled outer",
 	})
