@@ -2,6 +2,7 @@ package vulndb
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -161,6 +162,43 @@ func TestKilledBetweenWriteAndActivate(t *testing.T) {
 	generation(t, d, 31, 4)
 	if _, err := d.Activate(t.Context(), false); err != nil || inUse(t, path) != 31 || !strings.HasPrefix(currentName(path), "000004-") {
 		t.Error(err, currentName(path))
+	}
+}
+
+// TestFailingDisk: a writer that cannot write says so and leaves nothing.
+func TestFailingDisk(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "gone", "x.plimdb")
+	w := NewWriter(path)
+	w.records.most = 100
+	var err error
+	for _, r := range many(10) {
+		if err = w.Add(r); err != nil {
+			break
+		}
+	}
+	if plimsoll.CodeOf(err) != plimsoll.CodeUnavailable || plimsoll.HintOf(err) == "" {
+		t.Errorf("spilling: %v", err)
+	}
+	if _, err := w.Finish(t.Context(), nil, false); plimsoll.CodeOf(err) != plimsoll.CodeUnavailable {
+		t.Errorf("finishing after a failure: %v", err)
+	}
+	w = NewWriter(path)
+	if _, err := w.Finish(t.Context(), nil, false); plimsoll.CodeOf(err) != plimsoll.CodeUnavailable {
+		t.Errorf("finishing: %v", err)
+	}
+	path = filepath.Join(t.TempDir(), "x.plimdb")
+	w = NewWriter(path)
+	for _, r := range many(10) {
+		w.Add(r)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := w.Finish(ctx, nil, false); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Error("a file was left")
 	}
 }
 

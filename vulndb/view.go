@@ -127,7 +127,7 @@ func sourceRank(source string) int {
 		return 0
 	case "Go", "PyPA", "RustSec", "RubySec", "FriendsOfPHP", "Node Security WG", "OpenSSF", "Retire.js", "VICTIMS":
 		return 1
-	case "CVE":
+	case "CNA", "CVE": // whoever assigned the ID; a copy of the CVE record
 		return 2
 	case "CISA-ADP":
 		return 3

@@ -154,8 +154,9 @@ func specifyUbuntu(f *plimsoll.Affected, a *osvAffected) {
 }
 
 // moduleStream finds "name:stream" in titles like "Important: squid:4 security
-// update". The stream begins directly after the colon.
-var moduleStream = regexp.MustCompile(`[A-Za-z][\w.+-]*:[\w.+-]+`)
+// update"; the names of modules have no capitals at their start, other than the
+// IDs of errata.
+var moduleStream = regexp.MustCompile(`(?:^|\s)([a-z0-9][\w.+-]*:[\w.+-]+)`)
 
 // specifyRPM finds the module stream. Red Hat's records name it; those of its
 // rebuilds only give it in the title, and mark the version with ".module".
@@ -180,7 +181,9 @@ func specifyRPM(f *plimsoll.Affected, o *osvRecord, a *osvAffected) {
 		return slices.ContainsFunc(r.Events, func(e plimsoll.Event) bool { return strings.Contains(e.Fixed, ".module") })
 	})
 	if modular {
-		f.Modules = moduleStream.FindAllString(o.Summary, -1)
+		for _, match := range moduleStream.FindAllStringSubmatch(o.Summary, -1) {
+			f.Modules = append(f.Modules, match[1])
+		}
 		slices.Sort(f.Modules)
 		f.Modules = slices.Compact(f.Modules)
 	}

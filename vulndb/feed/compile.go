@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,6 +25,9 @@ const (
 	// maxExportMembers bounds the records of one ecosystem; the largest has some
 	// three hundred thousand.
 	maxExportMembers = 3_000_000
+	// maxExpanded bounds the bytes of one ecosystem's records; the largest has
+	// some ten gigabytes.
+	maxExpanded = 64 << 30
 	// maxProblems is how many records that could not be read are named; all are
 	// counted.
 	maxProblems = 100
@@ -133,6 +137,7 @@ func (r *reader) export(ctx context.Context, ecosystem string, members []member)
 	workers := runtime.GOMAXPROCS(0)
 	results := make(chan parsed, 64)
 	var running sync.WaitGroup
+	var expanded atomic.Int64
 	for i := range workers {
 		running.Add(1)
 		group.Go(func() error {
@@ -141,6 +146,9 @@ func (r *reader) export(ctx context.Context, ecosystem string, members []member)
 			for j := i; j < len(members); j += workers {
 				p := parsed{name: members[j].name}
 				p.record, buf, p.err = r.parse(members[j], buf)
+				if expanded.Add(int64(len(buf))) > maxExpanded {
+					return plimsoll.Errorf(plimsoll.CodeLimit, "read "+source.Name, "the records have more than %d bytes", int64(maxExpanded))
+				}
 				select {
 				case results <- p:
 				case <-ctx.Done():

@@ -31,7 +31,7 @@ var extras = []extra{
 
 // The limits of these files.
 const (
-	maxExtra     = 1 << 30    // bytes after decompression
+	maxExtra     = 256 << 20  // bytes after decompression
 	maxExtraRows = 10_000_000 // entries
 	maxAction    = 4 << 10    // bytes kept of a text
 )
@@ -212,7 +212,7 @@ func scoreSource(s string) string {
 	case "nvd", "nvd@nist.gov":
 		return "NVD"
 	case "cna", "":
-		return "CVE" // as in copied records: the CVE record's own
+		return "CNA"
 	}
 	return s
 }

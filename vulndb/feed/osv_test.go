@@ -119,6 +119,8 @@ func TestOSVAffected(t *testing.T) {
 			one("AlmaLinux:8", func(a *plimsoll.Affected) {
 				a.Ranges, a.Modules = modular, []string{"virt-devel:av", "virt:rhel"}
 			})},
+		{"AlmaLinux module that begins with a digit, an ID that is none", "ALSA-2024:1", `,"summary":"ALSA-2022:5468 389-ds:1.4 security update"`, `{"package":{"ecosystem":"AlmaLinux:8","name":"p"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"2.module_el8.6.0+1"}]}]}`,
+			one("AlmaLinux:8", func(a *plimsoll.Affected) { a.Ranges, a.Modules = modular, []string{"389-ds:1.4"} })},
 		{"AlmaLinux without modules", "ALSA-2024:1", `,"summary":"Important: squid:4 security update"`, `{"package":{"ecosystem":"AlmaLinux:8","name":"p"},` + ranges + `}`, one("AlmaLinux:8", nil)},
 		{"ADV-13 openEuler", "OESA-2024-1", `,"upstream":["CVE-2024-1"]`, `{"package":{"ecosystem":"openEuler:22.03-LTS","name":"p"},` + ranges + `,"ecosystem_specific":{"aarch64":["p.rpm"],"src":["p.src.rpm"]}}`,
 			one("openEuler:22.03-LTS", func(a *plimsoll.Affected) { a.Arches = []string{"arm64"} })},

@@ -36,7 +36,7 @@ type Options struct {
 	Dir        string           // of generations; copies of the sources are kept in its "raw"
 	Force      bool             // activate a generation that is older or has lost records
 	Client     *http.Client     // nil: one with sensible time limits
-	Progress   func(Progress)   // called from one goroutine; may be nil
+	Progress   func(Progress)   // never called concurrently; may be nil
 	Now        func() time.Time // nil: time.Now
 }
 

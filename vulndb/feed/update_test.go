@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"plimsoll"
@@ -417,6 +418,77 @@ func TestUpdateTriesAgain(t *testing.T) {
 	}
 	if mustRun(t, o); failures != attempts {
 		t.Errorf("%d attempts", failures)
+	}
+}
+
+// roundTrip is a server without a network, for tests of time.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+type body func([]byte) (int, error)
+
+func (f body) Read(b []byte) (int, error) { return f(b) }
+
+func TestServerThatStopsSending(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Request: r, Body: io.NopCloser(body(func([]byte) (int, error) {
+				<-r.Context().Done()
+				return 0, r.Context().Err()
+			}))}, nil
+		})}
+		start := time.Now()
+		f := newFetcher(client, dir, time.Now, nil)
+		u, _ := parseAddress("http://example.org/x")
+		_, err := f.fetch(t.Context(), "x", u, "x", 10, nil)
+		if plimsoll.CodeOf(err) != plimsoll.CodeUnavailable || !strings.Contains(err.Error(), "stopped sending") {
+			t.Errorf("%v", err)
+		}
+		// Four attempts, and 1, 2 and 4 seconds between them.
+		if got, want := time.Since(start), attempts*stallTimeout+7*time.Second; got != want {
+			t.Errorf("gave up after %v, want %v", got, want)
+		}
+	})
+}
+
+func TestFetchLimit(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.put("/x", []byte("0123456789"))
+	u, _ := parseAddress(s.URL + "/x")
+	for limit, want := range map[int64]plimsoll.Code{10: "", 9: plimsoll.CodeLimit} {
+		f := newFetcher(s.Client(), t.TempDir(), time.Now, nil)
+		if _, err := f.fetch(t.Context(), "x", u, "x", limit, nil); plimsoll.CodeOf(err) != want {
+			t.Errorf("limit %d: %v, want %q", limit, err, want)
+		}
+	}
+}
+
+// TestListAheadOfArchive: records that the archive may hold only in an older
+// version are asked for again.
+func TestListAheadOfArchive(t *testing.T) {
+	t.Parallel()
+	s, o := site(t)
+	old, _ := exportOf(t, npmRecords(50))
+	records := npmRecords(50)
+	records["GHSA-0007"] = made("GHSA-0007", "npm", "pkg-7", "3.0.0", 9)
+	s.publish(t, "npm", records) // the list says the ninth, the archive is of the eighth
+	s.answer("/npm/all.zip", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Last-Modified", "Thu, 08 Jan 2026 00:00:00 GMT")
+		w.Write(old)
+	})
+	mustRun(t, o)
+	s.took()
+	mustRun(t, o)
+	if got, want := s.took(), []string{"/npm/GHSA-0007.json"}; !slices.Equal(got, want) {
+		t.Errorf("took %v, want %v", got, want)
+	}
+	mustRun(t, o)
+	if got := s.took(); len(got) != 0 {
+		t.Errorf("took %v again", got)
 	}
 }
 
