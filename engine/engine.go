@@ -68,7 +68,9 @@ func ProblemOf(err error) plimsoll.Problem {
 		p.Code = f.Problem
 	case errors.Is(err, fs.ErrPermission):
 		p.Code = plimsoll.ProblemPermission
-	case errors.Is(err, fs.ErrNotExist), code == plimsoll.CodeNotFound:
+	case code == plimsoll.CodeNotFound: // it was there when the image was listed
+		p.Code = plimsoll.ProblemImageGone
+	case errors.Is(err, fs.ErrNotExist):
 		p.Code = plimsoll.ProblemLayerMissing
 	case code == plimsoll.CodeUnreadable:
 		p.Code = plimsoll.ProblemPermission

@@ -23,8 +23,11 @@ func TestProblemOf(t *testing.T) {
 			fmt.Errorf("outer: %w", engine.Fail(plimsoll.ProblemEncrypted, "read layer", "", errors.New("no key"))),
 			plimsoll.ProblemEncrypted,
 		},
-		"permission":  {&fs.PathError{Op: "open", Path: "x", Err: fs.ErrPermission}, plimsoll.ProblemPermission},
-		"not there":   {&fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}, plimsoll.ProblemLayerMissing},
+		"permission": {&fs.PathError{Op: "open", Path: "x", Err: fs.ErrPermission}, plimsoll.ProblemPermission},
+		"not there":  {&fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}, plimsoll.ProblemLayerMissing},
+		"IMG-23 a layer vanished": {
+			plimsoll.Errorf(plimsoll.CodeNotFound, "scan layer", "%w", fs.ErrNotExist), plimsoll.ProblemImageGone,
+		},
 		"limit":       {plimsoll.Errorf(plimsoll.CodeLimit, "read", "too much"), plimsoll.ProblemLimit},
 		"unavailable": {plimsoll.Errorf(plimsoll.CodeUnavailable, "ask", "no answer"), plimsoll.ProblemEngineUnavailable},
 		"anything":    {errors.New("boom"), plimsoll.ProblemCorruptStore},

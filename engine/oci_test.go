@@ -86,9 +86,9 @@ func TestDecodeConfigRefuses(t *testing.T) {
 }
 
 // store is a set of documents by digest.
-type store map[plimsoll.Digest][]byte
+type blobStore map[plimsoll.Digest][]byte
 
-func (s store) add(v any) v1.Descriptor {
+func (s blobStore) add(v any) v1.Descriptor {
 	b, ok := v.([]byte)
 	if !ok {
 		b, _ = json.Marshal(v)
@@ -98,14 +98,14 @@ func (s store) add(v any) v1.Descriptor {
 	return v1.Descriptor{Digest: digest.Digest(d), Size: int64(len(b))}
 }
 
-func (s store) read(d plimsoll.Digest) ([]byte, error) {
+func (s blobStore) read(d plimsoll.Digest) ([]byte, error) {
 	if b, ok := s[d]; ok {
 		return b, nil
 	}
 	return nil, fs.ErrNotExist
 }
 
-func (s store) manifest(platform string) v1.Descriptor {
+func (s blobStore) manifest(platform string) v1.Descriptor {
 	config := s.add([]byte(fmt.Sprintf(`{"architecture":%q,"os":"linux","rootfs":{"type":"layers","diff_ids":[%q]}}`, platform, diff1)))
 	config.MediaType = v1.MediaTypeImageConfig
 	m := s.add(v1.Manifest{MediaType: v1.MediaTypeImageManifest, Config: config,
@@ -115,7 +115,7 @@ func (s store) manifest(platform string) v1.Descriptor {
 }
 
 func TestIMG05OnlyOnePlatformIsHere(t *testing.T) {
-	s := store{}
+	s := blobStore{}
 	amd, arm, s390, ppc := s.manifest("amd64"), s.manifest("arm64"), s.manifest("s390x"), s.manifest("ppc64le")
 	attestation := s.manifest("unknown")
 	attestation.Annotations = map[string]string{"vnd.docker.reference.type": "attestation-manifest"}
@@ -149,7 +149,7 @@ func TestIMG05OnlyOnePlatformIsHere(t *testing.T) {
 	}
 
 	t.Run("none is here", func(t *testing.T) {
-		bare := store{target: s[target]}
+		bare := blobStore{target: s[target]}
 		images, absent := engine.Present(bare.read, target, check)
 		if len(images) != 1 || images[0].Problem == nil || images[0].Problem.Code != plimsoll.ProblemPlatformAbsent || absent != nil {
 			t.Errorf("got %+v and %v, want one image that says so", images, absent)
@@ -164,7 +164,7 @@ func TestIMG05OnlyOnePlatformIsHere(t *testing.T) {
 }
 
 func TestResolveRefuses(t *testing.T) {
-	s := store{}
+	s := blobStore{}
 	good := s.manifest("amd64")
 	var manifest v1.Manifest
 	json.Unmarshal(s[plimsoll.Digest(good.Digest)], &manifest)
@@ -284,7 +284,7 @@ func FuzzOpaques(f *testing.F) {
 }
 
 func FuzzResolve(f *testing.F) {
-	s := store{}
+	s := blobStore{}
 	for _, b := range [][]byte{s[plimsoll.Digest(s.manifest("amd64").Digest)], []byte(`{"manifests":[]}`)} {
 		f.Add(b, []byte(`{"rootfs":{"type":"layers","diff_ids":[]}}`))
 	}

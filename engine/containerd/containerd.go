@@ -179,17 +179,24 @@ func (s *Store) list(ctx context.Context) ([]imageRecord, []containerRecord, []p
 	return records, containers, nil, nil
 }
 
-// measure checks that all layers are here and sums up their sizes.
+// measure checks that all layers are here and sums up their sizes, which are
+// known of snapshots only.
 func (s *Store) measure(img *plimsoll.Image, blobs []v1.Descriptor) error {
 	snapshots, err := s.committed()
+	var size int64
+	unpacked := 0
 	for i := range img.Layers {
 		l := &img.Layers[i]
 		if sn, ok := snapshots[s.namespace+"/"+string(l.ChainID)]; ok {
 			l.Size = sn.size
-			img.Size += l.Size
+			size += sn.size
+			unpacked++
 		} else if blobs == nil || !s.content.Exists(blobName(plimsoll.Digest(blobs[i].Digest))) {
 			return s.missing(l.ChainID, err)
 		}
+	}
+	if unpacked == len(img.Layers) {
+		img.Size = size
 	}
 	return nil
 }

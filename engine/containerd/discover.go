@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"google.golang.org/grpc"
 
@@ -47,7 +48,7 @@ var places = []place{
 func Discover(ctx context.Context, o Options) ([]*Store, []plimsoll.Problem) {
 	f := finder{ctx: ctx, scratch: o.Scratch, seen: map[string]bool{}}
 	for _, address := range o.Addresses {
-		f.ask(o.Host, address, "", "--containerd-address")
+		f.ask(o.Host, strings.TrimPrefix(address, "unix://"), "", "--containerd-address")
 	}
 	for _, root := range o.Roots {
 		f.open(o.Host, root, "", "", nil, "--containerd-root")
