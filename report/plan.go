@@ -9,25 +9,29 @@ import (
 	"plimsoll"
 )
 
-// plan writes what to do about one image. shown is the number of findings
-// listed above; filters do not change the plan.
-func plan(s *screen, r *plimsoll.Result, shown int) {
+// nothingToDo says why a plan is empty; "" when it is not.
+func nothingToDo(r *plimsoll.Result) string {
 	p := &r.Plan
-	empty := len(p.Base.Steps) == 0 && len(p.Own.Steps) == 0 && len(p.Remaining) == 0
+	switch {
+	case len(p.Base.Steps) > 0 || len(p.Own.Steps) > 0 || len(p.Remaining) > 0:
+		return ""
+	case len(r.Findings) > 0:
+		return "Nothing: the findings are for information only."
+	case !judged(r, plimsoll.ClassSystem) && !judged(r, plimsoll.ClassApplication):
+		return "Unknown: nobody was asked about this software."
+	case r.Status == plimsoll.ScanPartial:
+		return "Nothing known, but the image could not be read completely."
+	}
+	return "Nothing: no known vulnerability in what was judged."
+}
+
+// plan writes what to do about one image. Filters do not change it.
+func plan(s *screen, r *plimsoll.Result) {
+	p := &r.Plan
 	s.line("What to do")
 	s.rule()
-	switch {
-	case empty && shown > 0:
-		s.line("  Nothing: the findings above are for information only.")
-		return
-	case empty && !judged(r, plimsoll.ClassSystem) && !judged(r, plimsoll.ClassApplication):
-		s.line("  Unknown: nobody was asked about this software.")
-		return
-	case empty && r.Status == plimsoll.ScanPartial:
-		s.line("  Nothing known, but the image could not be read completely.")
-		return
-	case empty:
-		s.line("  Nothing: no known vulnerability in what was judged.")
+	if text := nothingToDo(r); text != "" {
+		s.line("  ", text)
 		return
 	}
 	part(s, "Base image, for its owner", p.Base)
@@ -60,8 +64,7 @@ func part(s *screen, owner string, p plimsoll.Part) {
 	if len(p.Steps) == 0 {
 		return
 	}
-	s.linef("  %s: %s %s %s", owner, plural(len(p.Steps), "upgrade", "upgrades"),
-		map[bool]string{true: "clears", false: "clear"}[len(p.Steps) == 1], plural(p.Clears, "finding", "findings"))
+	s.line("  ", partWord(owner, p))
 	t := grid{columns: []column{{head: "Upgrade", wrap: 14}, {head: "From", wrap: 10}, {head: "To", wrap: 10}, {head: "Worst"}, {head: "Clears", wrap: 20}}}
 	for i := range p.Steps {
 		step := &p.Steps[i]
@@ -79,6 +82,14 @@ func part(s *screen, owner string, p plimsoll.Part) {
 			s.line("    ", line(c, maxProse)) // never wrapped: it is there to be copied
 		}
 	}
+}
+
+func partWord(owner string, p plimsoll.Part) string {
+	verb := "clear"
+	if len(p.Steps) == 1 {
+		verb = "clears"
+	}
+	return fmt.Sprintf("%s: %s %s %s", owner, plural(len(p.Steps), "upgrade", "upgrades"), verb, plural(p.Clears, "finding", "findings"))
 }
 
 // stepNote says what a step stands for, where, and what to mind.

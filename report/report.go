@@ -54,6 +54,16 @@ func Write(w io.Writer, f Format, r plimsoll.Report, o Options) error {
 		return writeTable(w, r, o)
 	case JSON:
 		return writeJSON(w, newReportDoc(r))
+	case CycloneDX:
+		return writeCycloneDX(w, r)
+	case SPDX:
+		return writeSPDX(w, r)
+	case SARIF:
+		return writeSARIF(w, r)
+	case CSV:
+		return writeCSV(w, r, o)
+	case HTML:
+		return writeHTML(w, r, o)
 	}
 	return wrongFormat(f)
 }

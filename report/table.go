@@ -66,7 +66,7 @@ func writeResult(s *screen, r *plimsoll.Result, g *plimsoll.Generation, o Option
 	}
 	if r.Matched {
 		s.line()
-		plan(s, r, len(r.Findings))
+		plan(s, r)
 	}
 	if o.Packages {
 		s.line()
@@ -184,8 +184,7 @@ func coverage(s *screen, r *plimsoll.Result) {
 }
 
 func findings(s *screen, r *plimsoll.Result, class plimsoll.Class, g group) {
-	s.linef("%s vulnerabilities \u00b7 %s: %s in %s", className(class), groupWord(r, class, g.name),
-		plural(g.findings, "finding", "findings"), plural(len(g.packages), "package", "packages"))
+	s.line(groupTitle(r, class, g))
 	t := grid{columns: []column{
 		{head: "Package", wrap: 14}, {head: "Vulnerability"}, {head: "Severity"}, {head: "State"},
 		{head: "Installed", wrap: 10}, {head: "Fixed in", wrap: 10}, {head: "KEV/EPSS", right: true, drop: 1},
@@ -213,6 +212,11 @@ func findings(s *screen, r *plimsoll.Result, class plimsoll.Class, g group) {
 		}
 	}
 	t.write(s)
+}
+
+func groupTitle(r *plimsoll.Result, class plimsoll.Class, g group) string {
+	return fmt.Sprintf("%s vulnerabilities \u00b7 %s: %s in %s", className(class), groupWord(r, class, g.name),
+		plural(g.findings, "finding", "findings"), plural(len(g.packages), "package", "packages"))
 }
 
 func groupWord(r *plimsoll.Result, class plimsoll.Class, group string) string {
@@ -270,17 +274,25 @@ func software(s *screen, r *plimsoll.Result) {
 		{head: "Package", wrap: 14}, {head: "Version", wrap: 10}, {head: "Type"}, {head: "Licence", cut: 10, drop: 1},
 		{head: "Layer", drop: 2}, {head: "Path", cut: 12, drop: 3},
 	}}
-	packages := slices.Clone(r.Inventory.Packages)
-	slices.SortStableFunc(packages, func(a, b plimsoll.Package) int {
-		return cmp.Or(-compareBool(a.Type.System(), b.Type.System()), strings.Compare(string(a.Type), string(b.Type)),
-			strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version), strings.Compare(a.Path, b.Path))
-	})
-	for i := range packages {
-		p := &packages[i]
+	for _, p := range softwareOrder(r.Inventory.Packages) {
 		t.add(plainCell(name(p.Name)), plainCell(name(p.Version)), plainCell(name(string(p.Type))),
 			plainCell(line(strings.Join(p.Licenses, ", "), maxName)), plainCell(layerWord(&r.Image, p.Layer)), plainCell(path(p.Path)))
 	}
 	t.write(s)
+}
+
+// softwareOrder sorts packages for people: the system's first, then by type and
+// name.
+func softwareOrder(packages []plimsoll.Package) []*plimsoll.Package {
+	list := make([]*plimsoll.Package, len(packages))
+	for i := range packages {
+		list[i] = &packages[i]
+	}
+	slices.SortStableFunc(list, func(a, b *plimsoll.Package) int {
+		return cmp.Or(-compareBool(a.Type.System(), b.Type.System()), strings.Compare(string(a.Type), string(b.Type)),
+			strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version), strings.Compare(a.Path, b.Path))
+	})
+	return list
 }
 
 // overview sums several images up.
