@@ -178,7 +178,25 @@ func operate(r *rand.Rand, root string) {
 		}
 		return p
 	}
+	// Half of the time something that exists, so that layers build on layers.
+	existing := func() string {
+		p := root
+		for range 1 + r.IntN(4) {
+			entries, err := os.ReadDir(p)
+			if err != nil || len(entries) == 0 {
+				break
+			}
+			e := entries[r.IntN(len(entries))]
+			if p = filepath.Join(p, e.Name()); !e.IsDir() {
+				break
+			}
+		}
+		return p
+	}
 	p := path()
+	if e := existing(); e != root && r.IntN(2) == 0 {
+		p = e
+	}
 	// A link in the path could lead outside the tree: work beside it instead.
 	if real, err := filepath.EvalSymlinks(filepath.Dir(p)); err != nil || !strings.HasPrefix(real+"/", root+"/") {
 		p = filepath.Join(root, filepath.Base(p))
@@ -195,7 +213,9 @@ func operate(r *rand.Rand, root string) {
 		}
 		os.WriteFile(p, fmt.Appendf(nil, "%d %s", r.Uint64(), strings.Repeat("x", r.IntN(9000))), 0o644)
 	case 5:
-		os.RemoveAll(p)
+		if r.IntN(2) == 0 {
+			os.RemoveAll(p)
+		}
 	case 6: // replace: makes an opaque directory over an existing one
 		os.RemoveAll(p)
 		os.Mkdir(p, 0o700)

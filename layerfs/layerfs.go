@@ -103,8 +103,9 @@ type Entry struct {
 	Target string // of a symbolic link, as written
 	// Opaque: the directory hides the lower layers' content.
 	Opaque bool
-	// Redirect is where the lower layers' content of a directory is found
-	// (overlayfs redirect_dir), absolute within the image; empty for none.
+	// Redirect is where lower layers have the content of a renamed directory or
+	// metacopied file (overlayfs redirect_dir): a path from the root of the file
+	// system with leading slash, or another name beside it; empty for none.
 	Redirect string
 	// Metacopy: the file's content is that of the next lower layer.
 	Metacopy bool

@@ -99,6 +99,20 @@ func TestVisible(t *testing.T) {
 	}
 }
 
+func TestIMG10LeadsNowhere(t *testing.T) {
+	s := stackOf(t, []string{"a/", "f"}, []string{"d/ redirect /none", "e/ redirect /a", "f metacopy", "g redirect /none metacopy", "h metacopy"})
+	var got []string
+	for _, p := range s.Problems() {
+		got = append(got, string(p.Code)+" "+p.Path)
+	}
+	if diff := cmp.Diff([]string{"redirect-unknown d", "redirect-unknown g", "redirect-unknown h"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if p := stackOf(t, []string{"a"}).Problems(); len(p) > 0 {
+		t.Error(p)
+	}
+}
+
 func TestIMG17Resolve(t *testing.T) {
 	chain := []string{"end"}
 	for i := range 50 {

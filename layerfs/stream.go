@@ -1,14 +1,14 @@
 package layerfs
 
 import (
+	"archive/tar"
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"sync"
-
-	"archive/tar"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -41,6 +41,8 @@ func decompress(raw io.Reader, b bounds) (io.ReadCloser, error) {
 			return nil, err
 		}
 		d.Reader, d.close = z, z.Close
+	case bytes.HasPrefix(magic, []byte("BZh")), bytes.Equal(magic, []byte("\xfd7zX")):
+		return nil, errors.New("compressed by bzip2 or xz, which no image specification allows and which is not read")
 	default:
 		d.Reader, d.close, d.plain = buffered, func() {}, true
 	}
