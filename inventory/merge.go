@@ -45,11 +45,12 @@ type merger struct {
 	stack   *layerfs.Stack
 	facts   []*layerFacts
 
-	systems  []plimsoll.OS
-	packages []plimsoll.Package
-	owners   map[ownedPath]string
-	notes    map[noteKey][]Note
-	problems []plimsoll.Problem
+	systems   []plimsoll.OS
+	packages  []plimsoll.Package
+	owners    map[ownedPath]string
+	installed map[ownedPath]bool // system packages by name
+	notes     map[noteKey][]Note
+	problems  []plimsoll.Problem
 }
 
 type ownedPath struct{ root, path string }
@@ -221,24 +222,23 @@ func (m *merger) open(path string) (*layerfs.File, error) {
 // systems — and puts everything in order.
 func (m *merger) inventory() plimsoll.Inventory {
 	inv := plimsoll.Inventory{ImageID: m.img.ID, Systems: withPackages(chooseSystems(m.systems), m.packages)}
-	installed := make(map[ownedPath]bool) // system packages by root and name
+	m.installed = make(map[ownedPath]bool)
+	known := make(map[claim]bool) // by better evidence than an SBOM's word
 	for _, p := range m.packages {
 		if p.Type.System() {
-			installed[ownedPath{p.Root, p.Name}] = true
+			m.installed[ownedPath{p.Root, p.Name}] = true
+		}
+		if p.Evidence != plimsoll.EvidenceSBOM {
+			known[claim{p.Type, p.Name, p.Version}] = true
 		}
 	}
 	seen := make(map[duplicate]int)
 	for _, p := range m.packages {
-		if !m.annotate(&p) {
+		if !m.annotate(&p) || p.Evidence == plimsoll.EvidenceSBOM && known[claim{p.Type, p.Name, p.Version}] {
 			continue
 		}
 		if !p.Type.System() {
-			file, _, _ := strings.Cut(p.Path, "!/")
-			p.Root = rootOf(file, inv.Systems)
-			owner := m.owners[ownedPath{p.Root, usrMerged(strings.TrimPrefix(strings.TrimPrefix(file, p.Root), "/"))}]
-			if installed[ownedPath{p.Root, owner}] {
-				p.Owner = owner
-			}
+			p.Root, p.Owner = m.owner(p.Path, inv.Systems)
 		}
 		if p.Type == plimsoll.TypePyPI {
 			// One Python package may leave both .egg-info and .dist-info
@@ -264,9 +264,33 @@ func (m *merger) inventory() plimsoll.Inventory {
 		p.PURL = purl(p, inv.Systems)
 	}
 	slices.SortFunc(inv.Packages, comparePackages)
+	// The distribution knows its own archives, even those that do not name
+	// themselves.
+	m.problems = slices.DeleteFunc(m.problems, func(p plimsoll.Problem) bool {
+		_, owner := m.owner(p.Path, inv.Systems)
+		return p.Code == plimsoll.ProblemUnidentified && owner != ""
+	})
 	inv.Problems = append(m.problems, missingPackages(inv)...)
 	sortProblems(inv.Problems)
 	return inv
+}
+
+// claim is a package as an SBOM within the image names it.
+type claim struct {
+	typ           plimsoll.PackageType
+	name, version string
+}
+
+// owner returns the system that the file at path lies in and the system package
+// that installed it; path may lead into an archive.
+func (m *merger) owner(path string, systems []plimsoll.OS) (root, name string) {
+	file, _, _ := strings.Cut(path, "!/")
+	root = rootOf(file, systems)
+	name = m.owners[ownedPath{root, usrMerged(strings.TrimPrefix(strings.TrimPrefix(file, root), "/"))}]
+	if !m.installed[ownedPath{root, name}] {
+		return root, ""
+	}
+	return root, name
 }
 
 type duplicate struct{ name, version, place string }

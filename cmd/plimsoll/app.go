@@ -10,6 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"plimsoll"
+	"plimsoll/report"
 )
 
 // version is set by the linker for a release.
@@ -139,6 +142,18 @@ func width(w io.Writer) int {
 func (a *app) note(format string, args ...any) {
 	if !a.quiet {
 		fmt.Fprintf(a.stderr, format+"\n", args...)
+	}
+}
+
+// noteProblems tells what could not be read of the stores, so that a short list
+// of images is not taken for all there is.
+func (a *app) noteProblems(problems []plimsoll.Problem) {
+	for _, p := range problems {
+		where := ""
+		if p.Path != "" {
+			where = report.Text(p.Path) + ": "
+		}
+		a.note("%s%s: %s", where, p.Code, report.Text(p.Detail))
 	}
 }
 

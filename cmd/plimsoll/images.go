@@ -36,9 +36,7 @@ the engine, its size, its containers and, where it cannot be read, the reason.`,
 			if err != nil {
 				return err
 			}
-			for _, p := range h.problems {
-				a.note("%s: %s: %s", report.Text(p.Path), p.Code, report.Text(p.Detail))
-			}
+			a.noteProblems(h.problems)
 			if len(images) == 0 {
 				a.note("No image is stored here (%s). plimsoll doctor tells what was looked for.", h.summary(0))
 			}

@@ -184,11 +184,9 @@ func (a *app) inventories(ctx context.Context, refs []string, o scanOptions) ([]
 	}
 	defer h.close()
 	images, err := h.choose(ctx, refs)
+	a.noteProblems(h.problems)
 	if err != nil {
 		return nil, err
-	}
-	for _, p := range h.problems {
-		a.log.Warn("store not read completely", "store", p.Path, "code", string(p.Code), "detail", p.Detail)
 	}
 	if len(images) == 0 {
 		err := plimsoll.Errorf(plimsoll.CodeNotFound, "list images", "no image is stored here (%s)", h.summary(0))
