@@ -59,7 +59,7 @@ func kernelStack(t *testing.T, seed uint64, seen *shapes) {
 		dirs[i] = filepath.Join(base, strconv.Itoa(i))
 		mkdir(t, dirs[i])
 		if i == 0 {
-			for range 40 {
+			for range 100 {
 				operate(r, dirs[0])
 			}
 			continue
@@ -73,7 +73,7 @@ func kernelStack(t *testing.T, seed uint64, seen *shapes) {
 			options += ",redirect_dir=off,metacopy=off"
 		}
 		mount(t, merged, options)
-		for range 5 + r.IntN(20) {
+		for range 5 + r.IntN(40) {
 			operate(r, merged)
 		}
 		unmount(t, merged)
@@ -178,7 +178,7 @@ func operate(r *rand.Rand, root string) {
 		}
 		return p
 	}
-	// Half of the time something that exists, so that layers build on layers.
+	// Something that exists, so that layers build on layers.
 	existing := func() string {
 		p := root
 		for range 1 + r.IntN(4) {
@@ -194,7 +194,8 @@ func operate(r *rand.Rand, root string) {
 		return p
 	}
 	p := path()
-	if e := existing(); e != root && r.IntN(2) == 0 {
+	op := r.IntN(20)
+	if e := existing(); op >= 5 && e != root && r.IntN(4) > 0 {
 		p = e
 	}
 	// A link in the path could lead outside the tree: work beside it instead.
@@ -204,7 +205,7 @@ func operate(r *rand.Rand, root string) {
 	if st, err := os.Stat(filepath.Dir(p)); err == nil && !st.IsDir() {
 		return // os.RemoveAll would open a FIFO in the place of a parent
 	}
-	switch r.IntN(16) {
+	switch op {
 	case 0, 1, 2:
 		os.MkdirAll(p, 0o755)
 	case 3, 4:
@@ -217,13 +218,18 @@ func operate(r *rand.Rand, root string) {
 			os.RemoveAll(p)
 		}
 	case 6: // replace: makes an opaque directory over an existing one
-		os.RemoveAll(p)
-		os.Mkdir(p, 0o700)
+		if r.IntN(2) == 0 {
+			os.RemoveAll(p)
+			os.Mkdir(p, 0o700)
+		}
 	case 7:
+		if st, err := os.Lstat(p); err == nil && st.IsDir() && r.IntN(4) > 0 {
+			return
+		}
 		os.RemoveAll(p)
 		targets := []string{"a", "../b", "/a/b", "c/../d", "../../../..", "/", ".", "e", "/b", "./a/./c"}
 		os.Symlink(targets[r.IntN(len(targets))], p)
-	case 8, 9, 10:
+	case 8, 9, 10, 16, 17:
 		if to := path(); filepath.Dir(to) == filepath.Dir(p) || r.IntN(2) == 0 {
 			if real, err := filepath.EvalSymlinks(filepath.Dir(to)); err == nil && strings.HasPrefix(real+"/", root+"/") {
 				unix.Rename(p, to)
@@ -234,7 +240,7 @@ func operate(r *rand.Rand, root string) {
 		if real, err := filepath.EvalSymlinks(filepath.Dir(to)); err == nil && strings.HasPrefix(real+"/", root+"/") {
 			os.Link(p, to)
 		}
-	case 12, 13: // changes attributes only: a metacopy
+	case 12, 13, 18, 19: // changes attributes only: a metacopy
 		unix.Fchmodat(unix.AT_FDCWD, p, 0o600+uint32(r.IntN(64)), unix.AT_SYMLINK_NOFOLLOW)
 		os.Lchown(p, r.IntN(1000), 0)
 	case 14:
