@@ -135,15 +135,17 @@ func (f *finder) open(h engine.Host, root, content, overlay string, conn *grpc.C
 	var err error
 	if v.root, err = h.Resolve(root); err == nil {
 		_, err = os.Stat(v.root)
+	} else {
+		v.root = h.Path(root)
 	}
-	switch {
-	case err != nil && who == "" || f.seen[v.root]:
-		return
-	case err != nil:
-		f.problem(err, fmt.Sprintf("open containerd's root %s, named by %s", root, who))
+	if err != nil && who == "" || f.seen[v.root] {
 		return
 	}
 	f.seen[v.root] = true
+	if err != nil {
+		f.problem(err, fmt.Sprintf("open containerd's root %s, named by %s", root, who))
+		return
+	}
 	if _, err := os.Stat(filepath.Join(v.root, contentPlugin)); errors.Is(err, fs.ErrNotExist) && who == "" {
 		return // a directory that no containerd has used yet
 	}

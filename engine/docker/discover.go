@@ -92,14 +92,41 @@ func (f *finder) open(h engine.Host, root, who string) {
 	path, err := h.Resolve(root)
 	if err == nil {
 		_, err = os.Stat(path)
+	} else {
+		path = h.Path(root)
 	}
-	if err != nil {
-		if who != "" {
-			f.problem(err, fmt.Sprintf("open Docker's data root %s, named by %s", root, who),
-				"If plimsoll runs in a container, make the host's directory visible to it; else name the right one with --docker-root.")
-		}
+	if err != nil && who == "" || f.seen[path] {
 		return
 	}
+	f.seen[path] = true
+	if err != nil {
+		f.problem(err, fmt.Sprintf("open Docker's data root %s, named by %s", root, who),
+			"If plimsoll runs in a container, make the host's directory visible to it; else name the right one with --docker-root.")
+		return
+	}
+	dir, err := engine.OpenDir(path)
+	if err != nil {
+		f.problem(err, "open Docker's data root "+path, "")
+		return
+	}
+	defer dir.Close()
+	before := len(f.stores) + len(f.problems)
+	f.add(dir)
+	names, _ := dir.List(".")
+	for _, name := range names {
+		if !remapped.MatchString(name) {
+			continue
+		}
+		if path, err := dir.Sub(name); err == nil {
+			f.addRemapped(path)
+		}
+	}
+	if who == "--docker-root" && len(f.stores)+len(f.problems) == before && !dir.Exists("containerd") {
+		f.problem(fs.ErrNotExist, "find images in "+path, "Name Docker's data root: docker info --format '{{.DockerRootDir}}' prints it.")
+	}
+}
+
+func (f *finder) addRemapped(path string) {
 	if f.seen[path] {
 		return
 	}
@@ -110,41 +137,31 @@ func (f *finder) open(h engine.Host, root, who string) {
 		return
 	}
 	defer dir.Close()
-	names, err := dir.List("image")
-	if err != nil {
-		f.problem(err, "list "+filepath.Join(path, "image"), "")
-		return
-	}
-	for _, driver := range names {
-		f.add(path, dir, driver)
-	}
-	names, _ = dir.List(".")
-	for _, name := range names {
-		if remapped.MatchString(name) {
-			f.open(h, filepath.Join(root, name), "")
-		}
-	}
-	if len(names) > 0 && who == "--docker-root" && !dir.Exists("image") && !dir.Exists("containerd") {
-		f.problem(fs.ErrNotExist, "find images in "+path, "Name Docker's data root: docker info --format '{{.DockerRootDir}}' prints it.")
-	}
+	f.add(dir)
 }
 
-func (f *finder) add(path string, dir *engine.Dir, driver string) {
-	if _, ok := drivers[driver]; ok {
-		own, err := engine.OpenDir(path)
-		if err != nil {
-			f.problem(err, "open Docker's data root "+path, "")
-			return
-		}
-		f.stores = append(f.stores, &Store{own, driver})
-		return
+// add adds a store for each driver that a data root has images of.
+func (f *finder) add(dir *engine.Dir) {
+	names, err := dir.List("image")
+	if err != nil {
+		f.problem(err, "list "+filepath.Join(dir.Path(), "image"), "")
 	}
-	images, err := dir.List(filepath.Join("image", driver, "imagedb/content/sha256"))
-	if err == nil && len(images) > 0 {
-		p := engine.ProblemOf(engine.Fail(plimsoll.ProblemUnsupportedDriver, "read "+filepath.Join(path, "image", driver),
-			"Export the images with docker save and scan the archive.",
-			fmt.Errorf("%d images of storage driver %.40q, which is not read in place", len(images), driver)))
-		f.problems = append(f.problems, p)
+	for _, driver := range names {
+		if _, ok := drivers[driver]; ok {
+			own, err := engine.OpenDir(dir.Path())
+			if err != nil {
+				f.problem(err, "open Docker's data root "+dir.Path(), "")
+				return
+			}
+			f.stores = append(f.stores, &Store{own, driver})
+			continue
+		}
+		images, err := dir.List(filepath.Join("image", driver, "imagedb/content/sha256"))
+		if err == nil && len(images) > 0 {
+			f.problems = append(f.problems, engine.ProblemOf(engine.Fail(plimsoll.ProblemUnsupportedDriver,
+				"read "+filepath.Join(dir.Path(), "image", driver), "Export the images with docker save and scan the archive.",
+				fmt.Errorf("%d images of storage driver %.40q, which is not read in place", len(images), driver))))
+		}
 	}
 }
 

@@ -71,16 +71,19 @@ func (f *finder) open(root, who string, lower []string) {
 	path, err := f.host.Resolve(root)
 	if err == nil {
 		_, err = os.Stat(path)
+	} else {
+		path = f.host.Path(root)
 	}
 	// A configured store is made when it is first used.
-	if err != nil && (who == "" || who != "--storage-root" && errors.Is(err, fs.ErrNotExist)) || f.seen[path] {
+	guess := who == "" || who != "--storage-root" && errors.Is(err, fs.ErrNotExist)
+	if err != nil && guess || f.seen[path] {
 		return
 	}
+	f.seen[path] = true
 	if err != nil {
 		f.problem(err, fmt.Sprintf("open containers-storage %s, named by %s", root, who))
 		return
 	}
-	f.seen[path] = true
 	dir, err := engine.OpenDir(path)
 	if err != nil {
 		f.problem(err, "open containers-storage "+path)
