@@ -155,9 +155,6 @@ func Acquire(path string) (*Dir, error) {
 // Release gives the right back.
 func (d *Dir) Release() error { return d.lock.Close() }
 
-// Path returns the directory.
-func (d *Dir) Path() string { return d.path }
-
 // sweep removes what a process that was killed left behind. Whoever holds the
 // lock knows that nobody works on it.
 func (d *Dir) sweep() {

@@ -117,7 +117,7 @@ func (o *origin) export(ctx context.Context, ecosystem string) (export, error) {
 		file := filepath.Join(o.dir, ecosystem, "all.zip")
 		return export{ecosystem: ecosystem, zip: file, url: file, fetched: o.fetch.now().UTC().Truncate(time.Second), local: true}, nil
 	}
-	m := mirror{fetcher: o.fetch, source: "osv/" + ecosystem, dir: "osv/" + ecosystem, base: o.base.JoinPath(url.PathEscape(ecosystem))}
+	m := mirror{fetcher: o.fetch, source: "osv/" + ecosystem, dir: mirrorDir(ecosystem), base: o.base.JoinPath(url.PathEscape(ecosystem))}
 	if err := m.refresh(ctx); err != nil {
 		return export{}, err
 	}
@@ -138,6 +138,9 @@ type mirror struct {
 	base    *url.URL
 	fetched time.Time
 }
+
+// mirrorDir is where the copies of an ecosystem lie.
+func mirrorDir(ecosystem string) string { return "osv/" + ecosystem }
 
 func (m *mirror) zip() string     { return m.dir + "/all.zip" }
 func (m *mirror) list() string    { return m.dir + "/modified_id.csv" }
@@ -323,10 +326,12 @@ func readList(file string) (map[string]string, error) {
 	s := bufio.NewScanner(f)
 	for s.Scan() {
 		modified, id, ok := strings.Cut(strings.TrimSpace(s.Text()), ",")
-		if _, err := parseTime(modified); !ok || err != nil {
-			if s.Text() == "" {
-				continue
-			}
+		if s.Text() == "" {
+			continue
+		}
+		// The date is only compared with itself: published lists hold some that
+		// are no date by any standard.
+		if !ok || len(modified) > maxID || modified == "" || modified[0] < '0' || modified[0] > '9' {
 			return nil, errors.New("the list of records is malformed")
 		}
 		if len(list) > maxExportMembers {

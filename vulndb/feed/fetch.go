@@ -125,6 +125,15 @@ func (f *fetcher) remove(names ...string) error {
 	return nil
 }
 
+// drop removes a copy if err says that it is damaged, and returns err. A copy
+// that cannot be removed either is met again by the next update.
+func (f *fetcher) drop(err error, local bool, name string) error {
+	if plimsoll.CodeOf(err) == plimsoll.CodeCorrupt && !local {
+		_ = f.remove(name)
+	}
+	return err
+}
+
 // fetch brings the copy of address under name up to date and says whether it
 // changed. A new copy replaces the old one when check accepts it. The error has
 // CodeNotFound when the server has no such file, CodeUnavailable when it does

@@ -92,7 +92,7 @@ func update(ctx context.Context, o Options, dir *vulndb.Dir, f *fetcher) (g plim
 	}
 	r := &reader{w: dir.NewWriter(), take: in.families(), latest: o.Now().Add(24 * time.Hour), progress: o.Progress}
 	defer r.w.Abort()
-	sources, err := in.read(ctx, r)
+	sources, err := in.read(ctx, r, f)
 	sum.Problems, sum.Broken = r.problems, r.broken
 	if err != nil {
 		return g, sum, err
@@ -185,17 +185,16 @@ func (in *input) families() map[string]bool {
 	return families
 }
 
-func (in *input) read(ctx context.Context, r *reader) ([]plimsoll.DataSource, error) {
+// read hands all records to the reader's Writer. A copy that turns out to be
+// damaged is dropped, so that the next update fetches it again whatever the
+// server says about changes.
+func (in *input) read(ctx context.Context, r *reader, f *fetcher) ([]plimsoll.DataSource, error) {
 	var sources []plimsoll.DataSource
 	for i := range in.exports {
-		members, closeFiles, err := in.exports[i].members()
+		x := &in.exports[i]
+		s, err := x.load(ctx, r)
 		if err != nil {
-			return nil, err
-		}
-		s, err := r.export(ctx, in.exports[i].ecosystem, members)
-		closeFiles()
-		if err != nil {
-			return nil, err
+			return nil, f.drop(err, x.local, mirrorDir(x.ecosystem))
 		}
 		sources = append(sources, s)
 	}
@@ -203,19 +202,32 @@ func (in *input) read(ctx context.Context, r *reader) ([]plimsoll.DataSource, er
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		r.report(Progress{Stage: "read", Source: x.name})
-		f, err := os.Open(x.path)
+		s, err := x.load(r)
 		if err != nil {
-			return nil, &plimsoll.Error{Code: plimsoll.CodeNotFound, Op: "read " + x.name, Err: err}
-		}
-		s, err := r.extra(x.extra, f)
-		f.Close()
-		if err != nil {
-			return nil, err
+			return nil, f.drop(err, x.local, x.file)
 		}
 		sources = append(sources, s)
 	}
 	return sources, nil
+}
+
+func (x *export) load(ctx context.Context, r *reader) (plimsoll.DataSource, error) {
+	members, closeFiles, err := x.members()
+	if err != nil {
+		return plimsoll.DataSource{}, err
+	}
+	defer closeFiles()
+	return r.export(ctx, x.ecosystem, members)
+}
+
+func (x *extraFile) load(r *reader) (plimsoll.DataSource, error) {
+	r.report(Progress{Stage: "read", Source: x.name})
+	file, err := os.Open(x.path)
+	if err != nil {
+		return plimsoll.DataSource{}, &plimsoll.Error{Code: plimsoll.CodeNotFound, Op: "read " + x.name, Err: err}
+	}
+	defer file.Close()
+	return r.extra(x.extra, file)
 }
 
 // state is what is known beside a generation and is no part of it, because it

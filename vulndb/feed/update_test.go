@@ -421,6 +421,26 @@ func TestUpdateTriesAgain(t *testing.T) {
 	}
 }
 
+// TestDamagedCopy: a copy that was damaged on this disk is an error once and
+// fetched again then.
+func TestDamagedCopy(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"osv/npm/all.zip", "epss.csv"} {
+		s, o := site(t)
+		before, _ := mustRun(t, o)
+		s.put("/kev.json", []byte(strings.Replace(kevFile, "upgrade", "remove", 1)))
+		if err := os.Truncate(filepath.Join(o.Dir, "raw", name), 30); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := run(t, o); plimsoll.CodeOf(err) != plimsoll.CodeCorrupt || currentID(o.Dir) != before.ID {
+			t.Errorf("%s: %v", name, err)
+		}
+		if g, _ := mustRun(t, o); g.ID == before.ID || g.Advisories != 51 {
+			t.Errorf("%s: %+v", name, g)
+		}
+	}
+}
+
 // roundTrip is a server without a network, for tests of time.
 type roundTrip func(*http.Request) (*http.Response, error)
 
@@ -514,6 +534,7 @@ func TestBrokenRecords(t *testing.T) {
 	records["GHSA-0006"] = `{"modified":"2026-01-01T00:00:00Z"}`
 	records["GHSA-0007"] = made("GHSA-0007", "npm", "late", "1.0.0", 1)
 	records["GHSA-0007"] = strings.Replace(records["GHSA-0007"], "2026-01-01", "2926-01-01", 1) // in the far future
+	records["GHSA-0008"] = strings.Replace(records["GHSA-0008"], "2026-01-01", "1-01-01", 1)    // as PYSEC-2024-55 once was
 	s.publish(t, "npm", records)
 	g, sum := mustRun(t, o)
 	if sum.Broken != 2 || len(sum.Problems) != 2 || g.Advisories != 99 || g.Built.Year() != 2026 {
