@@ -3,11 +3,14 @@ package engine
 import (
 	"bufio"
 	"bytes"
+	"cmp"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 const (
@@ -52,11 +55,18 @@ func (h Host) Resolve(path string) (string, error) {
 	return h.Path(done), nil
 }
 
-// ReadFile returns a configuration file of the host, of at most 1 MiB.
-func (h Host) ReadFile(path string) ([]byte, error) { return readFile(h.Path(path), maxConfig) }
+// ReadFile returns a configuration file of the host, of at most 1 MiB. Users
+// own some of them, so anything but a regular file is an error.
+func (h Host) ReadFile(path string) ([]byte, error) {
+	path, err := h.Resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	return readFile(path, maxConfig)
+}
 
 func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := regular(os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0))
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +89,23 @@ func (h Host) Homes() []string {
 		homes = append(homes, filepath.Clean(home))
 	}
 	return sortedUnique(homes)
+}
+
+// DockerRoot returns the data root that a daemon.json sets, empty when it sets
+// none; without a path, that of the host's own daemon. What Docker's own
+// containerd stores is below it, too.
+func (h Host) DockerRoot(path string) string {
+	if path == "" {
+		path = "/etc/docker/daemon.json"
+	}
+	var config struct {
+		DataRoot string `json:"data-root"`
+		Graph    string `json:"graph"` // until Docker 23
+	}
+	if b, err := h.ReadFile(path); err != nil || json.Unmarshal(b, &config) != nil {
+		return ""
+	}
+	return cmp.Or(config.DataRoot, config.Graph)
 }
 
 // Daemon is a running process of an engine.

@@ -103,3 +103,21 @@ func TestDaemons(t *testing.T) {
 		t.Errorf("no flag gave %q", v)
 	}
 }
+
+func TestReadFileNeverWaits(t *testing.T) {
+	root := t.TempDir()
+	write(t, filepath.Join(root, "data/real.json"), "{}")
+	mkfifo(t, filepath.Join(root, "fifo"))
+	if err := os.Symlink("/data/real.json", filepath.Join(root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	h := engine.Host{Root: root}
+	for _, name := range []string{"/fifo", "/data", "/missing"} {
+		if b, err := h.ReadFile(name); err == nil {
+			t.Errorf("%s gave %q, want an error", name, b)
+		}
+	}
+	if b, err := h.ReadFile("/link"); err != nil || string(b) != "{}" {
+		t.Errorf("a link of the host gave %q, %v", b, err)
+	}
+}

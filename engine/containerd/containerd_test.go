@@ -406,11 +406,12 @@ func TestDiscoverPlaces(t *testing.T) {
 		}
 	}
 	h := t.TempDir()
-	for _, path := range []string{"/var/lib/containerd", "/var/lib/rancher/k3s/agent/containerd", "/data/configured", "/data/flag"} {
+	for _, path := range []string{"/var/lib/containerd", "/var/lib/rancher/k3s/agent/containerd", "/data/docker/containerd/daemon", "/data/configured", "/data/flag"} {
 		make(h, path)
 	}
 	for name, text := range map[string]string{
 		"etc/containerd/config.toml": "version = 2\n# root = '/comment'\nroot = \"/data/configured\"\n[grpc]\n  address = '/run/x.sock'\n[proxy_plugins.y.exports]\n  root = \"/elsewhere\"\n",
+		"etc/docker/daemon.json":     `{"data-root": "/data/docker"}`,
 		"proc/7/cmdline":             "/usr/bin/containerd\x00--root\x00/data/flag\x00",
 		"proc/8/cmdline":             "/usr/bin/containerd-shim\x00--root\x00/x\x00",
 	} {
@@ -427,7 +428,7 @@ func TestDiscoverPlaces(t *testing.T) {
 		s.Close()
 		s.Close() // twice does no harm
 	}
-	want := []string{"/var/lib/containerd", "/var/lib/rancher/k3s/agent/containerd", "/data/flag", "/data/configured"}
+	want := []string{"/var/lib/containerd", "/var/lib/rancher/k3s/agent/containerd", "/data/docker/containerd/daemon", "/data/flag", "/data/configured"}
 	if diff := cmp.Diff(want, roots); diff != "" {
 		t.Error(diff)
 	}

@@ -32,10 +32,13 @@ type Options struct {
 // place is where some distribution runs containerd.
 type place struct{ address, root string }
 
+// dockerRoot is the root of Docker's own containerd below Docker's data root.
+const dockerRoot = "containerd/daemon"
+
 // places are those of containerd itself, Docker's own, K3s, RKE2, K0s and MicroK8s.
 var places = []place{
 	{"/run/containerd/containerd.sock", defaultRoot},
-	{"/run/docker/containerd/containerd.sock", "/var/lib/docker/containerd/daemon"},
+	{"/run/docker/containerd/containerd.sock", "/var/lib/docker/" + dockerRoot},
 	{"/run/k3s/containerd/containerd.sock", "/var/lib/rancher/k3s/agent/containerd"},
 	{"", "/var/lib/rancher/rke2/agent/containerd"},
 	{"/run/k0s/containerd.sock", "/var/lib/k0s/containerd"},
@@ -58,6 +61,9 @@ func Discover(ctx context.Context, o Options) ([]*Store, []plimsoll.Problem) {
 	}
 	for _, p := range places {
 		f.ask(o.Host, p.address, p.root, "")
+	}
+	if root := o.Host.DockerRoot(""); root != "" {
+		f.ask(o.Host, "", filepath.Join(root, dockerRoot), "")
 	}
 	for _, d := range o.Host.Daemons("containerd") {
 		c := readConfig(d.Host, d.Flag("--config", "-c"))

@@ -62,7 +62,7 @@ func (f *finder) search(ctx context.Context, h engine.Host) {
 	for _, d := range h.Daemons("dockerd") {
 		root := d.Flag("--data-root", "-g", "--graph")
 		if root == "" {
-			root = configRoot(d.Host, d.Flag("--config-file"))
+			root = d.Host.DockerRoot(d.Flag("--config-file"))
 		}
 		if root != "" {
 			f.open(d.Host, root, "a running dockerd")
@@ -70,13 +70,13 @@ func (f *finder) search(ctx context.Context, h engine.Host) {
 			f.open(d.Host, "/var/lib/docker", "")
 		}
 	}
-	if root := configRoot(h, ""); root != "" {
+	if root := h.DockerRoot(""); root != "" {
 		f.open(h, root, "/etc/docker/daemon.json")
 	}
 	f.open(h, "/var/lib/docker", "")
 	f.open(h, "/var/snap/docker/common/var-lib-docker", "")
 	for _, home := range h.Homes() {
-		if root := configRoot(h, filepath.Join(home, ".config/docker/daemon.json")); root != "" {
+		if root := h.DockerRoot(filepath.Join(home, ".config/docker/daemon.json")); root != "" {
 			f.open(h, root, filepath.Join(home, ".config/docker/daemon.json"))
 		}
 		f.open(h, filepath.Join(home, ".local/share/docker"), "")
@@ -167,24 +167,6 @@ func (f *finder) add(dir *engine.Dir) {
 
 func (f *finder) problem(err error, op, hint string) {
 	f.problems = append(f.problems, engine.NotOpened(op, hint, err))
-}
-
-// configRoot returns the data root that a daemon.json sets, if any.
-func configRoot(h engine.Host, path string) string {
-	if path == "" {
-		path = "/etc/docker/daemon.json"
-	}
-	var config struct {
-		DataRoot string `json:"data-root"`
-		Graph    string `json:"graph"` // until Docker 23
-	}
-	if b, err := h.ReadFile(path); err != nil || json.Unmarshal(b, &config) != nil {
-		return ""
-	}
-	if config.DataRoot != "" {
-		return config.DataRoot
-	}
-	return config.Graph
 }
 
 // sockets returns the paths, as this process sees them, where a local daemon
