@@ -233,10 +233,7 @@ func newPartDoc(p plimsoll.Part) partDoc {
 
 // raw returns s as data: valid UTF-8, at most most runes.
 func raw(s string, most int) string {
-	if !utf8.ValidString(s) {
-		s = strings.ToValidUTF8(s, string(utf8.RuneError))
-	}
-	return cut(s, most)
+	return strings.ToValidUTF8(cut(s, most), string(utf8.RuneError))
 }
 
 func rawAll(list []string, most int) []string {

@@ -114,15 +114,18 @@ func paragraphs(s string) []string {
 	return lines
 }
 
-// cut shortens s to at most most runes.
+// cut shortens s to at most most runes. It reads no more of s than that.
 func cut(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}
-	n := 0
+	n, last := 0, 0
 	for i := range s {
-		if n == most-1 && utf8.RuneCountInString(s[i:]) > 1 {
-			return s[:i] + string(ellipsis)
+		switch n {
+		case most - 1:
+			last = i
+		case most:
+			return s[:last] + string(ellipsis)
 		}
 		n++
 	}

@@ -277,13 +277,8 @@ func hiddenWord(hidden []plimsoll.Hidden) string {
 
 // imageName is the title of an image: a reference, or the short ID.
 func imageName(img *plimsoll.Image) string {
-	if n := path(img.Name()); n != "" {
-		return n
-	}
-	if img.Store != "" {
-		return path(img.Store)
-	}
-	return "(unnamed)"
+	const most = 512 // a repository, a tag and a digest together are shorter
+	return line(cmp.Or(img.Name(), img.Store, "(no name)"), most)
 }
 
 // layerWord names a layer briefly: eight digits and whose it is.
