@@ -48,10 +48,15 @@ type Match struct {
 	// does not call the item affected, while Record is a notice (DSA-…). Empty
 	// otherwise.
 	OverruledBy string
+	// Refused: the reference cannot order a version that the record or the item
+	// names, so that it says neither yes nor no. Not a match.
+	Refused bool
 }
 
-// Compute returns the matches of all items, sorted and without duplicates.
-// Records are read from dir/<ecosystem>/all.zip. Items of an ecosystem without
+// Compute returns the matches of all items, sorted and without duplicates, and
+// what the references refused to judge.
+// Records are read from dir/<ecosystem>/all.zip, all of them, because a record
+// may be about packages of several ecosystems. Items of an ecosystem without
 // a reference implementation here are an error, see Supported.
 func Compute(ctx context.Context, dir string, items []Item) ([]Match, error) {
 	byFamily := make(map[string][]Item)
@@ -62,12 +67,12 @@ func Compute(ctx context.Context, dir string, items []Item) ([]Match, error) {
 		family, _, _ := strings.Cut(item.Ecosystem, ":")
 		byFamily[family] = append(byFamily[family], item)
 	}
+	records, err := readRecords(dir)
+	if err != nil {
+		return nil, err
+	}
 	var matches []Match
 	for family, items := range byFamily {
-		records, err := readRecords(filepath.Join(dir, family, "all.zip"))
-		if err != nil {
-			return nil, err
-		}
 		m, err := judge(ctx, family, records, items)
 		if err != nil {
 			return nil, err
@@ -108,20 +113,28 @@ type event struct {
 	Limit        string `json:"limit"`
 }
 
-func readRecords(path string) ([]record, error) {
-	z, err := zip.OpenReader(path)
+func readRecords(dir string) ([]record, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*", "all.zip"))
 	if err != nil {
 		return nil, err
 	}
-	defer z.Close()
 	var records []record
-	for _, member := range z.File {
-		r, err := readRecord(member)
+	seen := make(map[string]bool) // the same record stands in the file of each of its ecosystems
+	for _, path := range paths {
+		z, err := zip.OpenReader(path)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", path, member.Name, err)
+			return nil, err
 		}
-		if r.Withdrawn == "" {
-			records = append(records, r)
+		defer z.Close()
+		for _, member := range z.File {
+			r, err := readRecord(member)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", path, member.Name, err)
+			}
+			if r.Withdrawn == "" && !seen[r.ID] {
+				seen[r.ID] = true
+				records = append(records, r)
+			}
 		}
 	}
 	return records, nil
@@ -168,10 +181,17 @@ func judge(ctx context.Context, family string, records []record, items []Item) (
 		item   Item
 	}
 	spoken := make(map[about]bool)
-	each := func(ask func(order, a, b string) int) {
+	refused := make(map[about]bool)
+	each := func(compare func(order, a, b string) int) {
 		for _, r := range records {
 			for _, a := range r.Affected {
 				for _, item := range wanted[subject{a.Package.Ecosystem, normal(family, a.Package.Name)}] {
+					key := about{r.ID, item}
+					ask := func(order, a, b string) int {
+						c := compare(order, a, b)
+						refused[key] = refused[key] || c == unordered
+						return c
+					}
 					affected := slices.Contains(a.Versions, item.Version)
 					if family == "PyPI" { // spellings of one version
 						for _, v := range a.Versions {
@@ -190,7 +210,6 @@ func judge(ctx context.Context, family string, records []record, items []Item) (
 							affected = within(rng.Events, item.Version, func(a, b string) int { return ask(order, a, b) }) || affected
 						}
 					}
-					key := about{r.ID, item}
 					spoken[key] = spoken[key] || affected
 				}
 			}
@@ -202,6 +221,7 @@ func judge(ctx context.Context, family string, records []record, items []Item) (
 		return nil, err
 	}
 	clear(spoken)
+	clear(refused)
 	each(questions.lookup)
 
 	distribution := map[string]string{"Debian": "DEBIAN-", "Ubuntu": "UBUNTU-", "Alpine": "ALPINE-"}[family]
@@ -210,10 +230,11 @@ func judge(ctx context.Context, family string, records []record, items []Item) (
 		for _, name := range vulnerabilities(r) {
 			for _, items := range wanted {
 				for _, item := range items {
-					if !spoken[about{r.ID, item}] {
+					key := about{r.ID, item}
+					if !spoken[key] && !refused[key] {
 						continue
 					}
-					m := Match{Item: item, Record: r.ID, Vulnerability: name}
+					m := Match{Item: item, Record: r.ID, Vulnerability: name, Refused: !spoken[key]}
 					if own := distribution + name; distribution != "" && own != r.ID {
 						if affected, speaks := spoken[about{own, item}]; speaks && !affected {
 							m.OverruledBy = own

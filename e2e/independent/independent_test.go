@@ -55,7 +55,10 @@ func TestCompute(t *testing.T) {
 		{Item: Item{"Go", "m", "1.1.0"}, Record: "GO-1", Vulnerability: "CVE-1"},
 		{Item: Item{"Go", "m", "1.1.0"}, Record: "GO-2", Vulnerability: "GO-2"},
 		{Item: Item{"Go", "m", "1.1.0"}, Record: "GO-4", Vulnerability: "GO-4"},
+		{Item: Item{"Go", "m", "1.1.0"}, Record: "GO-6", Vulnerability: "GO-6", Refused: true},
+		{Item: Item{"Go", "m", "1.2.0"}, Record: "GO-6", Vulnerability: "GO-6", Refused: true},
 		{Item: Item{"Go", "m", "2.0.5"}, Record: "GO-1", Vulnerability: "CVE-1"},
+		{Item: Item{"Go", "m", "2.0.5"}, Record: "GO-6", Vulnerability: "GO-6", Refused: true},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("matches (-want +got):\n%s", diff)
