@@ -210,7 +210,8 @@ func (f *fetcher) try(ctx context.Context, source string, address *url.URL, name
 		known.Fetched = info.Fetched
 		return false, false, f.remember(name, known)
 	case code == http.StatusNotFound || code == http.StatusGone:
-		return false, false, plimsoll.Errorf(plimsoll.CodeNotFound, "", "the server has no such file (%s)", resp.Status)
+		return false, false, &plimsoll.Error{Code: plimsoll.CodeNotFound, Err: fmt.Errorf("the server has no such file (%s)", resp.Status),
+			Hint: "check the address, or name the ecosystems that it has; the advisories in use stay as they are"}
 	default:
 		again := code >= 500 || code == http.StatusTooManyRequests || code == http.StatusRequestTimeout
 		return false, again, fmt.Errorf("the server answered %s", resp.Status)
