@@ -12,7 +12,7 @@ import (
 //	blocks of the package table, then of the flaw table, then of the name table,
 //	  each followed by its index blocks
 //	root index of each table, filter, description
-//	directory: offset (8), length (8) and CRC-32C (4) of the nine sections,
+//	directory: offset (8), length (8) and CRC-32C (4) of each of these but the blocks,
 //	  CRC-32C (4) of the directory
 //	SHA-256 of everything before it (32), magic (8)
 //

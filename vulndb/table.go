@@ -19,7 +19,7 @@ type tableWriter struct {
 	blockSize int
 
 	block, index, root  []byte
-	last, packed, place []byte
+	last, packed, where []byte
 }
 
 // add appends an entry.
@@ -46,8 +46,8 @@ func (t *tableWriter) flushBlock() error {
 		return err
 	}
 	t.block = t.block[:0]
-	t.place = p.append(t.place[:0])
-	t.index = appendEntry(t.index, t.last, t.place)
+	t.where = p.append(t.where[:0])
+	t.index = appendEntry(t.index, t.last, t.where)
 	if len(t.index) < indexBlockSize {
 		return nil
 	}

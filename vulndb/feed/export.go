@@ -53,7 +53,7 @@ func openOrigin(base string, f *fetcher) (*origin, error) {
 		return &origin{base: u, fetch: f}, nil
 	}
 	if st, err := os.Stat(base); err != nil || !st.IsDir() {
-		return nil, plimsoll.Errorf(plimsoll.CodeNotFound, "open source", "%s is neither a URL nor a directory", base)
+		return nil, plimsoll.Errorf(plimsoll.CodeNotFound, "open source", "%q is neither a URL nor a directory", base)
 	}
 	return &origin{dir: base, fetch: f}, nil
 }
