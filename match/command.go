@@ -116,11 +116,14 @@ func managerOf(root string, inv *plimsoll.Inventory) []string {
 	return nil
 }
 
+// leftOut stands for a command that would hold text which cannot be typed safely.
+const leftOut = "# one package is left out: its name, version or path is not fit for a command"
+
 // languageCommand is the way of the ecosystem to upgrade one package.
 func languageCommand(u *upgrade) string {
 	s := &u.step
 	if !validName(s.Type, s.Package) || !validVersion(s.To) || !printable(s.Path) {
-		return "# one package is left out: its name, version or path is not fit for a command"
+		return leftOut
 	}
 	if u.key.bundled != "" {
 		return bundledCommand(u)
@@ -128,10 +131,7 @@ func languageCommand(u *upgrade) string {
 	dir := "cd " + quote("/"+s.Path) + " && "
 	switch s.Type {
 	case plimsoll.TypeNPM:
-		if u.nested {
-			return dir + "npm update " + quote(s.Package) + " # to " + s.To
-		}
-		return dir + "npm install " + quote(s.Package+"@"+s.To)
+		return npmCommand(u, dir)
 	case plimsoll.TypePyPI:
 		pip := "pip"
 		if s.Path != "" && s.Path != "usr" && s.Path != "usr/local" && !strings.Contains(s.Path, ".dist-info") && !strings.Contains(s.Path, ".egg-info") {
@@ -164,6 +164,28 @@ func languageCommand(u *upgrade) string {
 	return fmt.Sprintf("# upgrade %s to %s", s.Package, s.To)
 }
 
+// npmCommand upgrades a package of a project, or of the global ones, which have
+// no project. One that only others need is upgraded within the versions that
+// these allow.
+func npmCommand(u *upgrade, dir string) string {
+	s := &u.step
+	global := path.Base("/"+s.Path) == "lib"
+	switch {
+	case global && u.nested:
+		_, inside, _ := strings.Cut("/"+u.findings[0].Package.Path, "/node_modules/")
+		top, _, _ := strings.Cut(inside, "/node_modules/")
+		if !validName(plimsoll.TypeNPM, top) {
+			return leftOut
+		}
+		return "npm update --global " + quote(top) + " # brings " + quote(s.Package) + " " + s.To
+	case global:
+		return "npm install --global " + quote(s.Package+"@"+s.To)
+	case u.nested:
+		return dir + "npm update " + quote(s.Package) + " # to " + s.To
+	}
+	return dir + "npm install " + quote(s.Package+"@"+s.To)
+}
+
 // remark says which file of the image is to be built again: those commands run
 // where its source is. Not every shell ignores what follows a #, so this is
 // quoted too.
@@ -179,7 +201,7 @@ func bundledCommand(u *upgrade) string {
 	case (parent == "pip" || parent == "setuptools") && s.Type == plimsoll.TypePyPI:
 		return "pip install --upgrade " + parent
 	case !printable(parent):
-		return "# one package is left out: its name, version or path is not fit for a command"
+		return leftOut
 	}
 	return fmt.Sprintf("# %s lives inside %s: upgrade or remove that", s.Package, quote(parent))
 }

@@ -210,7 +210,7 @@ func kernelWithoutKernel(p *plimsoll.Package) bool {
 		if !strings.HasPrefix(p.Name, "kernel") {
 			return false
 		}
-		for _, part := range [...]string{"-headers", "-devel", "-doc", "-macros", "-srpm-macros", "-source"} {
+		for _, part := range [...]string{"-headers", "-devel", "-doc", "-macros", "-source", "-abi-stablelists", "-abi-whitelists"} {
 			if strings.HasSuffix(p.Name, part) || strings.HasSuffix(p.Name, part+"-matched") {
 				return true
 			}

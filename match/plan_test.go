@@ -65,6 +65,8 @@ func TestPlan(t *testing.T) {
 		layered(deb("curl", "7.88.1-10"), ownLayer, ""),
 		layered(lang("npm", "lodash", "4.17.20"), ownLayer, "app/node_modules/lodash/package.json"),
 		layered(lang("npm", "minimist", "1.2.0"), ownLayer, "app/node_modules/mkdirp/node_modules/minimist/package.json"),
+		layered(lang("npm", "lodash", "4.17.19"), ownLayer, "usr/local/lib/node_modules/lodash/package.json"),
+		layered(lang("npm", "lodash", "4.17.18"), ownLayer, "usr/local/lib/node_modules/@vue/cli/node_modules/lodash/package.json"),
 		layered(lang("npm", "tar", "1.0.0"), ownLayer, "app/node_modules/tar/package.json"),
 		layered(lang("pypi", "Django", "3.2.1"), ownLayer, "opt/venv/lib/python3.11/site-packages/Django-3.2.1.dist-info/METADATA"),
 		withBundler(layered(lang("pypi", "urllib3", "1.26.0"), ownLayer, "usr/local/lib/python3.11/site-packages/pip/_vendor/urllib3"), "pip"),
