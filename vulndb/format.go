@@ -10,7 +10,7 @@ import (
 //	magic (8) schema (4) zero (4)
 //	dictionary of the package table, dictionary of the flaw table
 //	blocks of the package table, then of the flaw table, then of the name table,
-//	  each followed by its index blocks
+//	  each with its index blocks among them
 //	root index of each table, filter, description
 //	directory: offset (8), length (8) and CRC-32C (4) of each of these but the blocks,
 //	  CRC-32C (4) of the directory
