@@ -106,7 +106,7 @@ func (b *bomBuilder) image(r *plimsoll.Result) cyclonedx.Component {
 		properties.add("failure", string(r.Problem.Code)+": "+r.Problem.Detail)
 	}
 	for _, p := range r.Problems {
-		properties.add("problem", strings.TrimSuffix(fmt.Sprintf("%s (%d): %s: %s", p.Code, times(p), p.Path, p.Detail), ": "))
+		properties.add("problem", fmt.Sprintf("%s (%d): %s", p.Code, times(p), example(p)))
 	}
 	c.Properties = properties.list()
 

@@ -209,10 +209,10 @@ func (g *grid) fit(screen int) (shown, widths []int) {
 	}
 	// Wide cells are wrapped at a comfortable width first, then titles give way,
 	// then columns that can be missed, then cells are wrapped as far as needed.
-	const comfortable = 24
+	const comfortable = 18
 	natural := slices.Clone(widths)
 	g.shrink(shown, widths, excess, comfortable)
-	for _, c := range shown {
+	for _, c := range slices.Backward(shown) {
 		if least := g.columns[c].cut; least > 0 && excess() > 0 {
 			widths[c] = max(least, widths[c]-excess())
 		}
@@ -279,30 +279,36 @@ func pad(s string, to int, right bool) string {
 	return s + space
 }
 
-// wrap breaks s into parts of at most limit columns, behind a space or a sign
-// where there is one in the second half. 0 means unlimited. It takes time linear
+// wrap breaks s into parts of at most limit columns: at a space, else behind a
+// sign in the second half, else anywhere. 0 means unlimited. It takes time linear
 // in s.
 func wrap(s string, limit int) []string {
 	if limit <= 0 || len(s) <= limit {
 		return []string{s}
 	}
 	var parts []string
-	start, good, columns, goodColumns := 0, 0, 0, 0
+	type place struct{ at, columns int }
+	var space, sign place // the last ones of this part
+	start, columns := 0, 0
 	for i, r := range s {
 		wide := runeWidth(r)
 		if columns+wide > limit && i > start {
-			at := i
-			if good > start {
-				at, columns = good, columns-goodColumns
-			} else {
-				columns = 0
+			end := place{i, columns}
+			if space.at > start {
+				end = space
+			} else if sign.at > start {
+				end = sign
 			}
-			parts = append(parts, strings.Trim(s[start:at], " "))
-			start, good = at, 0
+			parts = append(parts, strings.Trim(s[start:end.at], " "))
+			start, columns = end.at, columns-end.columns
+			space.columns, sign.columns = space.columns-end.columns, sign.columns-end.columns
 		}
 		columns += wide
-		if columns > limit/2 && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.Is(unicode.M, r) && r != '\\' {
-			good, goodColumns = i+utf8.RuneLen(r), columns
+		switch {
+		case r == ' ':
+			space = place{i + 1, columns}
+		case columns > limit/2 && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.Is(unicode.M, r) && r != '\\':
+			sign = place{i + utf8.RuneLen(r), columns}
 		}
 	}
 	if rest := strings.Trim(s[start:], " "); rest != "" || len(parts) == 0 {

@@ -20,8 +20,8 @@ func imagesTable(w io.Writer, images []plimsoll.Image, o Options) error {
 		return s.flush()
 	}
 	t := grid{columns: []column{
-		{head: "Image", wrap: 20}, {head: "ID"}, {head: "Engine"}, {head: "Store", wrap: 10, drop: 2}, {head: "Platform", drop: 3},
-		{head: "Created", drop: 4}, {head: "Size", right: true}, {head: "In use", right: true}, {head: "State"},
+		{head: "Image", wrap: 20}, {head: "ID"}, {head: "Engine"}, {head: "Store", wrap: 16, drop: 3}, {head: "Platform", drop: 1},
+		{head: "Created", drop: 2}, {head: "Size", right: true}, {head: "In use", right: true}, {head: "State"},
 	}}
 	unreadable := 0
 	for i := range images {

@@ -1,0 +1,147 @@
+package report
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"plimsoll"
+)
+
+func table(t *testing.T, r plimsoll.Report, o Options) string {
+	t.Helper()
+	return string(render(t, func(w io.Writer) error { return Write(w, Table, r, o) }))
+}
+
+func TestTableFitsTheScreen(t *testing.T) {
+	for _, columns := range []int{100, 120, 160, 200} {
+		for l := range strings.Lines(table(t, sampleReport(), Options{Width: columns, Packages: true})) {
+			if w := width(strings.TrimSuffix(l, "\n")); w > columns {
+				t.Errorf("%d columns: %d in %s", columns, w, l)
+			}
+		}
+	}
+	// However narrow, ids and commands are whole.
+	narrow := table(t, sampleReport(), Options{Width: 40})
+	for _, whole := range []string{"CVE-2022-37434", "CVE-2023-45133", "apt-get update && apt-get install --only-upgrade libssl1.1 zlib1g\n", "8d9001d32c6a"} {
+		if !strings.Contains(narrow, whole) {
+			t.Errorf("%q is cut", whole)
+		}
+	}
+	if n := strings.Count(narrow, "apt-get update"); n != 1 {
+		t.Errorf("the command is there %d times", n)
+	}
+}
+
+// TestDashIsNotZero: not scanned, not judged and clean are three results.
+func TestDashIsNotZero(t *testing.T) {
+	row := func(r plimsoll.Report, label string) string {
+		for l := range strings.Lines(table(t, r, Options{})) {
+			if cells := strings.Fields(l); len(cells) == 9 && cells[0] == label {
+				return strings.Join(cells[1:], " ")
+			}
+		}
+		return "absent"
+	}
+	none, zero := "- - - - - - - -", "0 0 0 0 0 0 0 0"
+	clean := sampleReport()
+	clean.Results = clean.Results[1:2]
+	uncovered := sampleReport()
+	uncovered.Results = uncovered.Results[1:2]
+	uncovered.Results[0].Coverage = []plimsoll.Coverage{{Group: "golang", Packages: 1}}
+	failed := sampleReport()
+	failed.Results = failed.Results[2:]
+	for _, c := range []struct {
+		what   string
+		report plimsoll.Report
+		system string
+		app    string
+	}{
+		{"clean", clean, zero, zero},
+		{"nobody was asked about Go", uncovered, zero, none},
+		{"inventory", inventoryReport(), none, none},
+		{"failed", failed, "absent", "absent"},
+	} {
+		if got := row(c.report, "System"); got != c.system {
+			t.Errorf("%s: system %q, want %q", c.what, got, c.system)
+		}
+		if got := row(c.report, "Application"); got != c.app {
+			t.Errorf("%s: application %q, want %q", c.what, got, c.app)
+		}
+	}
+}
+
+func TestClosingLine(t *testing.T) {
+	sample := sampleReport()
+	sample.Generation.Sample = true
+	for _, c := range []struct {
+		report plimsoll.Report
+		want   string
+	}{
+		{sampleReport(), "Advisories of 2026-11-20"},
+		{sample, "SAMPLE ADVISORIES of 2026-11-20"},
+		{inventoryReport(), "No advisories were asked"},
+		{sampleReport(), "12 findings hidden: 9 severity, 3 without a fix."},
+	} {
+		lines := strings.Split(strings.TrimSpace(table(t, c.report, Options{})), "\n")
+		if end := strings.Join(lines[len(lines)-2:], "\n"); !strings.Contains(end, c.want) {
+			t.Errorf("ends with %q, want %q", end, c.want)
+		}
+	}
+}
+
+// TestColourIsNeverTheOnlySign: without its escapes the coloured table is the
+// plain one.
+func TestColourIsNeverTheOnlySign(t *testing.T) {
+	plain := table(t, sampleReport(), Options{Width: 120})
+	colored := table(t, sampleReport(), Options{Width: 120, Color: true})
+	if plain == colored {
+		t.Error("no colour")
+	}
+	if stripColors(colored) != plain {
+		t.Error("colour changes the text")
+	}
+}
+
+func TestWrap(t *testing.T) {
+	for _, c := range []struct {
+		in    string
+		limit int
+		want  string
+	}{
+		{"short", 10, "short"},
+		{"one two three", 8, "one two|three"},
+		{"1:1.2.11.dfsg-2+deb11u2", 12, "1:1.2.11.|dfsg-2+|deb11u2"},
+		{"abcdefghij", 4, "abcd|efgh|ij"},
+		{"is in < 1.1.1n-0+deb11u6", 12, "is in <|1.1.1n-0+|deb11u6"},
+		{"\u65e5\u672c\u8a9e", 4, "\u65e5\u672c|\u8a9e"},
+		{"anything", 0, "anything"},
+	} {
+		if got := strings.Join(wrap(c.in, c.limit), "|"); got != c.want {
+			t.Errorf("wrap(%q, %d) = %q, want %q", c.in, c.limit, got, c.want)
+		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	for in, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 99_940: "99.9 kB", 143_200_000: "143 MB", 999_950_000: "1.0 GB", 4_200_000_000: "4.2 GB"} {
+		if got := bytesWord(in); got != want {
+			t.Errorf("bytesWord(%d) = %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[float64]string{0: "<0.1%", 0.0004: "<0.1%", 0.073: "7.3%", 1: "100.0%", 7: "100.0%"} {
+		if got := percent(in); got != want {
+			t.Errorf("percent(%v) = %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{
+		"/bin/sh -c #(nop)  CMD [\"sh\"]":  `CMD ["sh"]`,
+		"/bin/sh -c apt-get   install x":   "RUN apt-get install x",
+		"RUN /bin/sh -c npm ci # buildkit": "RUN /bin/sh -c npm ci",
+		"COPY . /srv # buildkit":           "COPY . /srv",
+	} {
+		if got := buildStep(in); got != want {
+			t.Errorf("buildStep(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
