@@ -42,6 +42,8 @@ func TestMerge(t *testing.T) {
 		{"IMG-09 an opaque directory in the middle of a chain", [][]string{{"a/", "a/x"}, {"a/ opaque", "a/y"}, {"a/", "a/z"}}, []string{"2 a/", "1 a/y", "2 a/z"}},
 		{"IMG-10 a renamed directory", [][]string{{"old/", "old/d/", "old/d/x"}, {"new/ redirect /old", "old gone"}}, []string{"1 new/", "0 new/d/", "0 new/d/x"}},
 		{"IMG-10 a directory renamed in its place", [][]string{{"p/", "p/old/", "p/old/x"}, {"p/", "p/new/ redirect old", "p/new/y", "p/old gone"}}, []string{"1 p/", "1 p/new/", "0 p/new/x", "1 p/new/y"}},
+		{"IMG-10 renamed out of an opaque directory, and back", [][]string{{"c/", "c/x"}, {"a/ opaque", "a/b/ redirect /c"}, {"new/ redirect /a/b"}},
+			[]string{"1 a/", "1 a/b/", "0 a/b/x", "0 c/", "0 c/x", "2 new/", "0 new/x"}},
 		{"IMG-10 metacopy", [][]string{{"f"}, {"f metacopy"}}, []string{"1 f metacopy"}},
 		{"IMG-14 a whiteout below does not hide what is above", [][]string{{"a"}, {"a gone"}, {"a"}}, []string{"2 a"}},
 		{"IMG-14 whiteouts of the base layer are not files", [][]string{{"a gone", "b"}}, []string{"0 b"}},
