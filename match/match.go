@@ -82,7 +82,7 @@ func Evaluate(ctx context.Context, adv Advisories, inv plimsoll.Inventory, o Opt
 			return Evaluation{}, err
 		}
 	}
-	problems := append(census.problems, e.problems...)
+	problems := slices.Concat(census.problems, e.problems, e.streamProblem())
 	sortProblems(problems)
 	return Evaluation{Findings: sortFindings(e.findings), Coverage: census.coverage, Problems: problems}, nil
 }
@@ -98,6 +98,8 @@ type evaluator struct {
 	opinions []opinion              // scratch
 	findings []plimsoll.Finding
 	problems []plimsoll.Problem
+	// streamless are the modular packages that some advisories were not applied to.
+	streamless []string
 	// reported keeps one unreadable record from being reported for every package.
 	reported map[string]bool
 }
@@ -147,8 +149,7 @@ func (e *evaluator) judge(who *subject) error {
 		}
 	}
 	if s.streamUnknown {
-		e.problem(s, plimsoll.ProblemStreamUnknown, fmt.Sprintf("%s %s is built for a module, and its stream or that of its advisories is not named: "+
-			"advisories that may concern another stream were not applied", s.pkg.Name, s.pkg.Version))
+		e.streamless = append(e.streamless, s.pkg.Name)
 	}
 	if !hit {
 		return nil
@@ -247,6 +248,22 @@ func (e *evaluator) flaw(id string) (plimsoll.Vulnerability, error) {
 
 func (e *evaluator) problem(s *trial, code plimsoll.ProblemCode, detail string) {
 	e.problems = append(e.problems, plimsoll.Problem{Code: code, Path: s.pkg.Path, Layer: s.pkg.Layer, Detail: detail})
+}
+
+// streamProblem tells once of all modular packages that were not fully judged:
+// they come in dozens and with one cause.
+func (e *evaluator) streamProblem() []plimsoll.Problem {
+	const named = 5
+	names := sortedSet(e.streamless)
+	if len(names) == 0 {
+		return nil
+	}
+	some := strings.Join(names[:min(named, len(names))], ", ")
+	if len(names) > named {
+		some += ", …"
+	}
+	return []plimsoll.Problem{{Code: plimsoll.ProblemStreamUnknown, Count: len(names),
+		Detail: fmt.Sprintf("%s: built for a module, and the package or some advisories do not name its stream; advisories that may concern another stream were not applied", some)}}
 }
 
 func (e *evaluator) unreadable(s *trial, r *record) {
