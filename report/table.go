@@ -192,7 +192,11 @@ func findings(s *screen, r *plimsoll.Result, class plimsoll.Class, g group) {
 	}}
 	several := severalArchitectures(g)
 	told := make(map[string]bool)
-	for _, findings := range g.packages {
+	twins := twinPackages(g)
+	for n, findings := range g.packages {
+		if twins[n] == nil {
+			continue // told with the first of its kind
+		}
 		for i, f := range findings {
 			p, v := &f.Package, &f.Vulnerability
 			var label, installed, layer string
@@ -209,6 +213,10 @@ func findings(s *screen, r *plimsoll.Result, class plimsoll.Class, g group) {
 		}
 		if class == plimsoll.ClassApplication && findings[0].Package.Path != "" {
 			t.note("in /" + path(findings[0].Package.Path))
+		}
+		if others := twins[n][1:]; len(others) > 0 {
+			t.note(fmt.Sprintf("the same in %s, from source %s", strings.Join(each(others, func(p *plimsoll.Package) string { return packageWord(p, several) }), ", "),
+				name(findings[0].Package.Source.Name)))
 		}
 	}
 	t.write(s)
@@ -233,6 +241,31 @@ func groupWord(r *plimsoll.Result, class plimsoll.Class, group string) string {
 		}
 	}
 	return cmp.Or(path(group), "unknown distribution")
+}
+
+// twinPackages finds the packages of one source that share version and findings,
+// so that they are shown once: by position in the group, the first of them has
+// the list of all, the others nil.
+func twinPackages(g group) [][]*plimsoll.Package {
+	list := make([][]*plimsoll.Package, len(g.packages))
+	first := make(map[string]int)
+	for n, findings := range g.packages {
+		p := &findings[0].Package
+		if p.Source.Name != "" {
+			var key strings.Builder
+			fmt.Fprintf(&key, "%q %q %q %q", p.Source.Name, p.Source.Version, p.Version, p.Layer)
+			for _, f := range findings {
+				fmt.Fprintf(&key, " %q %d %q %q %q", f.Vulnerability.ID, f.Vulnerability.Severity, f.Status, f.State, f.FixedVersion)
+			}
+			if i, ok := first[key.String()]; ok {
+				list[i] = append(list[i], p)
+				continue
+			}
+			first[key.String()] = n
+		}
+		list[n] = []*plimsoll.Package{p}
+	}
+	return list
 }
 
 // severalArchitectures returns the system packages that a group has for more

@@ -145,3 +145,27 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+// TestPackagesOfOneSourceAreShownOnce: the binaries of a source share its
+// findings; each is named, the list is not repeated.
+func TestPackagesOfOneSourceAreShownOnce(t *testing.T) {
+	r := sampleReport()
+	r.Results = r.Results[:1]
+	shop := &r.Results[0]
+	for _, f := range shop.Findings[:2] {
+		f.Package.Name = "libssl-dev"
+		shop.Findings = append(shop.Findings, f)
+	}
+	different := shop.Findings[0]
+	different.Package.Name = "openssl"
+	shop.Findings = append(shop.Findings, different)
+	got := table(t, r, Options{})
+	for text, want := range map[string]int{
+		"the same in libssl1.1, from source openssl": 1, "  libssl-dev ": 1, "  libssl1.1 ": 0, "  openssl ": 2, // in the plan too
+		"System vulnerabilities \u00b7 Debian GNU/Linux 11 (bullseye): 7 findings in 5 packages": 1,
+	} {
+		if n := strings.Count(got, text); n != want {
+			t.Errorf("%q is there %d times, want %d:\n%s", text, n, want, got)
+		}
+	}
+}
