@@ -243,7 +243,7 @@ func (m *merger) inventory() plimsoll.Inventory {
 		if p.Type == plimsoll.TypePyPI {
 			// One Python package may leave both .egg-info and .dist-info
 			// (acceptance PY-02).
-			key := duplicate{pythonName(p.Name), p.Version, pythonSite(p.Path)}
+			key := duplicate{plimsoll.NormalizeName("PyPI", p.Name), p.Version, pythonSite(p.Path)}
 			if i, again := seen[key]; again {
 				if p.Path < inv.Packages[i].Path { // .dist-info before .egg-info
 					inv.Packages[i] = p
@@ -294,10 +294,6 @@ func (m *merger) owner(path string, systems []plimsoll.OS) (root, name string) {
 }
 
 type duplicate struct{ name, version, place string }
-
-func pythonName(name string) string {
-	return strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(name))
-}
 
 // pythonSite returns the directory that holds a package's metadata directory or
 // file.

@@ -46,7 +46,7 @@ func purl(p *plimsoll.Package, systems []plimsoll.OS) string {
 			namespace, name = group, artifact
 		}
 	case plimsoll.TypePyPI:
-		name = pythonName(name)
+		name = plimsoll.NormalizeName("PyPI", name)
 	default:
 		if i := strings.LastIndexByte(name, '/'); i > 0 {
 			namespace, name = name[:i], name[i+1:]

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -61,7 +62,7 @@ func Open(path string) (*DB, error) {
 	db, err := NewDB(f, st.Size())
 	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, &plimsoll.Error{Code: plimsoll.CodeCorrupt, Op: "open advisories", Err: fmt.Errorf("%s: %w", path, errors.Unwrap(err)), Hint: plimsoll.HintOf(err)}
 	}
 	db.file = f
 	return db, nil
@@ -231,7 +232,7 @@ func (db *DB) Ecosystems() []string { return slices.Clone(db.ecosystems) }
 
 // Affected returns all records about a package, sorted by advisory and
 // vulnerability; nil when there is none. The name must be in the form of
-// NormalizeName. The error has CodeCorrupt or CodeUnreadable.
+// plimsoll.NormalizeName. The error has CodeCorrupt or CodeUnreadable.
 func (db *DB) Affected(ecosystem, name string) ([]plimsoll.Affected, error) {
 	if !db.known[ecosystem] || !db.filter.has(hashParts(ecosystem, name)) {
 		return nil, nil

@@ -28,7 +28,7 @@ func (o *osvRecord) affected(take map[string]bool) ([]plimsoll.Affected, error) 
 		}
 		f := plimsoll.Affected{
 			Ecosystem: ecosystem,
-			Package:   vulndb.NormalizeName(ecosystem, name),
+			Package:   plimsoll.NormalizeName(ecosystem, name),
 			Ratings:   appendRatings(nil, a.Severity, publisherOf(o.ID).name, o.ID),
 		}
 		var err error

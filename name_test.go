@@ -1,4 +1,4 @@
-package vulndb
+package plimsoll
 
 import "testing"
 
