@@ -113,7 +113,10 @@ type (
 		Steps    []stepView
 		Commands []string
 	}
-	stepView  struct{ Package, Note, From, To, Worst, Clears string }
+	stepView struct {
+		Package, Note, From, To, Worst string
+		Clears                         []string
+	}
 	groupView struct {
 		Title string
 		Rows  []rowView
@@ -250,7 +253,7 @@ func (v *imageView) planViews(r *plimsoll.Result) {
 		view := partView{Title: partWord(part.owner, part.Part), Commands: each(part.Commands, func(c string) string { return line(c, maxProse) })}
 		for i := range part.Steps {
 			s := &part.Steps[i]
-			view.Steps = append(view.Steps, stepView{name(s.Package), stepNote(s), name(s.From), name(s.To), s.Worst.String(), clearsWord(s.Clears)})
+			view.Steps = append(view.Steps, stepView{name(s.Package), stepNote(s), name(s.From), name(s.To), s.Worst.String(), clearsWords(s.Clears)})
 		}
 		v.Parts = append(v.Parts, view)
 	}

@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"plimsoll"
@@ -70,7 +69,7 @@ func part(s *screen, owner string, p plimsoll.Part) {
 		step := &p.Steps[i]
 		to := cmp.Or(name(step.To), "-")
 		t.add(plainCell(name(step.Package)), plainCell(name(step.From)), plainCell(to),
-			cell{step.Worst.String(), step.Worst, true}, plainCell(clearsWord(step.Clears)))
+			cell{step.Worst.String(), step.Worst, true}, plainCell(strings.Join(clearsWords(step.Clears), ", ")))
 		if note := stepNote(step); note != "" {
 			t.note(note)
 		}
@@ -121,12 +120,12 @@ func buildStep(s string) string {
 	return strings.Join(strings.Fields(strings.TrimSuffix(s, "# buildkit")), " ")
 }
 
-// clearsWord lists the ids of a step, the first few when there are many.
-func clearsWord(ids []string) string {
+// clearsWords lists the ids of a step, the first few when there are many.
+func clearsWords(ids []string) []string {
 	const most = 6
 	list := each(ids[:min(most, len(ids))], name)
 	if rest := len(ids) - most; rest > 0 {
-		list = append(slices.Clip(list), fmt.Sprintf("%d more", rest))
+		list = append(list, fmt.Sprintf("%d more", rest))
 	}
-	return strings.Join(list, ", ")
+	return list
 }

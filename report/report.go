@@ -3,7 +3,13 @@
 // It owns every output format and is the only place that escapes: names, paths,
 // labels and advisory texts come from images and feeds, are hostile, and are
 // shown as text everywhere. It decides nothing about findings; it shows the
-// report that it is given, in the same bytes for the same report.
+// report that it is given, in the same bytes for the same report: it asks no
+// clock, no environment and no file.
+//
+// It trusts nothing in a report. The formats for people show text as Text does,
+// at most some hundred characters a field; the machine formats hold it as data,
+// in valid UTF-8 and bounded, with control characters escaped as the format
+// allows. Environment variables of images are never written.
 package report
 
 import (
