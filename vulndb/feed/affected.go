@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"plimsoll"
-	"plimsoll/vulndb"
 )
 
 // affected translates what the record says about packages.
