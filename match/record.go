@@ -71,6 +71,7 @@ func (s *span) String() string {
 // flaws share their ranges; each list is parsed once.
 func compile(affected []plimsoll.Affected, scheme version.Scheme) []record {
 	records := make([]record, len(affected))
+	room := roomFor(affected)
 	for i := range affected {
 		a := &affected[i]
 		r := &records[i]
@@ -82,15 +83,13 @@ func compile(affected []plimsoll.Affected, scheme version.Scheme) []record {
 		r.Affected = a
 		r.state = strings.Contains(a.AdvisoryID, "-CVE-")
 		r.pro = isPro(a.Ecosystem)
+		spans, fixes := len(room.spans), len(room.fixes)
 		for _, rng := range a.Ranges {
-			s, fixes, err := parseRange(rng, scheme)
-			if err != nil {
-				r.problem = err.Error()
-				continue // the other ranges still speak (acceptance ADV-11)
+			if err := room.parse(rng, scheme); err != nil {
+				r.problem = err.Error() // the other ranges still speak (acceptance ADV-11)
 			}
-			r.spans = append(r.spans, s...)
-			r.fixes = append(r.fixes, fixes...)
 		}
+		r.spans, r.fixes = slices.Clip(room.spans[spans:]), slices.Clip(room.fixes[fixes:])
 		if scheme == version.RPM {
 			r.rpm = marksOf(r)
 		}
@@ -113,11 +112,33 @@ const (
 	lastAffected
 )
 
-// parseRange turns the events of a range into spans, as the OSV schema's
-// evaluation algorithm defines: events in the order of their versions, whatever
-// their order in the record (acceptance ADV-02); among equal versions the
-// record's order stays. A second fix after one introduction changes nothing.
-func parseRange(r plimsoll.Range, scheme version.Scheme) (spans []span, fixes []version.Version, err error) {
+// room holds the spans and fixes of all records of one package.
+type room struct {
+	spans []span
+	fixes []version.Version
+}
+
+// roomFor makes room enough: a span needs an introduction.
+func roomFor(affected []plimsoll.Affected) room {
+	spans, fixes := 0, 0
+	for i := range affected {
+		for _, r := range affected[i].Ranges {
+			for _, e := range r.Events {
+				spans += btoi(e.Introduced != "")
+				fixes += btoi(e.Fixed != "")
+			}
+		}
+	}
+	return room{make([]span, 0, spans), make([]version.Version, 0, fixes)}
+}
+
+// parse adds the spans of a range, as the OSV schema's evaluation algorithm
+// defines: events in the order of their versions, whatever their order in the
+// record (acceptance ADV-02); among equal versions the record's order stays. A
+// second fix after one introduction changes nothing. A range with a version
+// that cannot be read adds nothing.
+func (m *room) parse(r plimsoll.Range, scheme version.Scheme) (err error) {
+	spans, fixes := m.spans, m.fixes
 	own := scheme
 	switch r.Type {
 	case plimsoll.RangeEcosystem:
@@ -126,7 +147,7 @@ func parseRange(r plimsoll.Range, scheme version.Scheme) (spans []span, fixes []
 			scheme = version.SemVer
 		}
 	default:
-		return nil, nil, nil // commits are not versions (acceptance ADV-03)
+		return nil // commits are not versions (acceptance ADV-03)
 	}
 	var limit version.Version
 	limited := false
@@ -146,7 +167,7 @@ func parseRange(r plimsoll.Range, scheme version.Scheme) (spans []span, fixes []
 		default:
 			v, err := version.Parse(scheme, e.Limit)
 			if err != nil {
-				return nil, nil, err
+				return err
 			}
 			if !limited || v.Compare(limit) > 0 { // below any limit is below the greatest
 				limit, limited = v, true
@@ -155,9 +176,11 @@ func parseRange(r plimsoll.Range, scheme version.Scheme) (spans []span, fixes []
 		}
 		if p.atStart = text == start && p.kind != lastAffected; !p.atStart {
 			if p.v, err = version.Parse(scheme, text); err != nil {
-				return nil, nil, err
+				return err
 			}
-			if p.kind == fixed {
+			if p.kind == fixed && scheme == own {
+				fixes = append(fixes, p.v)
+			} else if p.kind == fixed {
 				if f, err := version.Parse(own, text); err == nil {
 					fixes = append(fixes, f)
 				}
@@ -166,12 +189,10 @@ func parseRange(r plimsoll.Range, scheme version.Scheme) (spans []span, fixes []
 		points = append(points, p)
 	}
 	slices.SortStableFunc(points, func(a, b point) int {
-		switch {
-		case a.atStart || b.atStart:
+		if a.atStart || b.atStart {
 			return cmp.Compare(btoi(b.atStart), btoi(a.atStart))
-		default:
-			return a.v.Compare(b.v)
 		}
+		return a.v.Compare(b.v)
 	})
 	affected := false
 	for _, p := range points {
@@ -187,13 +208,14 @@ func parseRange(r plimsoll.Range, scheme version.Scheme) (spans []span, fixes []
 		}
 	}
 	if limited {
-		for i := range spans {
-			if s := &spans[i]; s.open() || s.to.Compare(limit) > 0 || s.to.Compare(limit) == 0 {
+		for i := range spans[len(m.spans):] {
+			if s := &spans[len(m.spans)+i]; s.open() || s.to.Compare(limit) >= 0 {
 				s.to, s.inclusive = limit, false
 			}
 		}
 	}
-	return spans, fixes, nil
+	m.spans, m.fixes = spans, fixes
+	return nil
 }
 
 func btoi(b bool) int {
