@@ -35,6 +35,9 @@ func (s *Scanner) merge(ctx context.Context, img plimsoll.Image, layers []layerf
 		}
 		m.layer(i, f)
 	}
+	for _, p := range m.stack.Problems() {
+		m.problem(p, -1)
+	}
 	m.links(ctx)
 	return m.inventory(), nil
 }

@@ -180,8 +180,7 @@ func (s *Scanner) layer(ctx context.Context, diff plimsoll.Digest, set string, l
 	if err != nil {
 		return nil, err
 	}
-	facts := &layerFacts{index: index, Files: v.files, Problems: problems}
-	slices.SortFunc(facts.Files, compareFiles)
+	facts := &layerFacts{index: index, Files: v.facts(index), Problems: problems}
 	for name := range index.Links() {
 		if v.Wants(name) == Yes {
 			facts.Links = append(facts.Links, name)
@@ -211,7 +210,7 @@ type visitor struct {
 	layer     layerfs.Layer
 
 	mu    sync.Mutex
-	files []fileFacts
+	files map[string][]fileFacts // by path
 }
 
 func (v *visitor) Wants(path string) Want {
@@ -229,21 +228,82 @@ func (v *visitor) Wants(path string) Want {
 
 func (v *visitor) Visit(ctx context.Context, path string, f *layerfs.File, link string) {
 	path = strings.Clone(path)
+	var found []fileFacts
 	for _, a := range v.analyzers {
 		if want := a.Wants(path); want == No || want == IfExecutable && f != nil && !executable(path, f) {
 			continue
 		}
-		found := fileFacts{Path: path, Analyzer: a.Name(), Link: link}
-		if f != nil {
-			found.Facts = analyze(ctx, a, File{Path: path, Size: f.Size, Mode: f.Mode, ReaderAt: f.ReaderAt, Sibling: v.layer.Open})
-			if found.Facts.empty() {
-				continue
+		file := fileFacts{Path: path, Analyzer: a.Name(), Link: link}
+		switch {
+		case f != nil:
+			file.Facts = v.analyze(ctx, a, path, f)
+		case a.Wants(link) == No:
+			// The other name of the file means nothing to this analyser.
+			file.Link, file.Facts = "", v.reopen(ctx, a, path)
+		}
+		if file.Link == "" && file.Facts.empty() {
+			continue
+		}
+		found = append(found, file)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.files == nil {
+		v.files = make(map[string][]fileFacts)
+	}
+	v.files[path] = found // a tar may hold a name twice: the last one counts
+}
+
+func (v *visitor) analyze(ctx context.Context, a Analyzer, path string, f *layerfs.File) Facts {
+	return analyze(ctx, a, File{Path: path, Size: f.Size, Mode: f.Mode, ReaderAt: f.ReaderAt, Sibling: v.layer.Open})
+}
+
+func (v *visitor) reopen(ctx context.Context, a Analyzer, path string) Facts {
+	f, err := v.layer.Open(path)
+	if err != nil {
+		return Facts{Problems: []plimsoll.Problem{{Code: problemOf(err), Path: path, Analyzer: a.Name(), Detail: err.Error()}}}
+	}
+	defer f.Close()
+	return v.analyze(ctx, a, path, f)
+}
+
+// facts returns what was found in files that the layer has in the end, sorted
+// by path and analyser. The names of one file refer to the first of them.
+func (v *visitor) facts(index *layerfs.Index) []fileFacts {
+	firsts := make(map[string]string) // by the name that the walk met first
+	for path, found := range v.files {
+		if e, ok := index.Lookup(path); !ok || e.Kind != layerfs.KindFile {
+			delete(v.files, path)
+			continue
+		}
+		for _, f := range found {
+			if f.Link != "" {
+				first := cmp.Or(firsts[f.Link], f.Link)
+				firsts[f.Link] = min(first, path)
 			}
 		}
-		v.mu.Lock()
-		v.files = append(v.files, found)
-		v.mu.Unlock()
 	}
+	var all []fileFacts
+	for _, found := range v.files {
+		for _, f := range found {
+			met := cmp.Or(f.Link, f.Path)
+			first, several := firsts[met]
+			switch {
+			case !several || first == met:
+			case f.Link == "": // its facts go to the first name, it becomes a further one
+				moved := fileFacts{Path: first, Analyzer: f.Analyzer, Facts: *f.Facts.moved(met, first)}
+				all = append(all, moved)
+				f.Link, f.Facts = first, Facts{}
+			case f.Path == first:
+				continue // stands for the facts that are moved here
+			default:
+				f.Link = first
+			}
+			all = append(all, f)
+		}
+	}
+	slices.SortFunc(all, compareFiles)
+	return all
 }
 
 // executable repeats layerfs's rule, because another analyser may have wanted

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -198,6 +199,40 @@ func TestIMG18HardLinksCountOnce(t *testing.T) {
 	// When a later layer removes the first name, the second one stands for itself.
 	img = newImage(t, []entry{{"bin/a.pkgs", "tool 1\n"}, {"bin/b.pkgs=>bin/a.pkgs", ""}}, []entry{{"bin/.wh.a.pkgs", ""}})
 	check(t, packages(img, scan(t, nil, img)), []found{{Name: "tool", Version: "1", Path: "bin/b.pkgs"}})
+}
+
+// other wants what lines does not want: the second name of a file may mean
+// something to an analyser to which the first means nothing.
+type other struct{ lines }
+
+func (other) Name() string { return "other" }
+
+func (other) Wants(path string) inventory.Want {
+	if strings.HasSuffix(path, ".other") {
+		return inventory.Yes
+	}
+	return inventory.No
+}
+
+func TestIMG18EachNameIsOfferedToThoseThatWantIt(t *testing.T) {
+	img := newImage(t, []entry{{"a.pkgs", "x 1\n"}, {"b.other=>a.pkgs", ""}})
+	inv := scan(t, &inventory.Scanner{Analyzers: []inventory.Analyzer{lines{}, other{}}}, img)
+	check(t, packages(img, inv), []found{{Name: "x", Version: "1", Path: "a.pkgs"}, {Name: "x", Version: "1", Path: "b.other"}})
+}
+
+// Of a stream the walk may meet the names of a file in any order.
+func TestIMG27HardLinksOfAStreamAreThoseOfADirectory(t *testing.T) {
+	img := newImage(t, []entry{{"z.pkgs", "x 1\n"}, {"a.pkgs=>z.pkgs", ""}, {"m.pkgs=>z.pkgs", ""}})
+	want := packages(img, scan(t, nil, img))
+	content := img.tars[0]
+	inv, err := (&inventory.Scanner{Analyzers: []inventory.Analyzer{lines{}}}).Scan(t.Context(), img.Image, func() ([]layerfs.Layer, error) {
+		return []layerfs.Layer{layerfs.Tar(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }, layerfs.TarOptions{})}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, packages(img, inv), want)
+	check(t, want, []found{{Name: "x", Version: "1", Path: "a.pkgs", Locations: []string{"m.pkgs", "z.pkgs"}}})
 }
 
 func TestOS01LinkToAnotherLayerIsFollowedInsideTheImage(t *testing.T) {

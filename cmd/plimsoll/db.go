@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -247,6 +249,9 @@ func (a *app) sampleDatabase(ctx context.Context, fetch bool) (string, error) {
 		return "", err
 	}
 	path := filepath.Join(a.cacheDir, "sample.plim")
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // of another version
+		return "", err
+	}
 	w := vulndb.NewWriter(path)
 	sources, _, err := feed.Compile(ctx, w, sample.Advisories())
 	if err != nil {

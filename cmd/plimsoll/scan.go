@@ -250,8 +250,14 @@ func (a *app) inventory(ctx context.Context, scanner *inventory.Scanner, img hel
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, plimsoll.Errorf(plimsoll.CodeLimit, "scan image", "it took longer than --timeout %s", timeout))
 	defer cancel()
-	start := time.Now()
-	inv, err := scanner.Scan(ctx, img.Image, func() ([]layerfs.Layer, error) { return img.store.Layers(ctx, img.Image) })
+	start, read := time.Now(), false
+	inv, err := scanner.Scan(ctx, img.Image, func() ([]layerfs.Layer, error) {
+		read = true
+		return img.store.Layers(ctx, img.Image)
+	})
+	if err == nil && read {
+		err = stillThere(ctx, img)
+	}
 	a.log.Debug("image read", "image", img.Name(), "packages", len(inv.Packages), "dur", time.Since(start))
 	if err != nil {
 		if cause := context.Cause(ctx); errors.Is(err, context.DeadlineExceeded) && cause != nil {
@@ -266,6 +272,17 @@ func (a *app) inventory(ctx context.Context, scanner *inventory.Scanner, img hel
 	}
 	result.Inventory, result.Problems = inv, inv.Problems
 	return result
+}
+
+// stillThere fails when an image's layers were removed while they were read: a
+// directory that was emptied under our hands looks like one that was empty
+// (acceptance IMG-23).
+func stillThere(ctx context.Context, img held) error {
+	layers, err := img.store.Layers(ctx, img.Image)
+	for _, l := range layers {
+		l.Close()
+	}
+	return err
 }
 
 // judge asks the advisories about one inventory.
