@@ -33,7 +33,7 @@ var lattice = map[string]struct{ ours, banned []string }{
 	"report":            {[]string{"."}, []string{"os", "net", "net/http", "os/exec", "text/template"}},
 	"sample":            {nil, []string{"net", "net/http", "os/exec"}},
 	"cmd/plimsoll":      {[]string{".", "layerfs", "inventory", "inventory/ospkg", "inventory/langpkg", "engine", "engine/docker", "engine/containerd", "engine/podman", "engine/archive", "vulndb", "vulndb/feed", "match", "report", "sample"}, []string{"database/sql"}},
-	"e2e": {nil, nil},
+	"e2e":               {nil, nil},
 	"e2e/lab":           {nil, nil}, // test support: starts engines, imports nothing of ours
 	"e2e/independent":   {nil, nil}, // test support: the other computation of findings, imports nothing of ours
 }
