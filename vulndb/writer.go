@@ -40,9 +40,7 @@ type Writer struct {
 	path    string
 	records *sorter // advisory ID NUL age → encoded record
 	extras  *sorter // flaw ID NUL kind → EPSS, KEV, rating
-	count   int     // advisories that are in force
-	newest  time.Time
-	err     error // the first failure, which ends everything
+	err     error   // the first failure, which ends everything
 	scratch []byte
 }
 

@@ -186,7 +186,7 @@ func (s *Store) Layers(ctx context.Context, img plimsoll.Image) ([]layerfs.Layer
 				l.Close()
 			}
 			if !s.dir.Exists(s.record("imagedb/content/sha256/" + img.ID.Hex())) {
-				err = engine.Fail(plimsoll.ProblemImageGone, "open image "+img.ID.Short(), "", errors.New("Docker removed it"))
+				err = engine.Fail(plimsoll.ProblemImageGone, "open image "+img.ID.Short(), "", errors.New("it was removed from Docker"))
 			}
 			return nil, err
 		}

@@ -51,7 +51,7 @@ func readBDB(f io.ReaderAt, size int64, visit func([]byte) error, damage func(er
 	}
 	db.pageSize = int64(db.order.Uint32(meta[20:]))
 	if db.pageSize < 512 || db.pageSize > 64<<10 || db.pageSize&(db.pageSize-1) != 0 {
-		return fmt.Errorf("Berkeley DB page size %d", db.pageSize)
+		return fmt.Errorf("page size %d of a Berkeley DB", db.pageSize)
 	}
 	if meta[24] != 0 {
 		return errors.New("encrypted Berkeley DB")

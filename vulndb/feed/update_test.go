@@ -338,7 +338,7 @@ func TestUpdateFailures(t *testing.T) {
 		{"missing", "/npm/all.zip", http.NotFound, plimsoll.CodeNotFound, "404"},
 		{"server error", "/npm/all.zip", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) }, plimsoll.CodeUnavailable, "503"},
 		{"forbidden", "/npm/all.zip", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(403) }, plimsoll.CodeUnavailable, "403"},
-		{"elsewhere", "/npm/all.zip", http.RedirectHandler("http://127.0.0.2:1/all.zip", 302).ServeHTTP, plimsoll.CodeUnavailable, "redirected"},
+		{"elsewhere", "/npm/all.zip", http.RedirectHandler("http://127.0.0.2:1/all.zip", http.StatusFound).ServeHTTP, plimsoll.CodeUnavailable, "redirected"},
 		{"hang up", "/npm/all.zip", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, plimsoll.CodeUnavailable, "EOF"},
 		{"malformed list", "/npm/modified_id.csv", serve([]byte("<html>")), plimsoll.CodeCorrupt, "malformed"},
 		{"most records broken", "/npm/all.zip", func(w http.ResponseWriter, r *http.Request) {
