@@ -34,7 +34,7 @@ unit: ## tests that need no root, engine or network
 .PHONY: e2e
 e2e: build ## tests on real engines and a real kernel; installs what is missing where it can
 	@e2e/setup
-	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -tags e2e -count=1 -timeout 40m -p 1 $(E2EFLAGS) ./version ./layerfs ./engine/... ./e2e/...
+	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -tags e2e -count=1 -timeout 40m -p 1 $(E2EFLAGS) ./version ./layerfs ./engine/... ./match ./e2e/...
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, govulncheck

@@ -25,11 +25,12 @@ const (
 // made with it hold them: digits after the letter (6.6.2p1) and -r without a
 // number. A version that apk refuses is ordered by what stands before the
 // fault, and is older than the same version without it; feeds contain such
-// (20.10.11.r0), and they must not make an installed 20.10.11-r0 look old.
-func appendAPK(b []byte, v string) (key []byte, prerelease bool) {
+// (20.10.11.r0), and they must not make an installed 20.10.11-r0 look old. One
+// that does not begin with a number has nothing before its fault and is refused.
+func appendAPK(b []byte, v string) (key []byte, prerelease bool, problem string) {
 	n := digitsLen(v)
 	if n == 0 {
-		return appendWord(append(b, apkInvalid), v), false
+		return nil, false, "does not begin with a number"
 	}
 	b = appendNumber(append(b, apkFirstDigits), v[:n])
 	last := apkFirstDigits
@@ -73,11 +74,11 @@ func appendAPK(b []byte, v string) (key []byte, prerelease bool) {
 			if v[0] == '-' { // apk takes all faults of this kind as equal
 				v = ""
 			}
-			return appendWord(append(b, apkInvalid), v), prerelease
+			return appendWord(append(b, apkInvalid), v), prerelease, ""
 		}
 		last = token
 	}
-	return append(b, apkEnd), prerelease
+	return append(b, apkEnd), prerelease, ""
 }
 
 // appendAPKDigits appends a number after the first. If either of two such

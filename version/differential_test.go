@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"plimsoll/e2e/lab"
 )
 
 // differentialPairs is how many random pairs each reference tool is asked.
@@ -96,9 +98,7 @@ func askDpkgPerl(t *testing.T, pairs [][2]string) []int {
 
 // askDpkg starts dpkg up to twice for each pair, so it asks about some only.
 func askDpkg(t *testing.T, pairs [][2]string) []int {
-	if _, err := exec.LookPath("dpkg"); err != nil {
-		t.Skip("dpkg is not installed")
-	}
+	lab.Need(t, "dpkg")
 	const some = differentialPairs / 3
 	answers := run(t, pairs[:some], "sh", "-c", `
 		while read -r a b; do
@@ -123,9 +123,10 @@ func askRPM(t *testing.T, pairs [][2]string) []int {
 }
 
 func askNode(t *testing.T, pairs [][2]string) []int {
+	lab.Need(t, "npm")
 	root, err := exec.Command("npm", "root", "-g").Output()
 	if err != nil {
-		t.Skipf("npm is not installed: %v", err)
+		t.Fatalf("npm root: %v", err)
 	}
 	return run(t, pairs, "node", "-e", `
 		const semver = require(process.argv[1]);
@@ -155,13 +156,14 @@ for line in sys.stdin:
 // its arguments with the one before: the answers to every second count.
 func askMaven(t *testing.T, pairs [][2]string) []int {
 	const jars = "/usr/share/java/maven3-artifact.jar:/usr/share/java/commons-lang3.jar" // Debian's libmaven3-core-java
+	lab.Need(t, "java")
 	args := []string{"-cp", jars, "org.apache.maven.artifact.versioning.ComparableVersion"}
 	for _, p := range pairs {
 		args = append(args, p[0], p[1])
 	}
 	out, err := exec.Command("java", args...).Output()
 	if err != nil {
-		t.Skipf("java or Maven's artifact library is not installed: %v", err)
+		t.Fatalf("ComparableVersion of Maven's artifact library: %v", err)
 	}
 	var answers []int
 	n := 0
@@ -192,9 +194,7 @@ func question(pairs [][2]string) []byte {
 // run gives the pairs to a program, one a line, and reads its answers.
 func run(t *testing.T, pairs [][2]string, name string, args ...string) []int {
 	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		t.Skipf("%s is not installed", name)
-	}
+	lab.Need(t, name)
 	cmd := exec.Command(name, args...)
 	cmd.Stdin = bytes.NewReader(question(pairs))
 	var stderr bytes.Buffer

@@ -32,6 +32,13 @@ var fixtures = []struct {
 var exceptions = map[string]struct{ want, reason string }{
 	"alpine: 1-r0-1 = 1-r-2": {">", "both are invalid, but for apk-tools 3 the fault of 1-r-2 comes earlier"},
 
+	"alpine: .1 < 1":  {"!", apkNoDigit},
+	"alpine: 1 > .1":  {"!", apkNoDigit},
+	"alpine: .2 > .1": {"!", apkNoDigit},
+	"alpine: a < b":   {"!", apkNoDigit},
+	"alpine: c > b":   {"!", apkNoDigit},
+	"alpine: c = c":   {"!", apkNoDigit},
+
 	"maven: 1-1 = 1-ga-1": {">", "so says Maven 3.8.7: [1, [1]] and [1, [[1]]]"},
 
 	"packagist: 1.0.0 > 1.0":          {"=", "bare version_compare; in Composer's normal form both are 1.0.0.0"},
@@ -42,14 +49,23 @@ var exceptions = map[string]struct{ want, reason string }{
 	"packagist: 1.2.3.#.p3 > 1.2.3":   {"!", composerHash},
 	"packagist: 1.2.3.#.beta < 1.2.3": {"!", composerHash},
 
-	"pypi: -class.-jw.util.version.version-pre < 1.0":     {"!", pypiNoDigit},
-	"pypi: -class.-jw.util.version.version-preview < 1.0": {"!", pypiNoDigit},
-	"pypi: -class.-jw.util.version.version-dev < 1.0":     {"!", pypiNoDigit},
+	"pypi: 0.1-bulbasaur < 0.1-charmander":                {"!", pypiRefused},
+	"pypi: 0.1-charmander < 0.9-doduo":                    {"!", pypiRefused},
+	"pypi: 0.9-doduo < 0.9-eevee":                         {"!", pypiRefused},
+	"pypi: 0.9-eevee < 0.9-fearow":                        {"!", pypiRefused},
+	"pypi: 0.9-fearow < 0.9-gyarados":                     {"!", pypiRefused},
+	"pypi: 0.9-gyarados < 0.9-horsea":                     {"!", pypiRefused},
+	"pypi: 0.9-horsea < 0.9-ivysaur":                      {"!", pypiRefused},
+	"pypi: 0.9-ivysaur < 1.0":                             {"!", pypiRefused},
+	"pypi: -class.-jw.util.version.version-pre < 1.0":     {"!", pypiRefused},
+	"pypi: -class.-jw.util.version.version-preview < 1.0": {"!", pypiRefused},
+	"pypi: -class.-jw.util.version.version-dev < 1.0":     {"!", pypiRefused},
 }
 
 const (
 	composerHash = "the sign is a mark inside PHP's version_compare; Composer refuses such a version"
-	pypiNoDigit  = "not a version to Python's packaging; older than every fix would be a guess"
+	apkNoDigit   = "apk calls such a version invalid, and nothing stands before the fault to order it by"
+	pypiRefused  = "not a version to Python's packaging; older than every fix would be a guess"
 )
 
 func TestFixtures(t *testing.T) {

@@ -2,12 +2,8 @@ package version
 
 import "strings"
 
-// Marks of PEP 440. A version that PEP 440 does not know, which only very old
-// releases carry, is older than all that it knows.
+// Marks of PEP 440.
 const (
-	pepLegacy = 1
-	pepKnown  = 2
-
 	pepDevOnly = 1 // 1.0.dev1: before all pre-releases of 1.0
 	pepAlpha   = 2
 	pepBeta    = 3
@@ -26,11 +22,11 @@ const (
 )
 
 // appendPEP440 follows PEP 440 as Python's packaging implements it, with all
-// its spellings (1.0-c.1 is 1.0rc1, 1.0-1 is 1.0.post1).
+// its spellings (1.0-c.1 is 1.0rc1, 1.0-1 is 1.0.post1). What it refuses, the
+// hash of a commit or a version from before PEP 440, is refused here too: to
+// call it older than all releases would be a guess (acceptance ADV-11).
 func appendPEP440(b []byte, text string) (key []byte, prerelease bool, problem string) {
-	v := strings.ToLower(text)
-	p := pepParser{rest: strings.TrimPrefix(v, "v")}
-	b = append(b, pepKnown)
+	p := pepParser{rest: strings.TrimPrefix(strings.ToLower(text), "v")}
 	if n := digitsLen(p.rest); n < len(p.rest) && p.rest[n] == '!' {
 		b = appendNumber(b, p.rest[:n])
 		p.rest = p.rest[n+1:]
@@ -39,7 +35,7 @@ func appendPEP440(b []byte, text string) (key []byte, prerelease bool, problem s
 	}
 	b, ok := p.release(b)
 	if !ok {
-		return appendPEPLegacy(b[:0], v)
+		return nil, false, "not in the form of PEP 440"
 	}
 
 	pre, preNumber := p.pre()
@@ -64,7 +60,7 @@ func appendPEP440(b []byte, text string) (key []byte, prerelease bool, problem s
 		b = append(b, pepNoDev)
 	}
 	if b, ok = p.local(b); !ok {
-		return appendPEPLegacy(b[:0], v)
+		return nil, false, "not in the form of PEP 440"
 	}
 	return b, pre != 0 || dev, ""
 }
@@ -167,59 +163,4 @@ func trimPEPSeparator(s string) string {
 		return s[1:]
 	}
 	return s
-}
-
-// appendPEPLegacy orders what PEP 440 refuses as setuptools did before it: by
-// parts, where dev is less and all other pre-release words are less than the
-// end. Only versions that begin with a digit are taken; anything else is not
-// a release of anything, and to call it older than every fix would be a guess.
-func appendPEPLegacy(b []byte, v string) (key []byte, prerelease bool, problem string) {
-	v = strings.TrimPrefix(v, "v")
-	if v == "" || !isDigit(v[0]) {
-		return nil, false, "not in the form of PEP 440"
-	}
-	var parts []string
-	add := func(part string) {
-		if part[0] == '*' {
-			if part < "*final" {
-				for len(parts) > 0 && parts[len(parts)-1] == "*final-" {
-					parts = parts[:len(parts)-1]
-				}
-			}
-			for len(parts) > 0 && parts[len(parts)-1] == "00000000" {
-				parts = parts[:len(parts)-1]
-			}
-		}
-		parts = append(parts, part)
-	}
-	for v != "" {
-		n := 1
-		switch c := v[0]; {
-		case isDigit(c):
-			n = digitsLen(v)
-			add(strings.Repeat("0", max(0, 8-n)) + v[:n])
-		case isLetter(c):
-			n = lettersLen(v)
-			add("*" + pepLegacyWord(v[:n]))
-		case c == '-':
-			add("*final-")
-		}
-		v = v[n:]
-	}
-	add("*final")
-	b = append(b, pepLegacy)
-	for _, part := range parts {
-		b = appendWord(b, part)
-	}
-	return b, false, ""
-}
-
-func pepLegacyWord(w string) string {
-	switch w {
-	case "pre", "preview", "rc":
-		return "c"
-	case "dev":
-		return "@"
-	}
-	return w
 }

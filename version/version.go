@@ -84,7 +84,7 @@ func Parse(s Scheme, v string) (Version, error) {
 	case Pacman:
 		key = appendPacman(buf[:0], text)
 	case APK:
-		key, prerelease = appendAPK(buf[:0], text)
+		key, prerelease, problem = appendAPK(buf[:0], text)
 	case SemVer, NPM, Cargo, Hex:
 		key, prerelease, problem = appendSemVer(buf[:0], text)
 	case NuGet:

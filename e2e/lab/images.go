@@ -1,8 +1,9 @@
 package lab
 
 import (
-	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -50,13 +51,13 @@ func Go() Recipe { return onDebian("go-app:1", "go") }
 // GoStatic is one static Go program and nothing else.
 func GoStatic() Recipe { return dockerfile("go-static:1", "go-static", nil) }
 
-// RPM is an rpm system whose database is one of the public fixtures:
-// "cbl-mariner-2.0" and "fedora35" (sqlite), "sle15-bci" (ndb) or
-// "centos8-modularitylabel" (Berkeley DB). It skips the test if there are no
-// fixtures beside the repository.
+// RPM is an rpm system whose database is one of the test data of go-rpmdb, a
+// module that the tests depend on: "cbl-mariner-2.0" and "fedora35" (sqlite),
+// "sle15-bci" (ndb) or "centos8-modularitylabel" (Berkeley DB).
 func RPM(t testing.TB, fixture string) Recipe {
 	t.Helper()
-	return dockerfile("rpm-"+fixture+":1", "rpm", nil, "FIXTURE="+filepath.Join(fixtures(t), "rpmdb", fixture))
+	module := goList(t, "-m", "-f", "{{.Dir}}", "github.com/anchore/go-rpmdb")
+	return dockerfile("rpm-"+fixture+":1", "rpm", nil, "FIXTURE="+filepath.Join(module, "pkg", "testdata", fixture))
 }
 
 // RPMBuilt is an rpm system of packages built and installed by rpm itself:
@@ -64,30 +65,18 @@ func RPM(t testing.TB, fixture string) Recipe {
 // one name.
 func RPMBuilt() Recipe { return dockerfile("rpm-built:1", "rpm-built", nil) }
 
-// Alpine is an Alpine system with one of the public fixtures as its database:
-// release "3.10.2" or "3.11.5". It skips like [RPM].
-func Alpine(t testing.TB, release string) Recipe {
+// Alpine is an Alpine 3.11.5 whose database is test data of package ospkg.
+func Alpine(t testing.TB) Recipe {
 	t.Helper()
-	file := filepath.Join(fixtures(t), "apk", "alpine-"+release+".installed")
-	return dockerfile("alpine:"+release, "alpine", nil, "RELEASE="+release, "INSTALLED="+file)
+	ospkg := goList(t, "-f", "{{.Dir}}", "plimsoll/inventory/ospkg")
+	return dockerfile("alpine:3.11.5", "alpine", nil, "RELEASE=3.11.5", "INSTALLED="+filepath.Join(ospkg, "testdata", "apk", "alpine-3.11.5.installed"))
 }
 
-// fixtures returns the directory of public package databases, which is kept
-// beside the repository because of its size.
-func fixtures(t testing.TB) string {
+func goList(t testing.TB, args ...string) string {
 	t.Helper()
-	dir, err := os.Getwd()
+	out, err := exec.Command("go", append([]string{"list"}, args...)...).Output()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("go list %v: %v", args, err)
 	}
-	for ; dir != "/"; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-	}
-	dir = filepath.Join(filepath.Dir(dir), "shared", "fixtures")
-	if _, err := os.Stat(dir); err != nil {
-		skip(t, "there are no fixtures at ../shared/fixtures")
-	}
-	return dir
+	return strings.TrimSpace(string(out))
 }
