@@ -178,7 +178,7 @@ func TestGO03ToolchainWithExperiment(t *testing.T) {
 	}
 }
 
-func TestRefuses(t *testing.T) {
+func TestADV11Refuses(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		scheme Scheme
@@ -188,7 +188,8 @@ func TestRefuses(t *testing.T) {
 		{RPM, "1\x00"},
 		{NPM, "latest"}, {NPM, "1.x"}, {NPM, "1.2.3-"}, {NPM, "git+ssh://host/x"}, {NPM, "v"},
 		{Go, "(devel)"}, {Go, "devel +abc"}, {Go, "go"}, {Go, "gopher"}, {Go, "go1.21pre"}, {Go, "v1.0.0 x"},
-		{PEP440, "unknown"}, {PEP440, "v"},
+		{PEP440, "unknown"}, {PEP440, "v"}, {PEP440, "4f2a9c1d"}, {PEP440, "1.0-gfedcba9"}, {PEP440, "0.1dev-r1234"},
+		{APK, "v1.2-r0"}, {APK, "edge"},
 		{Gem, "a.1"}, {Gem, "1_2"},
 		{Composer, "main"}, {Composer, "v"}, {Composer, "1.2#abc"},
 		{CRAN, "1.a"}, {CRAN, "1."}, {Hackage, "-tag"},
