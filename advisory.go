@@ -157,6 +157,29 @@ type Rating struct {
 	Severity Severity
 }
 
+// RankBuilder is the rank of those who rate builds of their own: distributions.
+const RankBuilder = 5
+
+// RaterRank says how much a source is believed about a flaw in software as its
+// authors release it, best first from 0 (want 13): those who publish advisories
+// for software, whoever assigned the ID, CISA, NVD, and last, with RankBuilder,
+// the distributions.
+func RaterRank(source string) int {
+	switch source {
+	case "GitHub":
+		return 0
+	case "Go", "PyPA", "RustSec", "RubySec", "FriendsOfPHP", "Node Security WG", "OpenSSF", "Retire.js", "VICTIMS":
+		return 1
+	case "CNA", "CVE": // CVE: a copy of the CVE record, with the assigner's rating
+		return 2
+	case "CISA-ADP":
+		return 3
+	case "NVD":
+		return 4
+	}
+	return RankBuilder
+}
+
 // Vulnerability is the merged view of all records about one flaw.
 type Vulnerability struct {
 	ID       string   // canonical: the CVE when there is one

@@ -24,6 +24,7 @@ type scope struct {
 	release    string // VERSION_ID of the system
 	distro     plimsoll.Distribution
 	ended      bool // the system gets no more advisories
+	owned      bool // language packages that the system's packages own
 	why        string
 	packages   int
 }
@@ -170,6 +171,11 @@ func (c *counter) scope(p *plimsoll.Package, owned bool) *scope {
 		return c.systemScope(p, owned)
 	}
 	ecosystem := languages[p.Type]
+	if p.Type == plimsoll.TypeCargo && p.Origin != "" {
+		return c.add("foreign:cargo", func() *scope {
+			return &scope{group: "cargo (not from crates.io)", why: "the advisories are about what crates.io publishes under the name"}
+		})
+	}
 	return c.add("language:"+string(p.Type), func() *scope {
 		s := &scope{group: string(p.Type)}
 		if ecosystem == "" {
@@ -188,7 +194,7 @@ func (c *counter) systemScope(p *plimsoll.Package, owned bool) *scope {
 	sys := c.systems[p.Root]
 	prefix := ""
 	if owned {
-		prefix = string(p.Type) + ", owned by packages of "
+		prefix = string(p.Type) + " in packages of "
 	}
 	switch {
 	case sys == nil || !sys.known:
@@ -212,7 +218,8 @@ func (c *counter) systemScope(p *plimsoll.Package, owned bool) *scope {
 			system:  true,
 			release: sys.os.VersionID,
 			distro:  sys.distro,
-			ended:   !owned && hasEnded(sys.distro, c.now),
+			ended:   hasEnded(sys.distro, c.now),
+			owned:   owned,
 		}
 		if len(sys.distro.Ecosystems) == 0 {
 			s.why = "no public source publishes advisories for it"
@@ -338,6 +345,7 @@ func (c *counter) account(out *census) {
 		plimsoll.Coverage
 		why     string
 		unknown bool
+		owned   bool
 	}
 	lines := make(map[string]*line)
 	for _, key := range slices.Sorted(maps.Keys(c.scopes)) {
@@ -347,7 +355,7 @@ func (c *counter) account(out *census) {
 		}
 		l, ok := lines[s.group]
 		if !ok {
-			l = &line{why: s.why, unknown: strings.HasPrefix(key, "unknown:")}
+			l = &line{why: s.why, unknown: strings.HasPrefix(key, "unknown:"), owned: s.owned}
 			l.Coverage = plimsoll.Coverage{Group: s.group, EndOfLife: s.distro.EndOfLife, Ended: s.ended, Assumed: s.distro.Assumed}
 			l.Ecosystem = strings.Join(s.asked, ", ")
 			lines[s.group] = l
@@ -364,7 +372,7 @@ func (c *counter) account(out *census) {
 			out.problems = append(out.problems, plimsoll.Problem{Code: code, Count: l.Packages,
 				Detail: fmt.Sprintf("%s: inventory only, %s", l.Group, l.why)})
 		}
-		if l.Ended {
+		if l.Ended && !l.owned { // told once, of the system
 			out.problems = append(out.problems, plimsoll.Problem{Code: plimsoll.ProblemEndOfLife, Count: l.Packages,
 				Detail: fmt.Sprintf("%s reached its end of life on %s: new flaws in it are no longer published", l.Group, l.EndOfLife.Format(time.DateOnly))})
 		}

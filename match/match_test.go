@@ -305,6 +305,20 @@ func TestEvaluate(t *testing.T) {
 			problems: []string{"bad-version"},
 		},
 		{
+			name:     "ADV-11 a commit, a branch or a forgotten variable is no release, so nothing is older or newer",
+			adv:      generation(about("GHSA-1", "PyPI", "a", "introduced 0", "fixed 9"), about("GHSA-2", "Maven", "g:a", "introduced 0", "fixed 9"), about("GHSA-3", "Packagist", "a/b", "introduced 0", "fixed 9"), about("GHSA-4", "RubyGems", "a", "introduced 0", "fixed 99999999")),
+			inv:      app(lang("pypi", "a", "0a1b2c3d"), lang("pypi", "a", "20240101b1"), lang("maven", "g:a", "${project.version}"), lang("maven", "g:a", "de30cafe"), lang("composer", "a/b", "dev-main"), lang("gem", "a", "1f2e3d4"), lang("gem", "a", "12345678")),
+			want:     []string{"a 12345678: GHSA-4 (< 99999999) -> 99999999"},
+			problems: []string{"bad-version", "bad-version", "bad-version", "bad-version", "bad-version"},
+		},
+		{
+			name:     "RS-01 only what came from crates.io is compared with its advisories",
+			adv:      generation(about("RUSTSEC-1", "crates.io", "a", "introduced 0", "fixed 2.0.0")),
+			inv:      app(lang("cargo", "a", "1.0.0"), withOrigin(lang("cargo", "a", "1.1.0"), "git"), withOrigin(lang("cargo", "a", "1.2.0"), "local")),
+			want:     []string{"a 1.0.0: RUSTSEC-1 (< 2.0.0) -> 2.0.0"},
+			problems: []string{"no-advisory-source"},
+		},
+		{
 			name: "ADV-12 names meet in their normal form",
 			adv:  generation(about("GHSA-1", "PyPI", "foo-bar-baz", "introduced 0"), about("GHSA-2", "NuGet", "newtonsoft.json", "introduced 0")),
 			inv:  app(lang("pypi", "Foo.Bar_baz", "1.0"), lang("nuget", "Newtonsoft.Json", "1.0")),
@@ -489,7 +503,7 @@ func TestCoverage(t *testing.T) {
 		{Group: "debian 9", Ecosystem: "Debian:9", Packages: 2, EndOfLife: end, Ended: true},
 		{Group: "hex", Packages: 1},
 		{Group: "npm", Ecosystem: "npm", Packages: 2},
-		{Group: "npm, owned by packages of debian 9", Ecosystem: "Debian:9", Packages: 1, EndOfLife: end},
+		{Group: "npm in packages of debian 9", Ecosystem: "Debian:9", Packages: 1, EndOfLife: end, Ended: true},
 	}
 	if diff := cmp.Diff(want, e.Coverage); diff != "" {
 		t.Errorf("coverage (-want +got):\n%s", diff)

@@ -8,17 +8,14 @@ import (
 	"plimsoll"
 )
 
-// The classes of whose rating counts, best first (want 13): the vendor of the
-// package knows its build, the advisory that matched knows the package, the
-// numbering authority and its enricher know the flaw, NVD is late and general.
+// Whose rating counts, best first (want 13): the vendor of the package knows
+// its build, the publisher of the advisory that matched knows the package. All
+// others follow in the order of plimsoll.RaterRank, so that another
+// distribution's view of its own build comes last.
 const (
-	ratedForPackage = iota // given by a record for this very package
+	ratedForPackage = iota // by the publisher of a record, for this very package
 	ratedByRecord          // by the publisher of a record that matched
-	ratedByCurator         // who publishes advisories for a language's packages
-	ratedByCNA
-	ratedByADP
-	ratedByNVD
-	ratedByOthers // another distribution's view of its own build
+	ratedByOthers
 )
 
 // rate chooses the severity of a flaw as it concerns one package and keeps all
@@ -34,7 +31,13 @@ func rate(v *plimsoll.Vulnerability, about []opinion) {
 			v.Malicious = v.Malicious || o.Malicious
 		}
 	}
-	best, bestClass := plimsoll.Rating{Severity: plimsoll.SeverityUnknown}, ratedByOthers+1
+	best, bestClass := plimsoll.Rating{Severity: plimsoll.SeverityUnknown}, ratedByOthers+plimsoll.RankBuilder+1
+	classOf := func(source string, published int) int {
+		if publishers[source] {
+			return published
+		}
+		return ratedByOthers + plimsoll.RaterRank(source)
+	}
 	consider := func(r plimsoll.Rating, class int) {
 		if r.Severity == plimsoll.SeverityNone && r.Score > 0 {
 			r.Severity = plimsoll.SeverityOfScore(r.Score)
@@ -47,10 +50,10 @@ func rate(v *plimsoll.Vulnerability, about []opinion) {
 		}
 	}
 	for _, r := range own {
-		consider(r, ratedForPackage)
+		consider(r, classOf(r.Source, ratedForPackage)) // a record may also copy what others say
 	}
 	for _, r := range v.Ratings {
-		consider(r, raterOf(r.Source, publishers))
+		consider(r, classOf(r.Source, ratedByRecord))
 	}
 	if len(own) > 0 {
 		v.Ratings = slices.Concat(v.Ratings, own)
@@ -66,24 +69,6 @@ func rate(v *plimsoll.Vulnerability, about []opinion) {
 	if v.Malicious {
 		v.Severity, v.SeveritySource = plimsoll.SeverityCritical, about[0].Provider
 	}
-}
-
-func raterOf(source string, publishers map[string]bool) int {
-	switch {
-	case publishers[source]:
-		return ratedByRecord
-	case source == "CVE":
-		return ratedByCNA
-	case source == "CISA-ADP":
-		return ratedByADP
-	case source == "NVD":
-		return ratedByNVD
-	}
-	switch source {
-	case "GitHub", "Go", "PyPA", "RustSec", "RubySec", "FriendsOfPHP", "Node Security WG", "OpenSSF", "Retire.js", "VICTIMS":
-		return ratedByCurator
-	}
-	return ratedByOthers
 }
 
 // better decides between ratings of one class: the newer method, then the worse

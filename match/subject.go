@@ -50,11 +50,37 @@ func (s *trial) parse(n *name) (problem string) {
 		}
 		s.pseudo, s.isPseudo = parsePseudo(n.version)
 	}
+	if !s.scope.system && unreleased(n.version) {
+		s.problem = fmt.Sprintf("%s is not compared with advisories: its version %q names no release", s.pkg.Name, n.version)
+		return s.problem
+	}
 	var err error
 	if s.v, err = version.Parse(s.scope.scheme, n.version); err != nil {
 		s.problem = fmt.Sprintf("%s is not compared with advisories: %v", s.pkg.Name, err)
 	}
 	return s.problem
+}
+
+// unreleased recognises what stands in place of a version and names no release:
+// the hash of a commit, a branch of Composer, a variable that a build forgot to
+// fill in. Most orders could compare it, as older than everything; that would
+// call the newest state of a project vulnerable to all its flaws (acceptance
+// ADV-11, PHP-01).
+func unreleased(v string) bool {
+	const shortHash, longHash = 7, 64
+	if strings.HasPrefix(v, "dev-") || strings.Contains(v, "${") || strings.HasPrefix(v, "@") && strings.HasSuffix(v, "@") {
+		return true
+	}
+	switch strings.ToLower(v) {
+	case "unknown", "unspecified", "undefined", "null", "none", "latest", "head", "master", "main":
+		return true
+	}
+	if len(v) < shortHash || len(v) > longHash || strings.Trim(v, "0123456789abcdef") != "" {
+		return false
+	}
+	// 20240101a1 and 20240101b2 are releases to Python.
+	letters := strings.Trim(v, "0123456789")
+	return letters != "" && letters != "a" && letters != "b"
 }
 
 // concerns says whether the record is about this build of the package at all.

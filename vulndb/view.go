@@ -117,26 +117,6 @@ func compareRatings(a, b plimsoll.Rating) int {
 		cmp.Compare(a.Vector, b.Vector), cmp.Compare(a.Score, b.Score), cmp.Compare(a.Severity, b.Severity))
 }
 
-// sourceRank is the order in which parties are believed about a flaw when
-// nobody speaks for the package at hand: those who publish advisories for
-// software, then the CVE record, then CISA and NVD, then the distributions,
-// whose words are about their own builds.
-func sourceRank(source string) int {
-	switch source {
-	case "GitHub":
-		return 0
-	case "Go", "PyPA", "RustSec", "RubySec", "FriendsOfPHP", "Node Security WG", "OpenSSF", "Retire.js", "VICTIMS":
-		return 1
-	case "CNA", "CVE": // whoever assigned the ID; a copy of the CVE record
-		return 2
-	case "CISA-ADP":
-		return 3
-	case "NVD":
-		return 4
-	}
-	return 5
-}
-
 // chooseSeverity picks the rating to sort by: by party, then the newer method;
 // a word only when the party gave no score; among equals the worst.
 func chooseSeverity(ratings []plimsoll.Rating) (plimsoll.Severity, string) {
@@ -146,7 +126,7 @@ func chooseSeverity(ratings []plimsoll.Rating) (plimsoll.Severity, string) {
 		if r.Severity == plimsoll.SeverityUnknown {
 			continue
 		}
-		if !found || cmp.Or(cmp.Compare(sourceRank(r.Source), sourceRank(best.Source)),
+		if !found || cmp.Or(cmp.Compare(plimsoll.RaterRank(r.Source), plimsoll.RaterRank(best.Source)),
 			-strings.Compare(r.Method, best.Method), -cmp.Compare(r.Severity, best.Severity),
 			strings.Compare(r.Source, best.Source)) < 0 {
 			best, found = r, true

@@ -191,7 +191,7 @@ func fraction(s string) (float64, error) {
 
 // cvss reads a table of CVSS vectors: cve,source,version,vector,base_score,base_severity.
 // The score is computed from the vector; the columns after it are not read. The
-// source is "cna", "nvd" or "adp:NAME".
+// source is "cna", "nvd", "adp:NAME" or a publisher of advisories.
 func (r *reader) cvss(source *plimsoll.DataSource, in io.Reader) error {
 	return table(in, []string{"cve", "source", "vector"}, func(row []string) error {
 		rating, ok := vectorRating(scoreSource(row[1]), row[2])
@@ -213,6 +213,8 @@ func scoreSource(s string) string {
 		return "NVD"
 	case "cna", "":
 		return "CNA"
+	case "bellsoft-osv": // what BellSoft's records say about its own builds
+		return "BellSoft"
 	}
 	return s
 }
