@@ -23,7 +23,7 @@ type dirCache struct {
 const maxCacheFile = 256 << 20
 
 func (c *dirCache) path(key string) string {
-	return filepath.Join(c.dir, filepath.FromSlash(key)+".zst")
+	return filepath.Join(c.dir, filepath.FromSlash(key)+".s2")
 }
 
 // Get returns the value of key, or false.

@@ -1,12 +1,14 @@
 package langpkg
 
 import (
+	"bufio"
 	"bytes"
-	"compress/flate"
 	"context"
 	"encoding/binary"
 	"errors"
 	"io"
+
+	"github.com/klauspost/compress/flate"
 
 	"plimsoll"
 )
@@ -68,7 +70,7 @@ func walkZip(r io.ReaderAt, size int64, want func(name []byte) bool, fn func(zip
 	if err != nil {
 		return 0, err
 	}
-	window := make([]byte, 32<<10)
+	window := make([]byte, min(32<<10, dir.Size()))
 	buf := window[:0] // what is left of it
 	for {
 		if len(buf) < zipDirHeader {
@@ -173,7 +175,7 @@ const (
 
 // centralDirectory finds the central directory and how far the archive is
 // moved within the file.
-func centralDirectory(r io.ReaderAt, size int64) (dir io.Reader, base int64, err error) {
+func centralDirectory(r io.ReaderAt, size int64) (dir *io.SectionReader, base int64, err error) {
 	// The end record is last but for a comment of at most 64 KiB. Few archives
 	// have one, so a small tail is tried first.
 	for _, n := range [...]int64{1 << 10, 65536 + zipEndHeader} {
@@ -191,7 +193,7 @@ func centralDirectory(r io.ReaderAt, size int64) (dir io.Reader, base int64, err
 	return nil, 0, errZip
 }
 
-func directoryAt(r io.ReaderAt, size, end int64, record []byte) (io.Reader, int64, error) {
+func directoryAt(r io.ReaderAt, size, end int64, record []byte) (*io.SectionReader, int64, error) {
 	dirSize := int64(binary.LittleEndian.Uint32(record[12:]))
 	dirOffset := int64(binary.LittleEndian.Uint32(record[16:]))
 	if dirSize == 0xffffffff || dirOffset == 0xffffffff || binary.LittleEndian.Uint16(record[10:]) == 0xffff {
@@ -261,15 +263,22 @@ func (e zipEntry) raw(r io.ReaderAt, size int64) (*io.SectionReader, error) {
 	return io.NewSectionReader(r, start, e.packed), nil
 }
 
-// inflater keeps the 40 KiB of state that inflating needs, from entry to entry.
+// inflater keeps the 80 KiB of state that inflating needs, from entry to entry.
 // The zero value is ready; it is for one goroutine.
-type inflater struct{ r io.ReadCloser }
+type inflater struct {
+	in *bufio.Reader
+	r  io.ReadCloser
+}
 
 func (f *inflater) reset(r io.Reader) io.Reader {
 	if f.r == nil {
-		f.r = flate.NewReader(r)
-	} else if err := f.r.(flate.Resetter).Reset(r, nil); err != nil {
-		f.r = flate.NewReader(r)
+		f.in = bufio.NewReaderSize(r, 32<<10)
+		f.r = flate.NewReader(f.in)
+		return f.r
+	}
+	f.in.Reset(r)
+	if err := f.r.(flate.Resetter).Reset(f.in, nil); err != nil {
+		f.r = flate.NewReader(f.in)
 	}
 	return f.r
 }
