@@ -19,15 +19,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"plimsoll/e2e/lab"
 )
 
 // TestKernelAgrees makes random layers by working in real overlay mounts, and
 // compares the kernel's view of the stack with ours: names, types, link targets,
 // contents and where links lead (IMG-08, IMG-09, IMG-10, IMG-14, IMG-16, IMG-17).
 func TestKernelAgrees(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Fatal("needs root to mount")
-	}
+	lab.Need(t, "root") // to mount
 	stacks := 400
 	var seen shapes
 	for seed := range stacks {

@@ -112,6 +112,9 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 	if err := o.filter.check(); err != nil {
 		return err
 	}
+	if err := a.checkTargets(args, o); err != nil {
+		return err
+	}
 	db, err := a.openDatabase(ctx, o)
 	if err != nil {
 		return err
@@ -171,12 +174,8 @@ func verdict(results []plimsoll.Result, o scanOptions, named bool) error {
 
 // inventories reads the chosen images, one after the other.
 func (a *app) inventories(ctx context.Context, refs []string, o scanOptions) ([]plimsoll.Result, error) {
-	chosen := len(refs) > 0
-	switch {
-	case o.all && chosen:
-		return nil, usagef("give either --all or images, not both")
-	case !o.all && !chosen && len(a.host.inputs) == 0:
-		return nil, usagef("name an image, or give --all or --input; plimsoll images lists what is here")
+	if err := a.checkTargets(refs, o); err != nil {
+		return nil, err
 	}
 	h, err := a.openHost(ctx)
 	if err != nil {
@@ -205,6 +204,17 @@ func (a *app) inventories(ctx context.Context, refs []string, o scanOptions) ([]
 		}
 	}
 	return results, nil
+}
+
+// checkTargets refuses a command line that names nothing to read, or too much.
+func (a *app) checkTargets(refs []string, o scanOptions) error {
+	switch {
+	case o.all && len(refs) > 0:
+		return usagef("give either --all or images, not both")
+	case !o.all && len(refs) == 0 && len(a.host.inputs) == 0:
+		return usagef("name an image, or give --all or --input; plimsoll images lists what is here")
+	}
+	return nil
 }
 
 // choose returns the images that refs name, or all; each once.

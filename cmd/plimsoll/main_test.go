@@ -1,0 +1,254 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"plimsoll"
+	"plimsoll/sample"
+)
+
+// session runs the program in this process, on the sample images and the sample
+// of advisories, without looking at the host.
+type session struct {
+	t      *testing.T
+	layout string
+}
+
+func newSession(t *testing.T) *session {
+	dir := t.TempDir()
+	t.Chdir(dir) // a plimsoll.yaml of the test's own
+	t.Setenv("XDG_CONFIG_HOME", dir)
+	t.Setenv("PLIMSOLL_CACHE_DIR", filepath.Join(dir, "cache"))
+	t.Setenv("PLIMSOLL_DATA_DIR", filepath.Join(dir, "data"))
+	s := &session{t: t, layout: filepath.Join(dir, "layout")}
+	if err := sample.Write(s.layout); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *session) run(args ...string) (stdout, stderr string, code int) {
+	var out, errs bytes.Buffer
+	code = run(s.t.Context(), args, strings.NewReader(""), &out, &errs)
+	return out.String(), errs.String(), code
+}
+
+// demo is what make run does on a host without engines.
+func (s *session) demo() {
+	s.t.Helper()
+	if _, stderr, code := s.run("demo", "--engine", "docker", "--docker-root", s.t.TempDir()); code != exitOK {
+		s.t.Fatalf("demo: exit code %d: %s", code, stderr)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	s := newSession(t)
+	for name, test := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"nothing":            {nil, exitOK, ""},
+		"unknown command":    {[]string{"scna"}, exitUsage, `did you mean "scan"`},
+		"unknown flag":       {[]string{"scan", "--severty", "high"}, exitUsage, "severty"},
+		"unknown format":     {[]string{"scan", "-o", "pdf", "--input", s.layout}, exitUsage, "pdf"},
+		"two to stdout":      {[]string{"sbom", "-o", "json", "-o", "csv", "--input", s.layout}, exitUsage, "csv=FILE"},
+		"no image":           {[]string{"scan"}, exitUsage, "--all"},
+		"image and all":      {[]string{"scan", "a", "--all", "--offline"}, exitUsage, "not both"},
+		"unknown severity":   {[]string{"scan", "--min-severity", "severe", "--input", s.layout}, exitUsage, "severe"},
+		"unknown gate":       {[]string{"scan", "--fail-on", "bad+high", "--input", s.layout}, exitUsage, "bad"},
+		"unknown class":      {[]string{"scan", "--pkg-types", "kernel", "--input", s.layout}, exitUsage, "kernel"},
+		"unknown engine":     {[]string{"images", "--engine", "lxc"}, exitUsage, "lxc"},
+		"unknown colour":     {[]string{"version", "--color", "blue"}, exitUsage, "blue"},
+		"unknown image":      {[]string{"sbom", "nowhere", "--input", s.layout}, exitNotFound, "nowhere"},
+		"no such archive":    {[]string{"sbom", "--input", "/no/such"}, exitNotFound, "/no/such"},
+		"no advisories":      {[]string{"db", "status"}, exitError, "db update"},
+		"explain needs one":  {[]string{"explain"}, exitUsage, "CVE-"},
+		"argument too many":  {[]string{"images", "debian"}, exitUsage, "debian"},
+		"unreadable setting": {[]string{"version", "--config", "/no/such.yaml"}, exitUsage, "/no/such.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, stderr, code := s.run(test.args...)
+			if code != test.code || !strings.Contains(stderr, test.says) {
+				t.Errorf("exit code %d, want %d and %q:\n%s", code, test.code, test.says, stderr)
+			}
+		})
+	}
+}
+
+// Flag before environment before file before default.
+func TestConfiguration(t *testing.T) {
+	s := newSession(t)
+	show := func(args ...string) string {
+		t.Helper()
+		stdout, stderr, code := s.run(append([]string{"config", "show", "--origin"}, args...)...)
+		if code != exitOK {
+			t.Fatalf("exit code %d: %s", code, stderr)
+		}
+		for line := range strings.Lines(stdout) {
+			if strings.HasPrefix(line, "color:") {
+				return strings.TrimSpace(line)
+			}
+		}
+		return ""
+	}
+	check := func(want string, args ...string) {
+		t.Helper()
+		if got := show(args...); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	check("color: auto  # default")
+	write(t, "plimsoll.yaml", "color: never\ndocker-root: [/srv/a, /srv/b]\n")
+	check("color: never  # plimsoll.yaml")
+	t.Setenv("PLIMSOLL_COLOR", "always")
+	check("color: always  # PLIMSOLL_COLOR")
+	check("color: never  # command line", "--color", "never")
+
+	write(t, "plimsoll.yaml", "docker-rot: /srv/a\n")
+	if _, stderr, code := s.run("version"); code != exitUsage || !strings.Contains(stderr, `did you mean "docker-root"`) {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	write(t, "plimsoll.yaml", "color: never\ncolor: always\n: :\n")
+	if _, _, code := s.run("version"); code != exitUsage {
+		t.Errorf("broken file: exit code %d", code)
+	}
+}
+
+func TestDemoTwice(t *testing.T) {
+	s := newSession(t)
+	s.demo()
+	s.demo()
+}
+
+func TestOutputsFiltersAndGate(t *testing.T) {
+	s := newSession(t)
+	s.demo()
+	db := filepath.Join(os.Getenv("PLIMSOLL_CACHE_DIR"), "sample.plim")
+	scan := func(args ...string) (string, string, int) {
+		return s.run(append([]string{"scan", "--input", s.layout, "--db-path", db}, args...)...)
+	}
+
+	_, stderr, code := scan("-o", "json=r.json", "-o", "html=r.html", "-o", "csv=r.csv")
+	if code != exitOK {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	for _, name := range []string{"r.json", "r.html", "r.csv"} {
+		if info, err := os.Stat(name); err != nil || info.Size() < 1000 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	rows := func(args ...string) int {
+		t.Helper()
+		stdout, stderr, code := scan(append(args, "-o", "csv")...)
+		if code != exitOK {
+			t.Fatalf("%v: exit code %d: %s", args, code, stderr)
+		}
+		return strings.Count(stdout, "\n")
+	}
+	all := rows()
+	for _, narrower := range [][]string{{"--min-severity", "high"}, {"--severity", "LOW"}, {"--pkg-types", "library"}, {"sample/shop:1.0"}} {
+		if n := rows(narrower...); n >= all || n < 2 {
+			t.Errorf("%v: %d rows of %d", narrower, n, all)
+		}
+	}
+	if stdout, _, _ := scan("--min-severity", "critical"); !strings.Contains(stdout, "hidden") {
+		t.Error("the table does not count what a filter hid")
+	}
+
+	if _, _, code := scan("--fail-on", "critical"); code != exitGate {
+		t.Errorf("gate: exit code %d", code)
+	}
+	if _, _, code := scan("--fail-on", "critical", "--min-severity", "critical", "--exit-code", "9"); code != 9 {
+		t.Errorf("gate with its own code: exit code %d", code)
+	}
+	if _, _, code := scan("--fail-on", "critical+malicious"); code != exitOK {
+		t.Errorf("gate not met: exit code %d", code)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	s := newSession(t)
+	s.demo()
+	db := filepath.Join(os.Getenv("PLIMSOLL_CACHE_DIR"), "sample.plim")
+	stdout, stderr, code := s.run("explain", "CVE-2023-4911", "--db-path", db, "--input", s.layout)
+	if code != exitOK {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	for _, want := range []string{"2.36-9+deb12u3", "2.36-9+deb12u1", "DEBIAN-CVE-2023-4911", "glibc"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in:\n%s", want, stdout)
+		}
+	}
+	if _, stderr, code := s.run("explain", "CVE-1999-0001", "--db-path", db); code != exitNotFound {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+// IMG-03: every way in which people name an image.
+func TestIMG03NamesOfImages(t *testing.T) {
+	id := func(c string) plimsoll.Digest { return plimsoll.Digest("sha256:" + strings.Repeat(c, 64)) }
+	image := func(c string, names ...string) held {
+		return held{Image: plimsoll.Image{ID: id(c), Names: names, Manifests: []plimsoll.Digest{id("f")}}}
+	}
+	all := []held{
+		image("a", "debian:12"),
+		image("b", "debian:latest"),
+		image("c", "my--app:v1--rc"),
+		image("d", "Host.Example:5000/team/app:2", "Host.Example:5000/team/app@"+string(id("f"))),
+		image("e"),
+		image("a", "localhost/debian:12"), // the same image in a second engine
+		image("1", "only/one:7"),
+	}
+	for ref, want := range map[string][]plimsoll.Digest{
+		"debian:12":                    {id("a")},
+		"docker.io/library/debian:12":  {id("a")},
+		"debian":                       {id("b")}, // latest before any other tag
+		"my--app:v1--rc":               {id("c")},
+		"my--app":                      {id("c")},
+		"Host.Example:5000/team/app:2": {id("d")},
+		"Host.Example:5000/team/app":   {id("d")},
+		"debian@" + string(id("f")):    {id("a"), id("b")},
+		string(id("e")):                {id("e")},
+		id("e").Hex():                  {id("e")},
+		"eeee":                         {id("e")},
+		"only/one":                     {id("1")},
+	} {
+		found, err := (&host{}).find(all, ref)
+		var got []plimsoll.Digest
+		for _, f := range found {
+			got = append(got, f.ID)
+		}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v\n%s", ref, err, diff)
+		}
+	}
+	for _, ref := range []string{"debian:13", "eee", "one", "sha256:", "@", ""} {
+		if found, err := (&host{}).find(all, ref); plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
+			t.Errorf("%q: found %v, %v", ref, found, err)
+		}
+	}
+}
+
+func TestMergedKeepsTheReadableOne(t *testing.T) {
+	a := held{Image: plimsoll.Image{ID: "x", Names: []string{"a"}, Problem: &plimsoll.Problem{}}}
+	b := held{Image: plimsoll.Image{ID: "x", Names: []string{"b"}}}
+	got := merged([]held{a, b})
+	if len(got) != 1 || got[0].Problem != nil || len(got[0].Names) != 2 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
