@@ -2,8 +2,6 @@ package match
 
 import (
 	"fmt"
-	"path"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -11,7 +9,7 @@ import (
 )
 
 // commands returns what to type, in the order of the steps: first one command
-// per system, then one per language package. Lines that begin with # are for
+// per system, then one per project or environment of a language. Lines that begin with # are for
 // people. Names, versions and paths come from the image: what a package manager
 // would not accept as a name, or a shell could not be given safely, is left out
 // with a remark.
@@ -20,18 +18,7 @@ func commands(upgrades []*upgrade, inv *plimsoll.Inventory) []string {
 	for _, root := range rootsOf(upgrades) {
 		lines = append(lines, systemCommands(root, upgrades, inv)...)
 	}
-	for _, u := range upgrades {
-		if !u.key.kind.System() {
-			lines = append(lines, languageCommand(u))
-		}
-	}
-	// Steps of one project can come to the same line (bundled packages).
-	seen := make(map[string]bool, len(lines))
-	return slices.DeleteFunc(lines, func(l string) bool {
-		again := seen[l]
-		seen[l] = true
-		return again
-	})
+	return append(lines, languageCommands(upgrades)...)
 }
 
 func rootsOf(upgrades []*upgrade) []string {
@@ -114,96 +101,6 @@ func managerOf(root string, inv *plimsoll.Inventory) []string {
 		}
 	}
 	return nil
-}
-
-// leftOut stands for a command that would hold text which cannot be typed safely.
-const leftOut = "# one package is left out: its name, version or path is not fit for a command"
-
-// languageCommand is the way of the ecosystem to upgrade one package.
-func languageCommand(u *upgrade) string {
-	s := &u.step
-	if !validName(s.Type, s.Package) || !validVersion(s.To) || !printable(s.Path) {
-		return leftOut
-	}
-	if u.key.bundled != "" {
-		return bundledCommand(u)
-	}
-	dir := "cd " + quote("/"+s.Path) + " && "
-	switch s.Type {
-	case plimsoll.TypeNPM:
-		return npmCommand(u, dir)
-	case plimsoll.TypePyPI:
-		pip := "pip"
-		if s.Path != "" && s.Path != "usr" && s.Path != "usr/local" && !strings.Contains(s.Path, ".dist-info") && !strings.Contains(s.Path, ".egg-info") {
-			pip = quote("/" + path.Join(s.Path, "bin/pip"))
-		}
-		return pip + " install --upgrade " + quote(s.Package+"=="+s.To)
-	case plimsoll.TypeComposer:
-		return dir + "composer require " + quote(s.Package+":"+s.To)
-	case plimsoll.TypeMaven:
-		return "mvn versions:use-dep-version -DforceVersion=true -Dincludes=" + quote(s.Package) + " -DdepVersion=" + quote(s.To) + remark(s)
-	case plimsoll.TypeGo:
-		if s.Package == "stdlib" || s.Package == "toolchain" {
-			return "GOTOOLCHAIN=go" + strings.TrimPrefix(s.To, "v") + " go build ./..." + remark(s)
-		}
-		return "go get " + quote(s.Package+"@v"+strings.TrimPrefix(s.To, "v")) + " && go build ./..." + remark(s)
-	case plimsoll.TypeCargo:
-		return "cargo update --package " + quote(s.Package) + " --precise " + quote(s.To) + remark(s)
-	case plimsoll.TypeGem:
-		if strings.Contains(s.Path, "vendor/bundle/") {
-			return "bundle update --conservative " + quote(s.Package) + " # to " + s.To
-		}
-		return "gem install " + quote(s.Package) + " --version " + quote(s.To)
-	case plimsoll.TypeNuGet:
-		return "dotnet add package " + quote(s.Package) + " --version " + quote(s.To) + remark(s)
-	case "hex":
-		return "mix deps.update " + quote(s.Package) + " # to " + s.To
-	case "pub":
-		return "dart pub upgrade " + quote(s.Package) + " # to " + s.To
-	}
-	return fmt.Sprintf("# upgrade %s to %s", s.Package, s.To)
-}
-
-// npmCommand upgrades a package of a project, or of the global ones, which have
-// no project. One that only others need is upgraded within the versions that
-// these allow.
-func npmCommand(u *upgrade, dir string) string {
-	s := &u.step
-	global := path.Base("/"+s.Path) == "lib"
-	switch {
-	case global && u.nested:
-		_, inside, _ := strings.Cut("/"+u.findings[0].Package.Path, "/node_modules/")
-		top, _, _ := strings.Cut(inside, "/node_modules/")
-		if !validName(plimsoll.TypeNPM, top) {
-			return leftOut
-		}
-		return "npm update --global " + quote(top) + " # brings " + quote(s.Package) + " " + s.To
-	case global:
-		return "npm install --global " + quote(s.Package+"@"+s.To)
-	case u.nested:
-		return dir + "npm update " + quote(s.Package) + " # to " + s.To
-	}
-	return dir + "npm install " + quote(s.Package+"@"+s.To)
-}
-
-// remark says which file of the image is to be built again: those commands run
-// where its source is. Not every shell ignores what follows a #, so this is
-// quoted too.
-func remark(s *plimsoll.Step) string { return " # then rebuild " + quote("/"+s.Path) }
-
-// bundledCommand upgrades the program that carries a package inside it; the
-// package alone cannot be exchanged (want 22).
-func bundledCommand(u *upgrade) string {
-	s, parent := &u.step, u.key.bundled
-	switch {
-	case parent == "npm" && s.Type == plimsoll.TypeNPM:
-		return "npm install --global npm@latest"
-	case (parent == "pip" || parent == "setuptools") && s.Type == plimsoll.TypePyPI:
-		return "pip install --upgrade " + parent
-	case !printable(parent):
-		return leftOut
-	}
-	return fmt.Sprintf("# %s lives inside %s: upgrade or remove that", s.Package, quote(parent))
 }
 
 // validName says whether a package manager of the type takes name for the name

@@ -145,6 +145,60 @@ func TestPlanCommandsOfSystems(t *testing.T) {
 	})
 }
 
+// One command does all that one tool does in one place.
+func TestPlanJoinsCommands(t *testing.T) {
+	inv := app(
+		layered(lang("npm", "a", "1.0.0"), "", "srv/one/node_modules/a/package.json"),
+		layered(lang("npm", "b", "1.0.0"), "", "srv/one/node_modules/b/package.json"),
+		layered(lang("npm", "a", "1.1.0"), "", "srv/two/node_modules/a/package.json"),
+		layered(lang("npm", "c", "1.0.0"), "", "srv/one/node_modules/a/node_modules/c/package.json"),
+		layered(lang("npm", "c", "5.0.0"), "", "srv/one/node_modules/b/node_modules/c/package.json"),
+		layered(lang("npm", "d", "1.0.0"), "", "srv/one/node_modules/b/node_modules/d/package.json"),
+		layered(lang("pypi", "a", "1.0"), "", "opt/venv/lib/python3.11/site-packages/a-1.0.dist-info/METADATA"),
+		layered(lang("pypi", "b", "1.0"), "", "opt/venv/lib/python3.11/site-packages/b-1.0.dist-info/METADATA"),
+		layered(lang("pypi", "a", "1.1"), "", "usr/local/lib/python3.11/site-packages/a-1.1.dist-info/METADATA"),
+		layered(lang("pypi", "a", "1.2"), "", "usr/local/lib/python3.12/site-packages/a-1.2.dist-info/METADATA"),
+		layered(lang("pypi", "b", "1.1"), "", "srv/my app/b-1.1.dist-info/METADATA"),
+		layered(lang("pypi", "b", "1.2"), "", "root/.local/lib/python3.11/site-packages/b-1.2.dist-info/METADATA"),
+		layered(lang("gem", "a", "1.0"), "", "usr/local/bundle/specifications/a-1.0.gemspec"),
+		layered(lang("gem", "b", "1.0"), "", "usr/local/bundle/specifications/b-1.0.gemspec"),
+		layered(lang("gem", "a", "1.1"), "", "srv/rails/vendor/bundle/ruby/3.1.0/specifications/a-1.1.gemspec"),
+		layered(lang("composer", "x/a", "1.0"), "", "srv/php/vendor/composer/installed.json"),
+		layered(lang("composer", "x/b", "1.0"), "", "srv/php/vendor/composer/installed.json"),
+		layered(lang("golang", "example.com/a", "v1.0.0"), "", "usr/bin/tool"),
+		layered(lang("golang", "example.com/b", "v1.0.0"), "", "usr/bin/tool"),
+		layered(lang("maven", "g:a", "1.0"), "", "srv/app.jar"),
+		layered(lang("maven", "g:b", "1.0"), "", "srv/app.jar"),
+	)
+	var findings []plimsoll.Finding
+	for _, p := range inv.Packages {
+		fix := "2.0.0"
+		if p.Version == "5.0.0" {
+			fix = "5.0.1"
+		}
+		findings = append(findings, plimsoll.Finding{Package: p, Status: plimsoll.StatusAffected, State: plimsoll.FixAvailable, FixedVersion: fix})
+	}
+	want := []string{
+		"/opt/venv/bin/pip install --upgrade 'a==2.0.0' 'b==2.0.0'",
+		"gem install a:2.0.0 b:2.0.0 && gem cleanup a b",
+		"cd /srv/one && npm install a@2.0.0 b@2.0.0",
+		"cd /srv/rails && bundle update --conservative a # brings a to 2.0.0",
+		"pip install --upgrade 'a==2.0.0'",
+		"cd /srv/two && npm install a@2.0.0",
+		"pip install --upgrade --target '/srv/my app' 'b==2.0.0'",
+		"pip install --upgrade --user 'b==2.0.0'",
+		"cd /srv/one && npm update c d # brings c to 2.0.0, c to 5.0.1, d to 2.0.0",
+		"go get example.com/a@v2.0.0 example.com/b@v2.0.0 && go build ./... # then rebuild /usr/bin/tool",
+		"mvn versions:use-dep-version -DforceVersion=true -Dincludes=g:a -DdepVersion=2.0.0 # then rebuild /srv/app.jar",
+		"mvn versions:use-dep-version -DforceVersion=true -Dincludes=g:b -DdepVersion=2.0.0 # then rebuild /srv/app.jar",
+		"cd /srv/php && composer require --with-all-dependencies x/a:2.0.0 x/b:2.0.0",
+	}
+	got := Plan(plimsoll.Image{}, inv, findings).Own.Commands
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("commands (-want +got):\n%s", diff)
+	}
+}
+
 // Names, versions and paths are the attacker's; commands are for copying.
 func TestPlanHostileNames(t *testing.T) {
 	hostile := []string{

@@ -1,0 +1,225 @@
+package match
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"plimsoll"
+	"plimsoll/version"
+)
+
+// leftOut stands for a command that would hold text which cannot be typed safely.
+const leftOut = "# one package is left out: its name, version or path is not fit for a command"
+
+// command upgrades packages of one project or environment. Commands that are
+// equal but for their packages are one.
+type command struct {
+	before, after string // the tool and its place, and what follows the packages
+	// word is the package as the tool takes it, remark what a tool that takes no
+	// version tells people; nil for none.
+	word, remark func(name, to string) string
+	finally      string // a command on the names of the packages; empty for none
+	name, to     string
+	target       version.Version // to, for comparing
+}
+
+// languageCommands upgrades the packages of languages, one line for each project
+// or environment and tool, in the order of the first package of each.
+func languageCommands(upgrades []*upgrade) []string {
+	type key struct{ before, after string }
+	var order []key
+	together := make(map[key][]command)
+	for _, u := range upgrades {
+		if u.key.kind.System() {
+			continue
+		}
+		c := languageCommand(u)
+		k := key{c.before, c.after}
+		if _, ok := together[k]; !ok {
+			order = append(order, k)
+		}
+		together[k] = append(together[k], c)
+	}
+	var lines []string
+	for _, k := range order {
+		lines = append(lines, join(together[k]))
+	}
+	return lines
+}
+
+// join writes commands that differ in their packages only as one. A package
+// that is there in several versions goes to the newest target: one environment
+// holds one.
+func join(commands []command) string {
+	var list []command
+	var remarks []string
+	for _, c := range commands {
+		i := slices.IndexFunc(list, func(d command) bool { return d.name == c.name })
+		switch {
+		case i < 0:
+			list = append(list, c)
+		case c.target.Compare(list[i].target) > 0:
+			list[i] = c
+		}
+		if c.remark != nil {
+			remarks = append(remarks, c.remark(c.name, c.to))
+		}
+	}
+	line := list[0].before
+	for _, c := range list {
+		if c.word != nil {
+			line += " " + c.word(c.name, c.to)
+		}
+	}
+	if finally := list[0].finally; finally != "" {
+		line += finally
+		for _, c := range list {
+			line += " " + quote(c.name)
+		}
+	}
+	line += list[0].after
+	if len(remarks) > 0 {
+		line += " # brings " + strings.Join(sortedSet(remarks), ", ")
+	}
+	return line
+}
+
+// languageCommand is the way of the ecosystem to upgrade one package.
+func languageCommand(u *upgrade) command {
+	s := &u.step
+	if !validName(s.Type, s.Package) || !validVersion(s.To) || !printable(s.Path) {
+		return command{before: leftOut}
+	}
+	if u.key.bundled != "" {
+		return command{before: bundledCommand(u)}
+	}
+	c := command{name: s.Package, to: s.To}
+	c.target, _ = version.Parse(schemeOf(s.Type), s.To)
+	switch s.Type {
+	case plimsoll.TypeNPM:
+		return npmCommand(u, c)
+	case plimsoll.TypePyPI:
+		c.before, c.word = pip(s.Path)+" install --upgrade", joined("==")
+		if dir, ok := targetDirectory(s.Path); ok {
+			c.before += " --target " + quote("/"+dir)
+		} else if userSite(s.Path) {
+			c.before += " --user"
+		}
+	case plimsoll.TypeComposer:
+		c.before, c.word = in(s.Path)+"composer require --with-all-dependencies", joined(":")
+	case plimsoll.TypeMaven:
+		c.before = "mvn versions:use-dep-version -DforceVersion=true -Dincludes=" + quote(s.Package) + " -DdepVersion=" + quote(s.To)
+		c.after = rebuild(s)
+	case plimsoll.TypeGo:
+		if s.Package == "stdlib" || s.Package == "toolchain" {
+			c.before, c.after = "GOTOOLCHAIN=go"+strings.TrimPrefix(s.To, "v")+" go build ./...", rebuild(s)
+			break
+		}
+		c.before, c.after = "go get", " && go build ./..."+rebuild(s)
+		c.word = func(name, to string) string { return quote(name + "@v" + strings.TrimPrefix(to, "v")) }
+	case plimsoll.TypeCargo:
+		c.before, c.after = "cargo update --package "+quote(s.Package)+" --precise "+quote(s.To), rebuild(s)
+	case plimsoll.TypeGem:
+		if dir, _, ok := strings.Cut("/"+s.Path, "/vendor/bundle/"); ok {
+			c.before, c.word, c.remark = in(dir)+"bundle update --conservative", byName, spoken
+			break
+		}
+		c.before, c.word = "gem install", joined(":")
+		c.finally = " && gem cleanup" // the old version stays installed beside the new one
+	case plimsoll.TypeNuGet:
+		c.before, c.after = "dotnet add package "+quote(s.Package)+" --version "+quote(s.To), rebuild(s)
+	case "hex":
+		c.before, c.word, c.remark = "mix deps.update", byName, spoken
+	case "pub":
+		c.before, c.word, c.remark = "dart pub upgrade", byName, spoken
+	default:
+		c.before = fmt.Sprintf("# upgrade %s to %s", s.Package, s.To)
+	}
+	return c
+}
+
+// The ways in which tools take a package.
+
+func byName(name, _ string) string { return quote(name) }
+
+func joined(sign string) func(name, to string) string {
+	return func(name, to string) string { return quote(name + sign + to) }
+}
+
+// spoken tells people what a tool that takes no version should arrive at.
+func spoken(name, to string) string { return quote(name) + " to " + to }
+
+// in goes to a directory of the image.
+func in(dir string) string { return "cd " + quote("/"+strings.TrimPrefix(dir, "/")) + " && " }
+
+// pip names the pip of an environment. That of the system is on the path.
+func pip(environment string) string {
+	switch environment {
+	case "", "usr", "usr/local":
+		return "pip"
+	}
+	if _, target := targetDirectory(environment); target || userSite(environment) {
+		return "pip" // neither has a pip of its own
+	}
+	return quote("/" + path.Join(environment, "bin/pip"))
+}
+
+// userSite recognises what pip installs for one user.
+func userSite(environment string) bool { return path.Base(environment) == ".local" }
+
+// targetDirectory returns where a package lies that was installed into a plain
+// directory: its place is its own metadata, which no environment holds.
+func targetDirectory(place string) (dir string, ok bool) {
+	for dir = place; dir != "." && dir != "/" && dir != ""; dir = path.Dir(dir) {
+		if base := path.Base(dir); strings.HasSuffix(base, ".dist-info") || strings.HasSuffix(base, ".egg-info") {
+			return strings.TrimPrefix(path.Dir(dir), "."), true
+		}
+	}
+	return "", false
+}
+
+// npmCommand upgrades a package of a project, or of the global ones, which have
+// no project. One that only others need is upgraded within the versions that
+// these allow.
+func npmCommand(u *upgrade, c command) command {
+	s := &u.step
+	global := path.Base("/"+s.Path) == "lib"
+	switch {
+	case global && u.nested:
+		_, inside, _ := strings.Cut("/"+u.findings[0].Package.Path, "/node_modules/")
+		top, _, _ := strings.Cut(inside, "/node_modules/")
+		if !validName(plimsoll.TypeNPM, top) {
+			return command{before: leftOut}
+		}
+		c.before, c.remark = "npm update --global "+quote(top), spoken
+	case global:
+		c.before, c.word = "npm install --global", joined("@")
+	case u.nested:
+		c.before, c.word, c.remark = in(s.Path)+"npm update", byName, spoken
+	default:
+		c.before, c.word = in(s.Path)+"npm install", joined("@")
+	}
+	return c
+}
+
+// rebuild says which file of the image is to be built again: those commands run
+// where its source is. Not every shell ignores what follows a #, so this is
+// quoted too.
+func rebuild(s *plimsoll.Step) string { return " # then rebuild " + quote("/"+s.Path) }
+
+// bundledCommand upgrades the program that carries a package inside it; the
+// package alone cannot be exchanged (want 22).
+func bundledCommand(u *upgrade) string {
+	s, parent := &u.step, u.key.bundled
+	switch {
+	case parent == "npm" && s.Type == plimsoll.TypeNPM:
+		return "npm install --global npm@latest"
+	case (parent == "pip" || parent == "setuptools") && s.Type == plimsoll.TypePyPI:
+		return pip(s.Path) + " install --upgrade " + parent
+	case !printable(parent):
+		return leftOut
+	}
+	return fmt.Sprintf("# %s lives inside %s: upgrade or remove that", s.Package, quote(parent))
+}
