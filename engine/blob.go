@@ -9,11 +9,10 @@ import (
 
 // BlobLayer returns the layer whose tar, plain or compressed by gzip or zstd,
 // is the first size bytes of r. Only of a plain one are single files read
-// without unpacking what comes before. For scratch see layerfs.TarOptions.
-func BlobLayer(r io.ReaderAt, size int64, scratch string) layerfs.Layer {
+// without unpacking what comes before. For the options see layerfs.TarOptions.
+func BlobLayer(r io.ReaderAt, size int64, o layerfs.TarOptions) layerfs.Layer {
 	magic := make([]byte, 4)
 	n, _ := r.ReadAt(magic, 0)
-	o := layerfs.TarOptions{Scratch: scratch}
 	if compressed(magic[:n]) {
 		return layerfs.Tar(func() (io.ReadCloser, error) {
 			return io.NopCloser(io.NewSectionReader(r, 0, size)), nil

@@ -20,6 +20,11 @@ type TarOptions struct {
 	// for memory (32 MiB at once); they are unlinked as soon as they exist.
 	// Empty: such files become problems.
 	Scratch string
+	// DiffID is what the image's configuration says of the uncompressed tar. A
+	// tar of another digest is refused: the facts of a layer are kept and shared
+	// by this identity, so a false one would speak for other images. Empty: the
+	// layer has no identity to verify.
+	DiffID plimsoll.Digest
 }
 
 // tarLayer is a layer in a tar, as the OCI image specification lays it out
@@ -74,8 +79,14 @@ func (l *tarLayer) Close() error { return nil }
 // parent is followed, one of a lower layer is not (a directory takes its place);
 // a whiteout hides what lower layers have, not what this layer has.
 func (l *tarLayer) Scan(ctx context.Context, v Visitor) (*Index, []plimsoll.Problem, error) {
-	s := &tarScan{layer: l, visitor: v, tree: newTarTree(l.bounds)}
-	err := s.members(ctx)
+	s := &tarScan{layer: l, visitor: v, tree: newTarTree(l.bounds), check: newVerifier(l.opts.DiffID)}
+	err := s.check.section(ctx, l.at, l.size, l.bounds)
+	if err == nil {
+		err = s.members(ctx)
+	}
+	if err == nil {
+		err = s.check.verify()
+	}
 	if err == nil {
 		err = s.visitLinks(ctx)
 	}
@@ -118,7 +129,7 @@ func (l *tarLayer) Open(path string) (*File, error) {
 		return f, nil
 	}
 	var file *File
-	err := l.stream(context.Background(), func(number uint32, hdr *tar.Header, r io.Reader, _ int64) error {
+	err := l.stream(context.Background(), nil, func(number uint32, hdr *tar.Header, r io.Reader, _ int64) error {
 		if number != n.a || !isFile(hdr) {
 			return nil
 		}
@@ -155,8 +166,9 @@ func (l *tarLayer) section(c content) *File {
 }
 
 // stream calls fn for each member; number counts the regular ones before it. The
-// offset is that of the member's data, -1 when it cannot be read at an offset.
-func (l *tarLayer) stream(ctx context.Context, fn func(number uint32, hdr *tar.Header, r io.Reader, offset int64) error) error {
+// offset is that of the member's data, -1 when it cannot be read at an offset. A
+// stream is shown to check, when that is not nil, up to its last byte.
+func (l *tarLayer) stream(ctx context.Context, check *verifier, fn func(number uint32, hdr *tar.Header, r io.Reader, offset int64) error) error {
 	const op = "read layer"
 	var in io.Reader
 	var section *io.SectionReader
@@ -174,7 +186,7 @@ func (l *tarLayer) stream(ctx context.Context, fn func(number uint32, hdr *tar.H
 			return plimsoll.Errorf(plimsoll.CodeCorrupt, op, "%w", err)
 		}
 		defer d.Close()
-		in = d
+		in = check.tee(d)
 	}
 	tr := tar.NewReader(in)
 	number := uint32(0)
@@ -184,6 +196,11 @@ func (l *tarLayer) stream(ctx context.Context, fn func(number uint32, hdr *tar.H
 		}
 		hdr, err := tr.Next()
 		if err == io.EOF {
+			if section == nil && check != nil { // padding after the end belongs to the digest
+				if _, err := io.Copy(io.Discard, in); err != nil {
+					return streamError(op, err)
+				}
+			}
 			return nil
 		}
 		if err != nil {
@@ -244,6 +261,7 @@ type tarScan struct {
 	layer   *tarLayer
 	visitor Visitor
 	tree    *tarTree
+	check   *verifier
 	// Of a stream: the name each content was visited under, and the content
 	// that each name was last visited with.
 	visited map[uint32]string
@@ -256,7 +274,7 @@ func (s *tarScan) members(ctx context.Context) error {
 	s.visited, s.latest = make(map[uint32]string), make(map[string]uint32)
 	visits := newVisits(ctx, s.visitor, l.opts, l.bounds)
 	defer visits.wait()
-	return l.stream(ctx, func(number uint32, hdr *tar.Header, r io.Reader, offset int64) error {
+	return l.stream(ctx, s.check, func(number uint32, hdr *tar.Header, r io.Reader, offset int64) error {
 		id, err := s.tree.add(hdr, offset)
 		if err != nil || id == 0 || l.at != nil && offset >= 0 || !isFile(hdr) {
 			return err
@@ -335,7 +353,7 @@ func (s *tarScan) visitLinks(ctx context.Context) error {
 	if !again {
 		return nil
 	}
-	return l.stream(ctx, func(number uint32, hdr *tar.Header, r io.Reader, _ int64) error {
+	return l.stream(ctx, nil, func(number uint32, hdr *tar.Header, r io.Reader, _ int64) error {
 		paths := names[number]
 		if _, ok := s.visitedAs(number); ok || !isFile(hdr) || len(paths) == 0 {
 			return nil

@@ -430,3 +430,30 @@ func FuzzTarLayer(f *testing.F) {
 		checkIndex(t, x)
 	})
 }
+
+// A layer's facts are shared by its diff ID, so a tar of another digest must
+// give none: neither by a scan nor by a file opened without one.
+func TestIMG24TarOfAnotherDiffIDIsRefused(t *testing.T) {
+	honest := append(makeTar(t, "etc/", "etc/os-release=ID=x"), make([]byte, 3<<10)...) // padding belongs to the digest
+	forged := makeTar(t, "etc/", "etc/os-release=ID=y")
+	id := plimsoll.DigestOf(honest)
+	for name, layer := range map[string]func(b []byte) Layer{
+		"plain": func(b []byte) Layer { return TarAt(bytes.NewReader(b), int64(len(b)), TarOptions{DiffID: id}) },
+		"gzip": func(b []byte) Layer {
+			z := compressGzip(t, b)
+			return Tar(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(z)), nil }, TarOptions{DiffID: id})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if x, _, err := layer(honest).Scan(t.Context(), nothing{}); err != nil || x.Len() != 2 {
+				t.Errorf("honest: got %v", err)
+			}
+			if _, _, err := layer(forged).Scan(t.Context(), nothing{}); plimsoll.CodeOf(err) != plimsoll.CodeCorrupt {
+				t.Errorf("scan of the forged one: got %v", err)
+			}
+			if _, err := layer(forged).Open("etc/os-release"); plimsoll.CodeOf(err) != plimsoll.CodeCorrupt {
+				t.Errorf("open in the forged one: got %v", err)
+			}
+		})
+	}
+}

@@ -7,7 +7,8 @@
 // understood in two ways is an error.
 //
 // Trust: an archive is hostile. Manifests and configurations are verified by
-// digest and bounded (engine.MaxDocument); layer blobs are read as they are.
+// digest and bounded (engine.MaxDocument); a layer must have the diff ID that the
+// configuration claims, because its facts are shared by that.
 package archive
 
 import (
@@ -51,7 +52,7 @@ type files interface {
 	// read returns a document; a missing one is fs.ErrNotExist.
 	read(name string) ([]byte, error)
 	// layer opens a layer's tar.
-	layer(name, scratch string) (layerfs.Layer, error)
+	layer(name string, o layerfs.TarOptions) (layerfs.Layer, error)
 	has(name string) bool
 	close() error
 }
@@ -147,8 +148,8 @@ func (s *Store) Layers(ctx context.Context, img plimsoll.Image) ([]layerfs.Layer
 		return nil, plimsoll.Errorf(plimsoll.CodeNotFound, "open image "+img.ID.Short(), "%s has no such image", s.path)
 	}
 	var layers []layerfs.Layer
-	for _, name := range names {
-		l, err := s.files.layer(name, s.scratch)
+	for i, name := range names {
+		l, err := s.files.layer(name, layerfs.TarOptions{Scratch: s.scratch, DiffID: img.Layers[i].DiffID})
 		if err == nil {
 			err = ctx.Err()
 		}

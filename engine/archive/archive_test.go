@@ -424,3 +424,25 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// An archive that puts other content under a known layer's diff ID would have
+// its facts answer for every image with that layer.
+func TestLayersMustHaveTheClaimedDiffID(t *testing.T) {
+	forged := dockerSave(t)
+	forged[0].content = string(layerTar(t, "forged"))
+	for name, b := range map[string][]byte{"plain": tarOf(t, forged...), "gzip": gz(tarOf(t, forged...))} {
+		t.Run(name, func(t *testing.T) {
+			s, images, _ := open(t, file(t, "x.tar", b))
+			layers, err := s.Layers(t.Context(), images[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := layers[0].Open("forged"); plimsoll.CodeOf(err) != plimsoll.CodeCorrupt {
+				t.Errorf("got %v", err)
+			}
+			if _, err := layers[1].Open("top"); err != nil {
+				t.Errorf("the honest layer: %v", err)
+			}
+		})
+	}
+}

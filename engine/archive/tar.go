@@ -201,15 +201,15 @@ func (m *members) open(s section) (io.ReadCloser, error) {
 	}{io.LimitReader(r, s.size), r}, nil
 }
 
-func (m *members) layer(name, scratch string) (layerfs.Layer, error) {
+func (m *members) layer(name string, o layerfs.TarOptions) (layerfs.Layer, error) {
 	s, ok := m.find(name)
 	if !ok {
 		return nil, fs.ErrNotExist
 	}
 	if m.plain {
-		return engine.BlobLayer(io.NewSectionReader(m.file, s.offset, s.size), s.size, scratch), nil
+		return engine.BlobLayer(io.NewSectionReader(m.file, s.offset, s.size), s.size, o), nil
 	}
-	return layerfs.Tar(func() (io.ReadCloser, error) { return m.open(s) }, layerfs.TarOptions{Scratch: scratch}), nil
+	return layerfs.Tar(func() (io.ReadCloser, error) { return m.open(s) }, o), nil
 }
 
 func (m *members) close() error { return m.file.Close() }
@@ -229,7 +229,7 @@ func (d directory) read(name string) ([]byte, error) { return d.Read(name, engin
 func (d directory) has(name string) bool             { return d.Exists(name) && !strings.HasPrefix(name, "/") }
 func (d directory) close() error                     { return d.Close() }
 
-func (d directory) layer(name, scratch string) (layerfs.Layer, error) {
+func (d directory) layer(name string, o layerfs.TarOptions) (layerfs.Layer, error) {
 	f, err := d.Open(name)
 	if err != nil {
 		return nil, err
@@ -241,5 +241,5 @@ func (d directory) layer(name, scratch string) (layerfs.Layer, error) {
 	}
 	// Files of the layer outlive the layer, so f is closed when nothing refers
 	// to it any more.
-	return engine.BlobLayer(f, info.Size(), scratch), nil
+	return engine.BlobLayer(f, info.Size(), o), nil
 }

@@ -274,7 +274,7 @@ func (s *Store) Layers(ctx context.Context, img plimsoll.Image) ([]layerfs.Layer
 		if i >= len(blobs()) {
 			return nil, fs.ErrNotExist
 		}
-		return s.openBlob(blobs()[i])
+		return s.openBlob(blobs()[i], img.Layers[i].DiffID)
 	}
 	var layers []layerfs.Layer
 	for i, l := range img.Layers {
@@ -361,7 +361,7 @@ func (s *Store) blobsOf(img plimsoll.Image) []plimsoll.Digest {
 	return nil
 }
 
-func (s *Store) openBlob(d plimsoll.Digest) (layerfs.Layer, error) {
+func (s *Store) openBlob(d, diffID plimsoll.Digest) (layerfs.Layer, error) {
 	f, err := s.content.Open(blobName(d))
 	if err != nil {
 		return nil, err
@@ -373,7 +373,7 @@ func (s *Store) openBlob(d plimsoll.Digest) (layerfs.Layer, error) {
 	}
 	// Files of the layer outlive the layer, so f is closed when nothing refers
 	// to it any more.
-	return engine.BlobLayer(f, info.Size(), s.scratch), nil
+	return engine.BlobLayer(f, info.Size(), layerfs.TarOptions{Scratch: s.scratch, DiffID: diffID}), nil
 }
 
 // blob is an engine.Blobs of the content store, which all namespaces share.

@@ -312,7 +312,7 @@ func TestIMG09OpaquesComeFromTheBlob(t *testing.T) {
 	}
 	w.Close()
 	got, err := opaques(context.Background(), func() (layerfs.Layer, error) {
-		return engine.BlobLayer(bytes.NewReader(b.Bytes()), int64(b.Len()), t.TempDir()), nil
+		return engine.BlobLayer(bytes.NewReader(b.Bytes()), int64(b.Len()), layerfs.TarOptions{Scratch: t.TempDir()}), nil
 	})
 	if err != nil {
 		t.Fatal(err)
