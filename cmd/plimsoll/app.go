@@ -159,12 +159,16 @@ func (a *app) note(format string, args ...any) {
 // of images is not taken for all there is.
 func (a *app) noteProblems(problems []plimsoll.Problem) {
 	for _, p := range problems {
-		where := ""
-		if p.Path != "" {
-			where = report.Text(p.Path) + ": "
-		}
-		a.note("%s%s: %s", where, p.Code, report.Text(p.Detail))
+		a.note("%s", report.Text(problemText(p)))
 	}
+}
+
+func problemText(p plimsoll.Problem) string {
+	text := string(p.Code) + ": " + p.Detail
+	if p.Path != "" {
+		text = p.Path + ": " + text
+	}
+	return text
 }
 
 // defaultDir is the program's directory below the user's own, or below system

@@ -27,6 +27,9 @@ dated sample of advisories. It says which of the two it did.`,
 			}
 			found := len(h.images(cmd.Context()))
 			h.close()
+			if found == 0 {
+				a.noteProblems(h.problems)
+			}
 			o := scanOptions{all: true, timeout: defaultTimeout}
 			if found == 0 {
 				dir := filepath.Join(a.cacheDir, "sample-images")
@@ -36,7 +39,7 @@ dated sample of advisories. It says which of the two it did.`,
 				if err := sample.Write(dir); err != nil {
 					return err
 				}
-				a.note("No container engine on this host holds an image: scanning SAMPLE IMAGES made by Plimsoll.\n")
+				a.note("No container engine on this host holds an image that can be read: scanning SAMPLE IMAGES made by Plimsoll.\n")
 				a.host.inputs, o.all = []string{dir}, false
 			}
 			// Sample images are known to the sample of advisories; real ones deserve

@@ -104,7 +104,7 @@ func (d *doctor) stores(ctx context.Context) {
 		}
 	}
 	for _, p := range h.problems {
-		d.fail("store", "%s: %s: %s", p.Path, p.Code, p.Detail)
+		d.fail("store", "%s", problemText(p))
 	}
 }
 
