@@ -207,7 +207,10 @@ func npmCommand(u *upgrade, c command) command {
 // rebuild says which file of the image is to be built again: those commands run
 // where its source is. Not every shell ignores what follows a #, so this is
 // quoted too.
-func rebuild(s *plimsoll.Step) string { return " # then rebuild " + quote("/"+s.Path) }
+func rebuild(s *plimsoll.Step) string {
+	outermost, _, _ := strings.Cut(s.Path, "!/")
+	return " # then rebuild " + quote("/"+outermost)
+}
 
 // bundledCommand upgrades the program that carries a package inside it; the
 // package alone cannot be exchanged (want 22).

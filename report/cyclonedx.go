@@ -205,6 +205,7 @@ func packageComponent(p *plimsoll.Package) cyclonedx.Component {
 	properties.add("root", p.Root)
 	properties.add("owner", p.Owner)
 	properties.add("bundledBy", p.Bundled)
+	properties.add("remark", p.Remark)
 	c.Properties = properties.list()
 	return c
 }

@@ -167,6 +167,7 @@ type packageDoc struct {
 	Evidence  string     `json:"evidence,omitempty" enum:"package-db|metadata|build-info|sbom|binary|file-name"`
 	Dev       bool       `json:"dev,omitempty"`
 	Bundled   string     `json:"bundled,omitempty" doc:"the package that bundles it"`
+	Remark    string     `json:"remark,omitempty" doc:"what was noticed beyond the fields, in words; it decides nothing"`
 }
 
 type sourcePkg struct {

@@ -20,15 +20,42 @@ type screen struct {
 	w     *bufio.Writer
 	width int // columns; 0 means unlimited
 	color bool
+	ascii bool
 }
 
 func newScreen(w io.Writer, o Options) *screen {
-	return &screen{w: bufio.NewWriter(w), width: o.Width, color: o.Color}
+	return &screen{w: bufio.NewWriter(w), width: o.Width, color: o.Color, ascii: o.ASCII}
 }
 
 func (s *screen) line(parts ...string) {
-	s.w.WriteString(strings.TrimRight(strings.Join(parts, ""), " "))
+	text := strings.Join(parts, "")
+	if s.ascii {
+		text = asciiOnly(text)
+	}
+	s.w.WriteString(strings.TrimRight(text, " "))
 	s.w.WriteByte('\n')
+}
+
+// asciiOnly replaces what a terminal without UTF-8 cannot show by signs of the
+// same width: our own by what looks alike, those of names by question marks.
+func asciiOnly(s string) string {
+	if plain(s) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r < utf8.RuneSelf:
+			b.WriteRune(r)
+		case r == '\u2500', r == '\u00b7':
+			b.WriteByte('-')
+		case r == ellipsis:
+			b.WriteByte('~')
+		default:
+			b.WriteString(strings.Repeat("?", runeWidth(r)))
+		}
+	}
+	return b.String()
 }
 
 func (s *screen) linef(format string, args ...any) { s.line(fmt.Sprintf(format, args...)) }
@@ -95,6 +122,7 @@ type column struct {
 	right bool // align right
 	wrap  int  // may be wrapped down to this width; 0 means never
 	cut   int  // may be cut down to this width, and left out below it; 0 means never
+	most  int  // is cut beyond this width on any screen; 0 means never
 	drop  int  // left out when there is no room: the greater, the earlier; 0 means never
 }
 
@@ -192,6 +220,9 @@ func (g *grid) fit(screen int) (shown, widths []int) {
 				widths[c] = max(widths[c], width(r.cells[c].text))
 				filled = filled || r.cells[c].text != ""
 			}
+		}
+		if most := g.columns[c].most; most > 0 {
+			widths[c] = min(widths[c], most)
 		}
 		if filled || g.columns[c].drop == 0 && g.columns[c].cut == 0 {
 			shown = append(shown, c)

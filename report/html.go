@@ -109,13 +109,14 @@ type (
 	}
 	factView struct{ Name, Value string }
 	partView struct {
-		Title    string
-		Steps    []stepView
-		Commands []string
+		Title      string
+		Steps      []stepView
+		BuildSteps []factView
+		Commands   []string
 	}
 	stepView struct {
-		Package, Note, From, To, Worst string
-		Clears                         []string
+		Package, Note, From, To, Worst, Layer string
+		Clears                                []string
 	}
 	groupView struct {
 		Title string
@@ -199,7 +200,7 @@ func newImageView(r *plimsoll.Result, o Options) imageView {
 		v.SoftwareWord = softwareWord(r.Inventory.Packages)
 		for _, p := range softwareOrder(r.Inventory.Packages) {
 			v.Software = append(v.Software, softwareView{name(p.Name), name(p.Version), name(string(p.Type)),
-				line(strings.Join(p.Licenses, ", "), maxName), layerWord(&r.Image, p.Layer), path(p.Path)})
+				licenceWord(p.Licenses), layerWord(&r.Image, p.Layer), path(p.Path)})
 		}
 	}
 	return v
@@ -240,6 +241,9 @@ func bar(t tally) ([]barView, string) {
 	return list, strings.Join(words, ", ")
 }
 
+// pageColumns is how wide a command gets on the page.
+const pageColumns = 100
+
 func (v *imageView) planViews(r *plimsoll.Result) {
 	p := &r.Plan
 	v.Nothing = nothingToDo(r)
@@ -250,10 +254,13 @@ func (v *imageView) planViews(r *plimsoll.Result) {
 		if len(part.Steps) == 0 {
 			continue
 		}
-		view := partView{Title: partWord(part.owner, part.Part), Commands: each(part.Commands, func(c string) string { return line(c, maxProse) })}
+		view := partView{Title: partWord(part.owner, part.Part), BuildSteps: buildSteps(&r.Image, part.Part)}
+		for _, c := range part.Commands {
+			view.Commands = append(view.Commands, copyable(line(c, maxProse), pageColumns)...)
+		}
 		for i := range part.Steps {
 			s := &part.Steps[i]
-			view.Steps = append(view.Steps, stepView{name(s.Package), stepNote(s), name(s.From), name(s.To), s.Worst.String(), clearsWords(s.Clears)})
+			view.Steps = append(view.Steps, stepView{name(s.Package), stepNote(s), name(s.From), name(s.To), s.Worst.String(), layerWord(&r.Image, s.Layer), clearsWords(s.Clears)})
 		}
 		v.Parts = append(v.Parts, view)
 	}
@@ -287,7 +294,10 @@ func newGroupView(r *plimsoll.Result, class plimsoll.Class, g group) groupView {
 			if v.KEV != nil {
 				row.KEV = exploitedWord(v.KEV)
 			}
-			row.Facts = append(row.Facts, factView{"Fix", fixSentence(f)})
+			row.Facts = append(row.Facts, factView{"Fix", fixSentence(f)}, factView{"Severity", severityWord(v, f.Reasons)})
+			if p.Remark != "" {
+				row.Facts = append(row.Facts, factView{"Noticed", name(p.Remark)})
+			}
 			if len(v.Aliases) > 0 {
 				row.Facts = append(row.Facts, factView{"Aliases", strings.Join(each(v.Aliases, name), ", ")})
 			}

@@ -161,7 +161,7 @@ func newPackageDoc(p plimsoll.Package) packageDoc {
 		Type: string(p.Type), Name: raw(p.Name, maxName), Version: raw(p.Version, maxName), Arch: raw(p.Arch, maxName),
 		Module: raw(p.Module, maxName), Licenses: rawAll(p.Licenses, maxPath), Supplier: raw(p.Supplier, maxPath), Origin: raw(p.Origin, maxName),
 		Path: raw(p.Path, maxPath), Locations: rawAll(p.Locations, maxPath), Root: raw(p.Root, maxPath), Layer: string(p.Layer),
-		Owner: raw(p.Owner, maxName), PURL: raw(p.PURL, maxPath), Evidence: string(p.Evidence), Dev: p.Dev, Bundled: raw(p.Bundled, maxName),
+		Owner: raw(p.Owner, maxName), PURL: raw(p.PURL, maxPath), Evidence: string(p.Evidence), Dev: p.Dev, Bundled: raw(p.Bundled, maxName), Remark: raw(p.Remark, maxPath),
 	}
 	if p.Source != (plimsoll.SourcePackage{}) {
 		d.Source = &sourcePkg{raw(p.Source.Name, maxName), raw(p.Source.Version, maxName)}

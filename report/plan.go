@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"plimsoll"
@@ -33,11 +34,11 @@ func plan(s *screen, r *plimsoll.Result) {
 		s.line("  ", text)
 		return
 	}
-	part(s, "Base image, for its owner", p.Base)
+	part(s, &r.Image, "Base image, for its owner", p.Base)
 	if len(p.Base.Steps) > 0 && len(p.Own.Steps) > 0 {
 		s.line()
 	}
-	part(s, "This image, for whoever builds it", p.Own)
+	part(s, &r.Image, "This image, for whoever builds it", p.Own)
 	if len(p.Remaining) == 0 {
 		return
 	}
@@ -59,28 +60,90 @@ func plan(s *screen, r *plimsoll.Result) {
 	}
 }
 
-func part(s *screen, owner string, p plimsoll.Part) {
+func part(s *screen, img *plimsoll.Image, owner string, p plimsoll.Part) {
 	if len(p.Steps) == 0 {
 		return
 	}
 	s.line("  ", partWord(owner, p))
-	t := grid{columns: []column{{head: "Upgrade", wrap: 14}, {head: "From", wrap: 10}, {head: "To", wrap: 10}, {head: "Worst"}, {head: "Clears", wrap: 20}}}
+	t := grid{columns: []column{{head: "Upgrade", wrap: 14}, {head: "From", wrap: 10}, {head: "To", wrap: 10}, {head: "Worst"},
+		{head: "Layer", drop: 1}, {head: "Clears", wrap: 20}}}
 	for i := range p.Steps {
 		step := &p.Steps[i]
 		to := cmp.Or(name(step.To), "-")
 		t.add(plainCell(name(step.Package)), plainCell(name(step.From)), plainCell(to),
-			cell{step.Worst.String(), step.Worst, true}, plainCell(strings.Join(clearsWords(step.Clears), ", ")))
+			cell{step.Worst.String(), step.Worst, true}, plainCell(layerWord(img, step.Layer)), plainCell(strings.Join(clearsWords(step.Clears), ", ")))
 		if note := stepNote(step); note != "" {
 			t.note(note)
 		}
 	}
 	t.write(s)
-	if len(p.Commands) > 0 {
+	if list := buildSteps(img, p); len(list) > 0 {
 		s.line()
-		for _, c := range p.Commands {
-			s.line("    ", line(c, maxProse)) // never wrapped: it is there to be copied
+		for _, step := range list {
+			first := "  Layer " + step.Name + "  "
+			s.hanging(first, strings.Repeat(" ", width(first)), step.Value)
 		}
 	}
+	if len(p.Commands) > 0 {
+		const (
+			indent    = "    "
+			narrowest = 60 // below, the terminal may break the line as it does
+		)
+		s.line()
+		for _, c := range p.Commands {
+			for _, part := range copyable(line(c, maxProse), max(narrowest, s.columns()-len(indent))) {
+				s.line(indent, part)
+			}
+		}
+	}
+}
+
+// buildSteps tells which build step made each layer of a part, once.
+func buildSteps(img *plimsoll.Image, p plimsoll.Part) []factView {
+	var list []factView
+	for i := range p.Steps {
+		step := &p.Steps[i]
+		word := layerWord(img, step.Layer)
+		if step.CreatedBy == "" || word == "" || slices.ContainsFunc(list, func(f factView) bool { return f.Name == word }) {
+			continue
+		}
+		list = append(list, factView{word, line(buildStep(step.CreatedBy), maxTitle)})
+	}
+	return list
+}
+
+// copyable breaks a command between words into lines that a shell reads as one:
+// all but the last end in a backslash, the further ones are indented. A quoted
+// word and a remark stay whole, however long, so that what is pasted is what the
+// plan says.
+func copyable(command string, columns int) []string {
+	const indent = "  "
+	var lines []string
+	start, space, quoted := 0, -1, false
+	limit := columns - len(` \`)
+	for i := 0; i < len(command); i++ {
+		if !quoted && command[i] == '#' && (i == 0 || command[i-1] == ' ') {
+			break
+		}
+		switch {
+		case command[i] == '\'':
+			quoted = !quoted
+		case command[i] == '\\' && !quoted:
+			i++ // whatever follows is part of the word
+		case command[i] == ' ' && !quoted:
+			space = i
+		}
+		if i-start >= limit && space > start {
+			lines = append(lines, command[start:space]+` \`)
+			start, space = space+1, -1
+			limit = columns - len(indent) - len(` \`)
+		}
+	}
+	lines = append(lines, command[start:])
+	for i := range lines[1:] {
+		lines[i+1] = indent + lines[i+1]
+	}
+	return lines
 }
 
 func partWord(owner string, p plimsoll.Part) string {
@@ -102,9 +165,6 @@ func stepNote(step *plimsoll.Step) string {
 	}
 	if step.Path != "" {
 		notes = append(notes, "in /"+path(step.Path))
-	}
-	if step.CreatedBy != "" {
-		notes = append(notes, "from build step: "+line(buildStep(step.CreatedBy), maxTitle))
 	}
 	return strings.Join(notes, "; ")
 }

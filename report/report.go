@@ -50,6 +50,7 @@ func ParseFormat(name string) (Format, error) {
 type Options struct {
 	Color    bool // table only
 	Width    int  // columns of the table; 0 means unlimited
+	ASCII    bool // table only: other characters as a sign of the same width
 	Packages bool // list the software too, in the formats made for people
 }
 

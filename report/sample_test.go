@@ -68,7 +68,7 @@ func sampleReport() plimsoll.Report {
 		Path: "usr/lib/python3/dist-packages/requests-2.25.1.egg-info/PKG-INFO", Layer: digest("base"), Owner: "python3-requests",
 		PURL: "pkg:pypi/requests@2.25.1", Evidence: plimsoll.EvidenceMetadata}
 	stdlib := plimsoll.Package{Type: plimsoll.TypeGo, Name: "stdlib", Version: "1.20.1", Path: "usr/local/bin/tool", Locations: []string{"usr/local/bin/tool2"},
-		Layer: digest("app"), PURL: "pkg:golang/stdlib@1.20.1", Evidence: plimsoll.EvidenceBuildInfo}
+		Layer: digest("app"), PURL: "pkg:golang/stdlib@1.20.1", Evidence: plimsoll.EvidenceBuildInfo, Remark: "go1.20.1 X:boringcrypto"}
 
 	reason := func(id, provider, pkg, version, r string) []plimsoll.Reason {
 		return []plimsoll.Reason{{Advisory: id, Provider: provider, Modified: at("2026-10-01"), Ecosystem: "Debian:11", Package: pkg, Version: version, Scheme: "deb", Range: r}}
@@ -180,7 +180,7 @@ func evilReport(s string) plimsoll.Report {
 	}
 	problem := func(p *plimsoll.Problem) { p.Path, p.Analyzer, p.Detail = s, s, s }
 	pkg := func(p *plimsoll.Package) {
-		p.Name, p.Version, p.Arch, p.Module, p.Supplier, p.Origin, p.Path, p.Root, p.Owner, p.PURL, p.Bundled = s, s, s, s, s, s, s, s, s, s, s
+		p.Name, p.Version, p.Arch, p.Module, p.Supplier, p.Origin, p.Path, p.Root, p.Owner, p.PURL, p.Bundled, p.Remark = s, s, s, s, s, s, s, s, s, s, s, s
 		p.Source = plimsoll.SourcePackage{Name: s, Version: s}
 		p.Licenses, p.Locations = []string{s}, []string{s}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,10 +65,13 @@ func imagesTable(w io.Writer, images []plimsoll.Image, o Options) error {
 
 // usesWord counts the containers of an image, running ones first.
 func usesWord(containers []plimsoll.Container) string {
-	running := 0
+	running, unknown := 0, 0
 	for _, c := range containers {
-		if strings.EqualFold(c.State, "running") {
+		switch strings.ToLower(c.State) {
+		case "running", "paused", "restarting":
 			running++
+		case "": // a containerd that does not answer tells of containers, not of tasks
+			unknown++
 		}
 	}
 	switch {
@@ -75,6 +79,8 @@ func usesWord(containers []plimsoll.Container) string {
 		return "-"
 	case running > 0:
 		return fmt.Sprintf("%d running", running)
+	case unknown > 0:
+		return fmt.Sprintf("%d unknown", unknown)
 	}
 	return strconv.Itoa(len(containers)) + " stopped"
 }
@@ -90,11 +96,7 @@ func explainTable(w io.Writer, v plimsoll.Vulnerability, r plimsoll.Report, o Op
 	if len(v.Aliases) > 0 {
 		s.prose("Aliases", strings.Join(each(v.Aliases, name), ", "))
 	}
-	severity := v.Severity.String()
-	if v.SeveritySource != "" {
-		severity += ", as " + name(v.SeveritySource) + " says"
-	}
-	s.prose("Severity", severity)
+	s.prose("Severity", severityWord(&v, nil))
 	if d := day(v.Published); d != "" {
 		s.prose("Published", d)
 	}
@@ -199,6 +201,10 @@ func explainResult(s *screen, r *plimsoll.Result) {
 		if f.Package.Owner != "" {
 			s.prose("Owner", "system package "+name(f.Package.Owner)+", whose distribution's advisories speak for it")
 		}
+		if f.Package.Remark != "" {
+			s.prose("Noticed", name(f.Package.Remark))
+		}
+		s.prose("Severity", severityWord(&f.Vulnerability, f.Reasons))
 		s.prose("Fix", fixSentence(f))
 		for _, reason := range f.Reasons {
 			for j, text := range reasonLines(&reason) {
@@ -206,6 +212,19 @@ func explainResult(s *screen, r *plimsoll.Result) {
 			}
 		}
 	}
+}
+
+// severityWord says whose judgement a severity is. A distribution's is about its
+// own build, which may not be the one that matched.
+func severityWord(v *plimsoll.Vulnerability, reasons []plimsoll.Reason) string {
+	source := v.SeveritySource
+	switch {
+	case source == "":
+		return v.Severity.String()
+	case plimsoll.RaterRank(source) == plimsoll.RankBuilder && !slices.ContainsFunc(reasons, func(r plimsoll.Reason) bool { return r.Provider == source }):
+		return v.Severity.String() + ", as " + name(source) + " says of its own build; nobody nearer rated it"
+	}
+	return v.Severity.String() + ", as " + name(source) + " says"
 }
 
 // fixSentence says what clears a finding.

@@ -94,11 +94,7 @@ func containersWord(containers []plimsoll.Container) string {
 			names = append(names, fmt.Sprintf("%d more", len(containers)-most))
 			break
 		}
-		n := name(cmp.Or(c.Pod, c.Name, c.ID))
-		if c.State != "" {
-			n += " (" + name(c.State) + ")"
-		}
-		names = append(names, n)
+		names = append(names, fmt.Sprintf("%s (%s)", name(cmp.Or(c.Pod, c.Name, c.ID)), cmp.Or(name(c.State), "state unknown")))
 	}
 	return plural(len(containers), "container", "containers") + ": " + strings.Join(names, ", ")
 }
@@ -188,7 +184,7 @@ func findings(s *screen, r *plimsoll.Result, class plimsoll.Class, g group) {
 	t := grid{columns: []column{
 		{head: "Package", wrap: 14}, {head: "Vulnerability"}, {head: "Severity"}, {head: "State"},
 		{head: "Installed", wrap: 10}, {head: "Fixed in", wrap: 10}, {head: "KEV/EPSS", right: true, drop: 1},
-		{head: "Layer", drop: 2}, {head: "Title", cut: 12, drop: 3},
+		{head: "Layer", drop: 2}, {head: "Title", cut: 12, most: 100, drop: 3},
 	}}
 	several := severalArchitectures(g)
 	told := make(map[string]bool)
@@ -211,8 +207,8 @@ func findings(s *screen, r *plimsoll.Result, class plimsoll.Class, g group) {
 				t.note(exploitedWord(v.KEV))
 			}
 		}
-		if class == plimsoll.ClassApplication && findings[0].Package.Path != "" {
-			t.note("in /" + path(findings[0].Package.Path))
+		if note := whereWord(&findings[0].Package, class); note != "" {
+			t.note(note)
 		}
 		if others := twins[n][1:]; len(others) > 0 {
 			t.note(fmt.Sprintf("the same in %s, from source %s", strings.Join(each(others, func(p *plimsoll.Package) string { return packageWord(p, several) }), ", "),
@@ -289,6 +285,36 @@ func packageWord(p *plimsoll.Package, several map[string]bool) string {
 	return name(p.Name)
 }
 
+// whereWord says where an application's package is, and what was noticed there.
+func whereWord(p *plimsoll.Package, class plimsoll.Class) string {
+	var parts []string
+	if class == plimsoll.ClassApplication && p.Path != "" {
+		parts = append(parts, "in /"+path(p.Path))
+	}
+	if p.Remark != "" {
+		parts = append(parts, "noticed: "+name(p.Remark))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// licenceWord lists licences, the first few when they are many.
+func licenceWord(licences []string) string {
+	const most = 40 // columns
+	word := ""
+	for i, l := range licences {
+		next := name(l)
+		if i == 0 {
+			word = truncate(next, most)
+			continue
+		}
+		if width(word)+width(next)+2 > most {
+			return fmt.Sprintf("%s, %d more", word, len(licences)-i)
+		}
+		word += ", " + next
+	}
+	return word
+}
+
 // riskWord says how likely a flaw is to be used: known, or FIRST's estimate.
 func riskWord(v *plimsoll.Vulnerability) string {
 	var parts []string
@@ -305,11 +331,11 @@ func software(s *screen, r *plimsoll.Result) {
 	s.linef("Software \u00b7 %s", softwareWord(r.Inventory.Packages))
 	t := grid{columns: []column{
 		{head: "Package", wrap: 14}, {head: "Version", wrap: 10}, {head: "Type"}, {head: "Licence", cut: 10, drop: 1},
-		{head: "Layer", drop: 2}, {head: "Path", cut: 12, drop: 3},
+		{head: "Layer", drop: 2}, {head: "Path", cut: 12, most: 100, drop: 3},
 	}}
 	for _, p := range softwareOrder(r.Inventory.Packages) {
 		t.add(plainCell(name(p.Name)), plainCell(name(p.Version)), plainCell(name(string(p.Type))),
-			plainCell(line(strings.Join(p.Licenses, ", "), maxName)), plainCell(layerWord(&r.Image, p.Layer)), plainCell(path(p.Path)))
+			plainCell(licenceWord(p.Licenses)), plainCell(layerWord(&r.Image, p.Layer)), plainCell(path(p.Path)))
 	}
 	t.write(s)
 }

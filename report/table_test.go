@@ -22,7 +22,7 @@ func TestTableFitsTheScreen(t *testing.T) {
 		}
 	}
 	// However narrow, ids and commands are whole.
-	narrow := table(t, sampleReport(), Options{Width: 40})
+	narrow := strings.ReplaceAll(table(t, sampleReport(), Options{Width: 40}), " \\\n      ", " ")
 	for _, whole := range []string{"CVE-2022-37434", "CVE-2023-45133", "apt-get update && apt-get install --only-upgrade libssl1.1 zlib1g\n", "8d9001d32c6a"} {
 		if !strings.Contains(narrow, whole) {
 			t.Errorf("%q is cut", whole)
@@ -123,7 +123,97 @@ func TestWrap(t *testing.T) {
 	}
 }
 
+// Without a terminal nothing limits the width, but for reading.
+func TestTableIsReadableInAFile(t *testing.T) {
+	r := sampleReport()
+	for i := range r.Results[0].Inventory.Packages {
+		p := &r.Results[0].Inventory.Packages[i]
+		p.Licenses = strings.Fields(strings.Repeat("BSD-3-Clause GPL-2.0-or-later ", 40))
+		p.Path = strings.Repeat("very/deep/", 50) + p.Path
+	}
+	r.Results[0].Findings = nil
+	for l := range strings.Lines(table(t, r, Options{Packages: true})) {
+		if w := width(l); w > 240 {
+			t.Errorf("%d columns: %s", w, l)
+		}
+	}
+	for want, list := range map[string][]string{
+		"":                                       nil,
+		"MIT":                                    {"MIT"},
+		"MIT, BSD":                               {"MIT", "BSD"},
+		"MIT, 2 more":                            {"MIT", strings.Repeat("x", 40), "BSD"},
+		"Artistic-2.0, GPL-2.0-or-later, 1 more": {"Artistic-2.0", "GPL-2.0-or-later", "BSD-3-Clause"},
+		strings.Repeat("x", 39) + "\u2026, 1 more": {strings.Repeat("x", 400), "BSD"},
+	} {
+		if got := licenceWord(list); got != want {
+			t.Errorf("licenceWord(%q) = %q, want %q", list, got, want)
+		}
+	}
+}
+
+func TestASCII(t *testing.T) {
+	r := sampleReport()
+	for _, o := range []Options{{Width: 100, Packages: true}, {Width: 80, Color: true}, {}} {
+		fancy := table(t, r, o)
+		o.ASCII = true
+		simple := table(t, r, o)
+		if i := strings.IndexFunc(simple, func(r rune) bool { return r > '~' }); i >= 0 {
+			t.Errorf("%+v: %q", o, simple[i:min(len(simple), i+20)])
+		}
+		a, b := strings.Split(fancy, "\n"), strings.Split(simple, "\n")
+		for i := range a {
+			if width(stripColors(a[i])) != width(stripColors(b[i])) {
+				t.Errorf("not as wide:\n%s\n%s", a[i], b[i])
+			}
+		}
+	}
+}
+
+// What is pasted into a shell is what the plan says.
+func TestCommandsStayCopyable(t *testing.T) {
+	for _, command := range []string{
+		"apt-get update && apt-get install --yes --only-upgrade libc6 libssl3 openssl perl-base zlib1g tar gzip",
+		"/opt/venv/bin/pip install --upgrade 'Django==2.2.28' 'Pillow==10.0.1' 'urllib3==1.26.18' 'idna==3.7'",
+		`cd '/srv/it'\''s a long name with many words in it, so long that it is broken' && npm install a@1.0.0 b@2.0.0 c@3.0.0`,
+		`cd '/back\' && npm install aaaaaaaaaaaaaaaaaaaaaaaaaa@1.0.0 bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb@2.0.0`,
+		"cd /a && npm update a b # brings a to 1.0.0, b to 2.0.0, and what follows is a remark of any length",
+		"# one package is left out: its name, version or path is not fit for a command",
+		"short",
+	} {
+		for _, columns := range []int{20, 40, 60, 100} {
+			lines := copyable(command, columns)
+			for _, l := range lines[:len(lines)-1] {
+				if !strings.HasSuffix(l, ` \`) {
+					t.Errorf("%q goes on without a sign", l)
+				}
+			}
+			joined := strings.Join(lines, "\n")
+			if got := strings.ReplaceAll(joined, " \\\n  ", " "); got != command {
+				t.Errorf("%d columns: %q became %q", columns, command, joined)
+			}
+			if quotes := strings.Count(lines[0], "'"); quotes%2 != 0 && !strings.Contains(lines[0], `\'`) {
+				t.Errorf("%d columns: a quoted word is broken: %q", columns, joined)
+			}
+		}
+	}
+}
+
 func TestWords(t *testing.T) {
+	running, exited, unknown := plimsoll.Container{State: "running"}, plimsoll.Container{State: "exited"}, plimsoll.Container{}
+	for want, list := range map[string][]plimsoll.Container{
+		"-": nil, "1 running": {running, exited, unknown}, "2 stopped": {exited, exited}, "2 unknown": {unknown, exited, unknown},
+	} {
+		if got := usesWord(list); got != want {
+			t.Errorf("usesWord(%v) = %q, want %q", list, got, want)
+		}
+	}
+	distribution := &plimsoll.Vulnerability{Severity: plimsoll.SeverityHigh, SeveritySource: "AlmaLinux"}
+	if got, want := severityWord(distribution, []plimsoll.Reason{{Provider: "PyPA"}}), "high, as AlmaLinux says of its own build; nobody nearer rated it"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := severityWord(distribution, []plimsoll.Reason{{Provider: "AlmaLinux"}}), "high, as AlmaLinux says"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 	for in, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 99_940: "99.9 kB", 143_200_000: "143 MB", 999_950_000: "1.0 GB", 4_200_000_000: "4.2 GB"} {
 		if got := bytesWord(in); got != want {
 			t.Errorf("bytesWord(%d) = %q, want %q", in, got, want)
