@@ -200,8 +200,23 @@ func npmCommand(u *upgrade, c command) command {
 		c.before, c.word, c.remark = in(s.Path)+"npm update", byName, spoken
 	default:
 		c.before, c.word = in(s.Path)+"npm install", joined("@")
+		// A project can know a package by another name: node_modules/old holds
+		// what its package.json names npm:real@1.0.0.
+		if alias := directoryOf(u.findings[0].Package.Path); alias != s.Package && validName(plimsoll.TypeNPM, alias) {
+			c.name, c.word = alias, joined("@npm:"+s.Package+"@")
+		}
 	}
 	return c
+}
+
+// directoryOf returns the name of the directory in which npm put a package.
+func directoryOf(file string) string {
+	dir := strings.TrimSuffix("/"+file, "/package.json")
+	i := strings.LastIndex(dir, "/node_modules/")
+	if i < 0 || dir == "/"+file {
+		return ""
+	}
+	return dir[i+len("/node_modules/"):]
 }
 
 // rebuild says which file of the image is to be built again: those commands run

@@ -133,10 +133,11 @@ type cell struct {
 	painted  bool
 }
 
-// row is a line of a grid, or a note across all columns.
+// row is a line of a grid, or a note or heading across all columns.
 type row struct {
-	cells []cell
-	note  string
+	cells   []cell
+	note    string
+	heading bool
 }
 
 // grid is a table that fits its screen.
@@ -150,6 +151,9 @@ const gap = 2
 
 func (g *grid) add(cells ...cell) { g.rows = append(g.rows, row{cells: cells}) }
 func (g *grid) note(text string)  { g.rows = append(g.rows, row{note: text}) }
+
+// heading begins a group of rows.
+func (g *grid) heading(text string) { g.rows = append(g.rows, row{note: text, heading: true}) }
 
 func plainCell(text string) cell { return cell{text: text} }
 
@@ -167,6 +171,9 @@ func (g *grid) write(s *screen) {
 	for _, r := range g.rows {
 		if r.note != "" {
 			indent := strings.Repeat(" ", 2*gap)
+			if r.heading {
+				indent = indent[:gap]
+			}
 			s.hanging(indent, indent, r.note)
 			continue
 		}

@@ -260,7 +260,14 @@ func (v *imageView) planViews(r *plimsoll.Result) {
 		}
 		for i := range part.Steps {
 			s := &part.Steps[i]
-			view.Steps = append(view.Steps, stepView{name(s.Package), stepNote(s), name(s.From), name(s.To), s.Worst.String(), layerWord(&r.Image, s.Layer), clearsWords(s.Clears)})
+			var notes []string
+			if s.Path != "" {
+				notes = append(notes, "in /"+path(s.Path))
+			}
+			if note := stepNote(s); note != "" {
+				notes = append(notes, note)
+			}
+			view.Steps = append(view.Steps, stepView{name(s.Package), strings.Join(notes, "; "), name(s.From), name(s.To), s.Worst.String(), layerWord(&r.Image, s.Layer), clearsWords(s.Clears)})
 		}
 		v.Parts = append(v.Parts, view)
 	}

@@ -65,10 +65,17 @@ func part(s *screen, img *plimsoll.Image, owner string, p plimsoll.Part) {
 		return
 	}
 	s.line("  ", partWord(owner, p))
+	place := "" // where the steps before were; a plan for the system alone needs no words
+	if !slices.ContainsFunc(p.Steps, func(s plimsoll.Step) bool { return s.Path != "" }) {
+		place = placeWord(&p.Steps[0])
+	}
 	t := grid{columns: []column{{head: "Upgrade", wrap: 14}, {head: "From", wrap: 10}, {head: "To", wrap: 10}, {head: "Worst"},
 		{head: "Layer", drop: 1}, {head: "Clears", wrap: 20}}}
-	for i := range p.Steps {
-		step := &p.Steps[i]
+	for _, step := range byPlace(p.Steps) {
+		if where := placeWord(step); where != place {
+			place = where
+			t.heading(where)
+		}
 		to := cmp.Or(name(step.To), "-")
 		t.add(plainCell(name(step.Package)), plainCell(name(step.From)), plainCell(to),
 			cell{step.Worst.String(), step.Worst, true}, plainCell(layerWord(img, step.Layer)), plainCell(strings.Join(clearsWords(step.Clears), ", ")))
@@ -96,6 +103,28 @@ func part(s *screen, img *plimsoll.Image, owner string, p plimsoll.Part) {
 			}
 		}
 	}
+}
+
+// byPlace puts the steps of one project or environment together, as the commands
+// do, each place where its most urgent step stands.
+func byPlace(steps []plimsoll.Step) []*plimsoll.Step {
+	first := make(map[string]int)
+	list := make([]*plimsoll.Step, len(steps))
+	for i := range steps {
+		list[i] = &steps[i]
+		if _, ok := first[steps[i].Path]; !ok {
+			first[steps[i].Path] = i
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *plimsoll.Step) int { return cmp.Compare(first[a.Path], first[b.Path]) })
+	return list
+}
+
+func placeWord(s *plimsoll.Step) string {
+	if s.Path == "" {
+		return "Packages of the system"
+	}
+	return "In /" + path(s.Path)
 }
 
 // buildSteps tells which build step made each layer of a part, once.
@@ -154,7 +183,7 @@ func partWord(owner string, p plimsoll.Part) string {
 	return fmt.Sprintf("%s: %s %s %s", owner, plural(len(p.Steps), "upgrade", "upgrades"), verb, plural(p.Clears, "finding", "findings"))
 }
 
-// stepNote says what a step stands for, where, and what to mind.
+// stepNote says what a step stands for and what to mind.
 func stepNote(step *plimsoll.Step) string {
 	var notes []string
 	if step.Breaking {
@@ -162,9 +191,6 @@ func stepNote(step *plimsoll.Step) string {
 	}
 	if len(step.Packages) > 1 || len(step.Packages) == 1 && step.Packages[0] != step.Package {
 		notes = append(notes, "installed as "+strings.Join(each(step.Packages, name), ", "))
-	}
-	if step.Path != "" {
-		notes = append(notes, "in /"+path(step.Path))
 	}
 	return strings.Join(notes, "; ")
 }

@@ -123,6 +123,24 @@ func TestWrap(t *testing.T) {
 	}
 }
 
+// The steps of a project stand together, below its name.
+func TestPlanByPlace(t *testing.T) {
+	r := sampleReport()
+	own := &r.Results[0].Plan.Own
+	own.Steps = append(own.Steps[:2:2], plimsoll.Step{Package: "curl", From: "1", To: "2"}, own.Steps[0])
+	own.Steps[1].Path = "srv/other"
+	own.Steps[3].Package = "@babel/core"
+	_, plan, _ := strings.Cut(table(t, r, Options{Width: 100}), "This image, for whoever builds it")
+	at := -1
+	for _, part := range []string{"In /srv/app", "@babel/traverse", "@babel/core", "In /srv/other", "lodash", "Packages of the system", "curl"} {
+		i := strings.Index(plan, part)
+		if i < at {
+			t.Errorf("%s stands too early:\n%s", part, plan)
+		}
+		at = i
+	}
+}
+
 // Without a terminal nothing limits the width, but for reading.
 func TestTableIsReadableInAFile(t *testing.T) {
 	r := sampleReport()
