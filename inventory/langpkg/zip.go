@@ -1,14 +1,12 @@
 package langpkg
 
 import (
-	"bufio"
 	"bytes"
+	"compress/flate"
 	"context"
 	"encoding/binary"
 	"errors"
 	"io"
-
-	"github.com/klauspost/compress/flate"
 
 	"plimsoll"
 )
@@ -70,8 +68,8 @@ func walkZip(r io.ReaderAt, size int64, want func(name []byte) bool, fn func(zip
 	if err != nil {
 		return 0, err
 	}
-	window := make([]byte, min(32<<10, dir.Size()))
-	buf := window[:0] // what is left of it
+	window := make([]byte, min(32<<10, dir.Size())) // most archives are small
+	buf := window[:0]                               // what is left of it
 	for {
 		if len(buf) < zipDirHeader {
 			if buf, err = fill(dir, &window, buf, zipDirHeader); err != nil {
@@ -263,22 +261,15 @@ func (e zipEntry) raw(r io.ReaderAt, size int64) (*io.SectionReader, error) {
 	return io.NewSectionReader(r, start, e.packed), nil
 }
 
-// inflater keeps the 80 KiB of state that inflating needs, from entry to entry.
+// inflater keeps the 40 KiB of state that inflating needs, from entry to entry.
 // The zero value is ready; it is for one goroutine.
-type inflater struct {
-	in *bufio.Reader
-	r  io.ReadCloser
-}
+type inflater struct{ r io.ReadCloser }
 
 func (f *inflater) reset(r io.Reader) io.Reader {
 	if f.r == nil {
-		f.in = bufio.NewReaderSize(r, 32<<10)
-		f.r = flate.NewReader(f.in)
-		return f.r
-	}
-	f.in.Reset(r)
-	if err := f.r.(flate.Resetter).Reset(f.in, nil); err != nil {
-		f.r = flate.NewReader(f.in)
+		f.r = flate.NewReader(r)
+	} else if err := f.r.(flate.Resetter).Reset(r, nil); err != nil {
+		f.r = flate.NewReader(r)
 	}
 	return f.r
 }
