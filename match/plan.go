@@ -207,11 +207,20 @@ func breaking(t plimsoll.PackageType, from, to string) bool {
 	if _, pseudo := parsePseudo(from); pseudo && t == plimsoll.TypeGo {
 		return false
 	}
+	if calendar(from) && calendar(to) {
+		return false
+	}
 	n := 1
 	if !t.System() && branchOf(from, 1) == "0" {
 		n = 2
 	}
 	return branchOf(from, n) != branchOf(to, n)
+}
+
+// calendar says whether a version counts years, which break nothing.
+func calendar(v string) bool {
+	year := branchOf(v, 1)
+	return len(year) == 4 && year >= "1990" && year < "2100"
 }
 
 func schemeOf(t plimsoll.PackageType) version.Scheme {

@@ -269,6 +269,20 @@ func TestPlanHostileNames(t *testing.T) {
 	}
 }
 
+func TestBreaking(t *testing.T) {
+	for _, tt := range []struct {
+		from, to string
+		want     bool
+	}{
+		{"1.2.3", "1.9.0", false}, {"1.2.3", "2.0.0", true}, {"0.1.2", "0.2.0", true}, {"0.1.2", "0.1.9", false},
+		{"2022.9.24", "2023.7.22", false}, {"2022.9.24", "3.0", true},
+	} {
+		if got := breaking(plimsoll.TypePyPI, tt.from, tt.to); got != tt.want {
+			t.Errorf("%s to %s: %t", tt.from, tt.to, got)
+		}
+	}
+}
+
 func TestPlanNothing(t *testing.T) {
 	if diff := cmp.Diff(plimsoll.Plan{}, Plan(plimsoll.Image{}, plimsoll.Inventory{}, nil)); diff != "" {
 		t.Error(diff)

@@ -180,6 +180,11 @@ func newImageView(r *plimsoll.Result, o Options) imageView {
 	}
 	fact("System", systemWord(r))
 	fact("Software", softwareWord(r.Inventory.Packages))
+	asked, assumed := judgedWords(r.Coverage)
+	fact("Judged", strings.Join(asked, ", "))
+	for _, a := range assumed {
+		fact("Assumed", a)
+	}
 	v.EndOfLife = endOfLife(r)
 	v.Classes = []classView{
 		{className(plimsoll.ClassSystem), countViews(system, judgedSystem)},

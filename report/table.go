@@ -140,16 +140,7 @@ func countCells(label string, t tally, judged bool) []cell {
 
 // coverage says what the counts do not speak about.
 func coverage(s *screen, r *plimsoll.Result) {
-	var asked, assumed []string
-	for _, c := range r.Coverage {
-		if c.Ecosystem == "" {
-			continue
-		}
-		asked = append(asked, fmt.Sprintf("%s (%d)", name(c.Group), c.Packages))
-		if c.Assumed {
-			assumed = append(assumed, fmt.Sprintf("%s judged as %s", name(c.Group), name(c.Ecosystem)))
-		}
-	}
+	asked, assumed := judgedWords(r.Coverage)
 	list := warnings(r.Problems)
 	switch {
 	case r.Status == plimsoll.ScanPartial:
@@ -163,7 +154,7 @@ func coverage(s *screen, r *plimsoll.Result) {
 		s.prose("Judged", strings.Join(asked, ", "))
 	}
 	for _, a := range assumed {
-		s.prose("", a+", which it derives from")
+		s.prose("", a)
 	}
 	for _, w := range list {
 		mark := pad(strconv.Itoa(w.Count), 5, true)
@@ -177,6 +168,21 @@ func coverage(s *screen, r *plimsoll.Result) {
 			s.linef("           and %d more", w.More)
 		}
 	}
+}
+
+// judgedWords says about which packages somebody was asked, and where this was
+// somebody else than the maker of the system.
+func judgedWords(coverage []plimsoll.Coverage) (asked, assumed []string) {
+	for _, c := range coverage {
+		if c.Ecosystem == "" {
+			continue
+		}
+		asked = append(asked, fmt.Sprintf("%s (%d)", name(c.Group), c.Packages))
+		if c.Assumed {
+			assumed = append(assumed, fmt.Sprintf("%s judged as %s, which it derives from", name(c.Group), name(c.Ecosystem)))
+		}
+	}
+	return asked, assumed
 }
 
 func findings(s *screen, r *plimsoll.Result, class plimsoll.Class, g group) {
