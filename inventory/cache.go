@@ -16,7 +16,7 @@ import (
 // zstd, and written in a quarter of its time. They come back from a disk that
 // others may have touched, so decoding is bounded and any fault is a miss.
 const (
-	cacheFormat = 2 // raised when the encoding of cached values changes
+	cacheFormat = 3 // raised when the encoding of cached values changes
 	// maxCached bounds a decompressed value: the index and facts of the largest
 	// layer that layerfs accepts stay below it.
 	maxCached = 512 << 20

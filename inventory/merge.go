@@ -3,11 +3,22 @@ package inventory
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
 	"plimsoll"
 	"plimsoll/layerfs"
+)
+
+// What links and further names can multiply is bounded: a few bytes of an image
+// could else have one large file read, and its packages listed, any number of
+// times.
+const (
+	maxFollowedLinks = 50_000  // wanted names that are no regular files
+	maxFollowed      = 1 << 30 // bytes of the files that they lead to
+	maxLocations     = 1000    // further places told of one package
+	maxProblems      = 1000    // problems of one code that are told one by one
 )
 
 // merge combines the facts of all layers into what the merged image shows:
@@ -38,7 +49,9 @@ func (s *Scanner) merge(ctx context.Context, img plimsoll.Image, layers []layerf
 	for _, p := range m.stack.Problems() {
 		m.problem(p, -1)
 	}
-	m.links(ctx)
+	if err := m.links(ctx); err != nil {
+		return plimsoll.Inventory{}, err
+	}
 	return m.inventory(), nil
 }
 
@@ -50,6 +63,9 @@ type merger struct {
 
 	systems   []plimsoll.OS
 	packages  []plimsoll.Package
+	system    int                 // how many of packages are the system's
+	starts    map[visitedFile]int // where the packages begin of a file with several names
+	cut       bool                // there were more packages than are kept
 	owners    map[ownedPath]string
 	installed map[ownedPath]bool // system packages by name
 	notes     map[noteKey][]Note
@@ -57,6 +73,8 @@ type merger struct {
 }
 
 type ownedPath struct{ root, path string }
+
+type visitedFile struct{ path, analyzer string }
 
 // noteKey is the package that a note is about: the file that proves it, or the
 // name of a system package.
@@ -71,6 +89,12 @@ func (m *merger) problem(p plimsoll.Problem, layer int) {
 
 // layer takes the facts of layer i whose files the image still shows.
 func (m *merger) layer(i int, facts *layerFacts) {
+	m.starts = make(map[visitedFile]int)
+	for _, file := range facts.Files {
+		if file.Link != "" {
+			m.starts[visitedFile{file.Link, file.Analyzer}] = -1
+		}
+	}
 	for _, file := range facts.Files {
 		for _, shown := range m.stack.Shown(i, file.Path) {
 			// A further name of one file holds the same packages in one more place
@@ -83,8 +107,11 @@ func (m *merger) layer(i int, facts *layerFacts) {
 			}
 			moved := first.Facts.moved(first.Path, shown)
 			if file.Link != "" && m.stack.Visible(i, file.Link) {
-				m.addLocations(file.Link, moved.Packages)
+				m.addLocations(visitedFile{file.Link, file.Analyzer}, moved.Packages)
 				continue
+			}
+			if key := (visitedFile{shown, file.Analyzer}); m.starts[key] < 0 {
+				m.starts[key] = len(m.packages)
 			}
 			m.take(i, file.Analyzer, moved)
 		}
@@ -108,6 +135,10 @@ func (f *Facts) moved(from, to string) *Facts {
 // take adds facts of a visible file; layer is -1 for facts of the merged view.
 func (m *merger) take(layer int, analyzer string, f *Facts) {
 	for _, p := range f.Packages {
+		if !m.room(p.Type) {
+			m.cut = true
+			break
+		}
 		if layer >= 0 {
 			p.Layer = m.img.Layers[layer].DiffID
 			if p.Evidence == plimsoll.EvidencePackageDB {
@@ -134,6 +165,19 @@ func (m *merger) take(layer int, analyzer string, f *Facts) {
 	for _, p := range f.Problems {
 		m.problem(p, layer)
 	}
+}
+
+// room says whether another package can be kept, and counts it. The system's
+// packages have room of their own: no number of others may push them out.
+func (m *merger) room(t plimsoll.PackageType) bool {
+	if !t.System() {
+		return len(m.packages)-m.system < maxPackages
+	}
+	if m.system == maxPackages {
+		return false
+	}
+	m.system++
+	return true
 }
 
 // since returns the lowest layer from which on the package database at p.Path
@@ -166,15 +210,19 @@ func (f *fileFacts) lists(p plimsoll.Package) bool {
 
 type listedPackage struct{ name, version, arch string }
 
-// addLocations records further places of packages that the file at first proves.
-func (m *merger) addLocations(first string, again []plimsoll.Package) {
-	for _, q := range again {
-		for i := len(m.packages) - 1; i >= 0; i-- {
-			p := &m.packages[i]
-			if p.Name == q.Name && p.Version == q.Version && p.Type == q.Type && strings.HasPrefix(p.Path, first) {
-				p.Locations = append(p.Locations, q.Path)
-				break
-			}
+// addLocations records further places of the packages that a file proves, which
+// was taken under another name.
+func (m *merger) addLocations(file visitedFile, again []plimsoll.Package) {
+	start, ok := m.starts[file]
+	if !ok || start < 0 {
+		return
+	}
+	for i, q := range again {
+		if start+i >= len(m.packages) || m.packages[start+i].Name != q.Name {
+			return // they were more than are kept
+		}
+		if p := &m.packages[start+i]; len(p.Locations) < maxLocations {
+			p.Locations = append(p.Locations, q.Path)
 		}
 	}
 }
@@ -182,37 +230,53 @@ func (m *merger) addLocations(first string, again []plimsoll.Package) {
 // links follows wanted names that are symbolic links in the merged image to
 // files which no analyser wanted under their own name, such as an os-release
 // that points into a store (acceptance OS-01).
-func (m *merger) links(ctx context.Context) {
+func (m *merger) links(ctx context.Context) error {
+	links, left := 0, int64(maxFollowed)
 	for i, facts := range m.facts {
 		for _, name := range facts.Links {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if !m.stack.Visible(i, name) {
 				continue
 			}
+			if links++; links > maxFollowedLinks || left < 0 {
+				m.problem(plimsoll.Problem{Code: plimsoll.ProblemLimit, Path: name, Detail: fmt.Sprintf("the image has more than %d links to follow, or more than %d bytes behind them; this one and those after it were not followed", maxFollowedLinks, int64(maxFollowed))}, i)
+				return nil
+			}
 			target, err := m.stack.Resolve(name)
+			if err == nil && target.Kind == layerfs.KindOther {
+				m.problem(plimsoll.Problem{Code: plimsoll.ProblemUnreadableFile, Path: name, Detail: "a device, FIFO or socket, which is never opened, stands where a file was expected"}, i)
+				continue
+			}
 			if err != nil || target.Kind != layerfs.KindFile {
 				continue // dangling, looping or a directory: the name proves nothing (acceptance IMG-17)
 			}
 			for _, a := range m.scanner.Analyzers {
 				if a.Wants(name) == Yes && a.Wants(target.Path) != Yes {
-					m.follow(ctx, a, name)
+					left -= m.follow(ctx, a, name)
 				}
 			}
 		}
 	}
+	return nil
 }
 
-func (m *merger) follow(ctx context.Context, a Analyzer, name string) {
+// follow reads the file that a wanted name leads to and returns its size.
+func (m *merger) follow(ctx context.Context, a Analyzer, name string) int64 {
 	f, entry, err := m.stack.Open(name)
 	if err != nil {
 		m.problem(plimsoll.Problem{Code: plimsoll.ProblemUnreadableFile, Path: name, Analyzer: a.Name(), Detail: err.Error()}, -1)
-		return
+		return 0
 	}
 	defer f.Close()
 	found := analyze(ctx, a, File{Path: name, Size: f.Size, Mode: f.Mode, ReaderAt: f.ReaderAt, Sibling: m.open})
+	start := len(m.packages)
 	m.take(-1, a.Name(), &found)
-	for i := range found.Packages {
-		m.packages[len(m.packages)-1-i].Layer = m.img.Layers[entry.Layer].DiffID
+	for i := start; i < len(m.packages); i++ {
+		m.packages[i].Layer = m.img.Layers[entry.Layer].DiffID
 	}
+	return f.Size
 }
 
 // open opens a file of the merged image.
@@ -258,7 +322,18 @@ func (m *merger) inventory() plimsoll.Inventory {
 		inv.Packages = append(inv.Packages, p)
 	}
 	if len(inv.Packages) > maxPackages {
-		inv.Packages = inv.Packages[:maxPackages]
+		slices.SortStableFunc(inv.Packages, func(a, b plimsoll.Package) int {
+			switch {
+			case a.Type.System() == b.Type.System():
+				return 0
+			case a.Type.System():
+				return -1
+			}
+			return 1
+		})
+		inv.Packages, m.cut = inv.Packages[:maxPackages], true
+	}
+	if m.cut {
 		m.problem(plimsoll.Problem{Code: plimsoll.ProblemLimit, Detail: "the image claims more than 250,000 packages; the rest was not kept"}, -1)
 	}
 	for i := range inv.Packages {
@@ -275,6 +350,7 @@ func (m *merger) inventory() plimsoll.Inventory {
 	})
 	inv.Problems = append(m.problems, missingPackages(inv)...)
 	sortProblems(inv.Problems)
+	inv.Problems = boundProblems(inv.Problems)
 	return inv
 }
 
@@ -382,4 +458,27 @@ func sortProblems(problems []plimsoll.Problem) {
 			strings.Compare(a.Detail, b.Detail),
 		)
 	})
+}
+
+// boundProblems keeps the first maxProblems of each code of sorted problems and
+// counts the rest, so that an image of broken files makes no endless report.
+func boundProblems(problems []plimsoll.Problem) []plimsoll.Problem {
+	var kept []plimsoll.Problem
+	for len(problems) > 0 {
+		code := problems[0].Code
+		n := slices.IndexFunc(problems, func(p plimsoll.Problem) bool { return p.Code != code })
+		if n < 0 {
+			n = len(problems)
+		}
+		kept = append(kept, problems[:min(n, maxProblems)]...)
+		if n > maxProblems {
+			rest := 0
+			for _, p := range problems[maxProblems:n] {
+				rest += max(p.Count, 1)
+			}
+			kept = append(kept, plimsoll.Problem{Code: code, Detail: "further problems of this kind, not told one by one", Count: rest})
+		}
+		problems = problems[n:]
+	}
+	return kept
 }

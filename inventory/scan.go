@@ -142,7 +142,8 @@ type layerFacts struct {
 	index *layerfs.Index
 	// Files are sorted by path and analyser.
 	Files []fileFacts
-	// Links are wanted names that are symbolic links, in byte order.
+	// Links are wanted names that are symbolic links or special files, in byte
+	// order.
 	Links    []string
 	Problems []plimsoll.Problem // of the layer as a whole
 }

@@ -12,6 +12,7 @@ const (
 	maxTarget     = 4096      // bytes of a link's target, as in Linux (PATH_MAX)
 	maxLinks      = 40        // symbolic links followed for one path, as in Linux
 	maxSteps      = 64        // path components that a tar's members, on average, take to place
+	maxPathSteps  = 2048      // path components followed for one path, those of its links counted
 	maxLayers     = 256       // of one image; Docker allows 125
 	maxProblems   = 1000      // problems told one by one of a layer; the rest is counted
 

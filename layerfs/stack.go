@@ -296,8 +296,11 @@ func (s *Stack) resolve(op, name string, all bool) (merged, string, error) {
 		return merged{}, "", s.err
 	}
 	at, here := "", merged{kind: KindDir, dir: s.root}
-	rest, links := name, 0
+	rest, links, steps := name, 0, 0
 	for rest != "" {
+		if steps++; steps > maxPathSteps {
+			return fail(plimsoll.CodeLimit, "its links take too many steps to follow")
+		}
 		var component string
 		component, rest, _ = strings.Cut(rest, "/")
 		if component == "" || component == "." {
