@@ -176,6 +176,11 @@ func (c *counter) scope(p *plimsoll.Package, owned bool) *scope {
 			return &scope{group: "cargo (not from crates.io)", why: "the advisories are about what crates.io publishes under the name"}
 		})
 	}
+	if p.Type == plimsoll.TypeMaven && !strings.Contains(p.Name, ":") {
+		return c.add("nameless:maven", func() *scope {
+			return &scope{group: "maven (group unknown)", why: "advisories name group and artifact, these archives tell the artifact alone"}
+		})
+	}
 	return c.add("language:"+string(p.Type), func() *scope {
 		s := &scope{group: string(p.Type)}
 		if ecosystem == "" {

@@ -83,6 +83,9 @@ func (s *trial) fix(f *plimsoll.Finding, about []opinion, authority int) {
 		o := &about[i]
 		installed := s.installed(o)
 		for _, v := range o.fixes {
+			if slices.ContainsFunc(o.spans, func(sp span) bool { return sp.scheme == v.Scheme() && sp.contains(v) }) {
+				continue // the end of a branch that the flaw outlived
+			}
 			if !seen[v.String()] {
 				seen[v.String()] = true
 				all = append(all, v)

@@ -319,6 +319,19 @@ func TestEvaluate(t *testing.T) {
 			problems: []string{"no-advisory-source"},
 		},
 		{
+			name: "ADV-10 the end of a branch is no fix when the next one is affected from there",
+			adv:  generation(about("FOP-1", "Packagist", "a/b", "introduced 1.0", "fixed 2.0", "introduced 2.0", "fixed 3.0", "introduced 3.0", "fixed 3.27.0")),
+			inv:  app(lang("composer", "a/b", "v2.12.0")),
+			want: []string{"a/b v2.12.0: FOP-1 (>= 1.0, < 3.27.0) -> 3.27.0"},
+		},
+		{
+			name:     "JAR-04 an artifact without its group is listed, not judged",
+			adv:      generation(about("GHSA-1", "Maven", "g:a", "introduced 0", "fixed 2.0")),
+			inv:      app(lang("maven", "g:a", "1.0"), lang("maven", "a", "1.0")),
+			want:     []string{"g:a 1.0: GHSA-1 (< 2.0) -> 2.0"},
+			problems: []string{"no-advisory-source"},
+		},
+		{
 			name: "ADV-12 names meet in their normal form",
 			adv:  generation(about("GHSA-1", "PyPI", "foo-bar-baz", "introduced 0"), about("GHSA-2", "NuGet", "newtonsoft.json", "introduced 0")),
 			inv:  app(lang("pypi", "Foo.Bar_baz", "1.0"), lang("nuget", "Newtonsoft.Json", "1.0")),
@@ -487,6 +500,15 @@ func TestADV05AliasesAreOneFinding(t *testing.T) {
 	e := evaluate(t, adv, app(a, b), Options{})
 	if len(e.Findings) != 2 || len(e.Findings[0].Reasons) != 2 {
 		t.Errorf("got %v", brief(e.Findings))
+	}
+}
+
+// What ends a branch and not the flaw is not among the fixes.
+func TestADV10FixedVersions(t *testing.T) {
+	adv := generation(about("FOP-1", "Packagist", "a/b", "introduced 1.0", "fixed 2.0", "introduced 2.0", "fixed 2.9", "introduced 3.0", "fixed 3.1"))
+	f := evaluate(t, adv, app(lang("composer", "a/b", "1.5")), Options{}).Findings[0]
+	if diff := cmp.Diff([]string{"2.9", "3.1"}, f.FixedVersions); diff != "" || f.FixedVersion != "2.9" {
+		t.Errorf("fixed in %s (-want +got):\n%s", f.FixedVersion, diff)
 	}
 }
 

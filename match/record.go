@@ -198,7 +198,14 @@ func (m *room) parse(r plimsoll.Range, scheme version.Scheme) (err error) {
 	for _, p := range points {
 		switch {
 		case p.kind == introduced && !affected:
-			spans, affected = append(spans, span{scheme: scheme, from: p.v}), true
+			affected = true
+			// Some feeds write a range for each branch, one where the other ends
+			// (1.0 to 2.0, 2.0 to 3.0): what ends there is the branch, not the flaw.
+			if last := len(spans) - 1; last >= len(m.spans) && !p.atStart && !spans[last].inclusive && p.v.Compare(spans[last].to) == 0 {
+				spans[last].to = version.Version{}
+				continue
+			}
+			spans = append(spans, span{scheme: scheme, from: p.v})
 		case p.kind != introduced && affected:
 			last := &spans[len(spans)-1]
 			last.to, last.inclusive, affected = p.v, p.kind == lastAffected, false
