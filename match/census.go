@@ -379,7 +379,7 @@ func (c *counter) account(out *census) {
 		}
 		if l.Ended && !l.owned { // told once, of the system
 			out.problems = append(out.problems, plimsoll.Problem{Code: plimsoll.ProblemEndOfLife, Count: l.Packages,
-				Detail: fmt.Sprintf("%s reached its end of life on %s: new flaws in it are no longer published", l.Group, l.EndOfLife.Format(time.DateOnly))})
+				Detail: fmt.Sprintf("%s reached its end of life on %s", l.Group, l.EndOfLife.Format(time.DateOnly))})
 		}
 	}
 	slices.SortFunc(out.coverage, func(a, b plimsoll.Coverage) int { return strings.Compare(a.Group, b.Group) })

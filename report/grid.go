@@ -318,7 +318,7 @@ func pad(s string, to int, right bool) string {
 }
 
 // wrap breaks s into parts of at most limit columns: at a space, else behind a
-// sign in the second half, else anywhere. 0 means unlimited. It takes time linear
+// sign, else anywhere: deb12u14 must not look like deb12u1 where there is room. 0 means unlimited. It takes time linear
 // in s.
 func wrap(s string, limit int) []string {
 	if limit <= 0 || len(s) <= limit {
@@ -345,7 +345,7 @@ func wrap(s string, limit int) []string {
 		switch {
 		case r == ' ':
 			space = place{i + 1, columns}
-		case columns > limit/2 && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.Is(unicode.M, r) && r != '\\':
+		case columns >= limit/4 && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.Is(unicode.M, r) && r != '\\':
 			sign = place{i + utf8.RuneLen(r), columns}
 		}
 	}

@@ -272,7 +272,7 @@ func (v *imageView) planViews(r *plimsoll.Result) {
 			if note := stepNote(s); note != "" {
 				notes = append(notes, note)
 			}
-			view.Steps = append(view.Steps, stepView{name(s.Package), strings.Join(notes, "; "), name(s.From), name(s.To), s.Worst.String(), layerWord(&r.Image, s.Layer), clearsWords(s.Clears)})
+			view.Steps = append(view.Steps, stepView{name(s.Package), strings.Join(notes, "; "), name(s.From), name(s.To), s.Worst.String(), layerWord(&r.Image, s.Layer), clearsWords(s.Clears, 6)})
 		}
 		v.Parts = append(v.Parts, view)
 	}

@@ -78,7 +78,7 @@ func part(s *screen, img *plimsoll.Image, owner string, p plimsoll.Part) {
 		}
 		to := cmp.Or(name(step.To), "-")
 		t.add(plainCell(name(step.Package)), plainCell(name(step.From)), plainCell(to),
-			cell{step.Worst.String(), step.Worst, true}, plainCell(layerWord(img, step.Layer)), plainCell(strings.Join(clearsWords(step.Clears), ", ")))
+			cell{step.Worst.String(), step.Worst, true}, plainCell(layerWord(img, step.Layer)), plainCell(strings.Join(clearsWords(step.Clears, 3), ", ")))
 		if note := stepNote(step); note != "" {
 			t.note(note)
 		}
@@ -206,9 +206,8 @@ func buildStep(s string) string {
 	return strings.Join(strings.Fields(strings.TrimSuffix(s, "# buildkit")), " ")
 }
 
-// clearsWords lists the ids of a step, the first few when there are many.
-func clearsWords(ids []string) []string {
-	const most = 6
+// clearsWords lists the ids of a step, the first ones when there are many.
+func clearsWords(ids []string, most int) []string {
 	list := each(ids[:min(most, len(ids))], name)
 	if rest := len(ids) - most; rest > 0 {
 		list = append(list, fmt.Sprintf("%d more", rest))

@@ -141,6 +141,12 @@ func countCells(label string, t tally, judged bool) []cell {
 // coverage says what the counts do not speak about.
 func coverage(s *screen, r *plimsoll.Result) {
 	asked, assumed := judgedWords(r.Coverage)
+	if len(asked) > 0 {
+		s.prose("Judged", strings.Join(asked, ", "))
+	}
+	for _, a := range assumed {
+		s.prose("", a)
+	}
 	list := warnings(r.Problems)
 	switch {
 	case r.Status == plimsoll.ScanPartial:
@@ -149,12 +155,6 @@ func coverage(s *screen, r *plimsoll.Result) {
 		s.prose("Coverage", "read completely, with "+plural(len(list), "limit", "limits")+" to what could be judged:")
 	default:
 		s.prose("Coverage", "complete")
-	}
-	if len(asked) > 0 {
-		s.prose("Judged", strings.Join(asked, ", "))
-	}
-	for _, a := range assumed {
-		s.prose("", a)
 	}
 	for _, w := range list {
 		mark := pad(strconv.Itoa(w.Count), 5, true)

@@ -113,6 +113,7 @@ func TestWrap(t *testing.T) {
 		{"one two three", 8, "one two|three"},
 		{"1:1.2.11.dfsg-2+deb11u2", 12, "1:1.2.11.|dfsg-2+|deb11u2"},
 		{"abcdefghij", 4, "abcd|efgh|ij"},
+		{"2.36-9+deb12u14", 14, "2.36-9+|deb12u14"},
 		{"is in < 1.1.1n-0+deb11u6", 12, "is in <|1.1.1n-0+|deb11u6"},
 		{"\u65e5\u672c\u8a9e", 4, "\u65e5\u672c|\u8a9e"},
 		{"anything", 0, "anything"},
