@@ -13,7 +13,7 @@ import (
 func BlobLayer(r io.ReaderAt, size int64, o layerfs.TarOptions) layerfs.Layer {
 	magic := make([]byte, 4)
 	n, _ := r.ReadAt(magic, 0)
-	if compressed(magic[:n]) {
+	if Compressed(magic[:n]) {
 		return layerfs.Tar(func() (io.ReadCloser, error) {
 			return io.NopCloser(io.NewSectionReader(r, 0, size)), nil
 		}, o)
@@ -21,6 +21,8 @@ func BlobLayer(r io.ReaderAt, size int64, o layerfs.TarOptions) layerfs.Layer {
 	return layerfs.TarAt(r, size, o)
 }
 
-func compressed(magic []byte) bool {
+// Compressed says whether a file that begins with magic is one that
+// layerfs.Decompress inflates.
+func Compressed(magic []byte) bool {
 	return bytes.HasPrefix(magic, []byte{0x1f, 0x8b}) || bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd})
 }

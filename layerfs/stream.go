@@ -19,7 +19,12 @@ import (
 // errStreamLimit ends a layer, where other limits end a file.
 var errStreamLimit = limitError("decompress layer", "the layer expands beyond %d bytes, or more than %d to 1", int64(maxStream), maxRatio)
 
-// decompress recognises the compression of a layer by its first bytes.
+// Decompress returns what r holds, plain or compressed by gzip or zstd, which
+// its first bytes tell. Reading fails with CodeLimit beyond 64 GiB, and beyond
+// 8 GiB when more than 1100 bytes come of one. Close leaves r open.
+func Decompress(r io.Reader) (io.ReadCloser, error) { return decompress(r, defaultBounds()) }
+
+// decompress is Decompress within bounds.
 func decompress(raw io.Reader, b bounds) (io.ReadCloser, error) {
 	in := &counter{Reader: raw}
 	buffered := bufio.NewReaderSize(in, 256<<10)

@@ -220,20 +220,34 @@ func (s *Store) indexLayout() error {
 	if len(index.Manifests) > maxImages {
 		return plimsoll.Errorf(plimsoll.CodeLimit, "read index.json", "more than %d images", maxImages)
 	}
+	// Each manifest is resolved once, however often it is named: an index of
+	// indexes multiplies.
+	type resolved struct {
+		images []plimsoll.Image
+		absent []plimsoll.Platform
+	}
+	known := map[plimsoll.Digest]resolved{}
 	for _, m := range index.Manifests {
 		target, err := plimsoll.ParseDigest(string(m.Digest))
 		if err != nil {
 			return err
 		}
-		found, absent := engine.Present(s.blob, target, func(img *plimsoll.Image, blobs []v1.Descriptor) error {
-			return s.check(*img, blobNames(blobs))
-		})
+		r, again := known[target]
+		if !again {
+			r.images, r.absent = engine.Present(s.blob, target, func(img *plimsoll.Image, blobs []v1.Descriptor) error {
+				return s.check(*img, blobNames(blobs))
+			})
+			known[target] = r
+		}
 		names := s.refNames(m.Annotations)
-		for _, img := range found {
+		for _, img := range r.images {
 			s.add(img, names)
 		}
-		if len(absent) > 0 {
-			s.problems = append(s.problems, engine.Absence(names, target, absent))
+		if len(r.absent) > 0 {
+			s.problems = append(s.problems, engine.Absence(names, target, r.absent))
+		}
+		if len(s.images) > maxImages {
+			return plimsoll.Errorf(plimsoll.CodeLimit, "read index.json", "more than %d images", maxImages)
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -335,6 +336,19 @@ func TestOpenRefuses(t *testing.T) {
 		}
 		return c.tar(t)
 	}
+	// An index of indexes names more images than it has bytes.
+	inner := v1.Index{MediaType: v1.MediaTypeImageIndex}
+	for range 900 {
+		inner.Manifests = append(inner.Manifests, l.blob([]byte(`{"mediaType":"none"}`)))
+	}
+	deep := layout{}
+	maps.Copy(deep, l)
+	var outer []v1.Descriptor
+	for range 20 {
+		outer = append(outer, deep.json(inner))
+		inner.Manifests = inner.Manifests[1:]
+	}
+	deep.index(outer...)
 	many := strings.TrimSuffix(strings.Repeat("{},", maxImages+1), ",")
 	for name, test := range map[string]struct {
 		content []byte
@@ -349,6 +363,7 @@ func TestOpenRefuses(t *testing.T) {
 		"two manifests":      {tarOf(t, append(dockerSave(t), member{name: "./manifest.json", content: "[]"})...), plimsoll.CodeInvalid},
 		"manifest no JSON":   {tarOf(t, replace("manifest.json", "[")...), plimsoll.CodeCorrupt},
 		"too many images":    {tarOf(t, replace("manifest.json", "["+many+"]")...), plimsoll.CodeLimit},
+		"index of indexes":   {deep.tar(t), plimsoll.CodeLimit},
 		"ambiguous index":    {with("index.json", `{"manifests":[],"layers":[]}`), plimsoll.CodeInvalid},
 		"unknown layout":     {with("oci-layout", `{"imageLayoutVersion":"9"}`), plimsoll.CodeInvalid},
 		"path as digest":     {with("index.json", `{"manifests":[{"digest":"sha256:../../x"}]}`), plimsoll.CodeInvalid},

@@ -2,8 +2,6 @@ package archive
 
 import (
 	"archive/tar"
-	"bufio"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +10,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"plimsoll"
@@ -24,7 +21,6 @@ import (
 const (
 	maxMembers = 100_000 // an image has at most some hundred
 	maxLinks   = 8       // from one member to another: old docker save links equal layers
-	maxWindow  = 128 << 20
 )
 
 // members are the regular files of a tar, found by one pass over its headers.
@@ -61,15 +57,8 @@ func (m *members) stream() (io.ReadCloser, error) {
 	r := io.NewSectionReader(m.file, 0, info.Size())
 	magic := make([]byte, 4)
 	r.ReadAt(magic, 0) // a shorter file is no tar either way
-	switch {
-	case magic[0] == 0x1f && magic[1] == 0x8b:
-		return gzip.NewReader(bufio.NewReader(r))
-	case string(magic) == "\x28\xb5\x2f\xfd":
-		zr, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			return nil, err
-		}
-		return zr.IOReadCloser(), nil
+	if engine.Compressed(magic) {
+		return layerfs.Decompress(r)
 	}
 	m.plain = true
 	return io.NopCloser(r), nil
@@ -96,6 +85,9 @@ func (m *members) scan() error {
 			if members == 0 {
 				return &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: "recognise archive", Err: errors.New("it is not a tar"),
 					Hint: "Give a tar made by docker save, podman save or skopeo, an OCI layout, or the directory of a root file system."}
+			}
+			if plimsoll.CodeOf(err) == plimsoll.CodeLimit {
+				return err
 			}
 			return plimsoll.Errorf(plimsoll.CodeCorrupt, "read tar", "after %d members: %w", members, err)
 		}
