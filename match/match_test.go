@@ -319,6 +319,15 @@ func TestEvaluate(t *testing.T) {
 			problems: []string{"no-advisory-source"},
 		},
 		{
+			name: "DEB-08 a rebuild for a release holds what the version it was made of holds",
+			adv:  generation(about("DEBIAN-CVE-2024-1", "Debian:12", "a", "introduced 0", "fixed 1.3-1"), about("DEBIAN-CVE-2024-2", "Debian:12", "a", "introduced 0", "fixed 1.3-1~deb12u3"), about("DEBIAN-CVE-2024-3", "Debian:12", "a", "introduced 0", "fixed 1.3-2")),
+			inv:  debian(deb("a", "1.3-1~deb12u2"), deb("a", "1.2-9~deb12u1")),
+			want: []string{
+				"a 1.2-9~deb12u1: CVE-2024-1 (< 1.3-1) -> 1.3-1", "a 1.2-9~deb12u1: CVE-2024-2 (< 1.3-1~deb12u3) -> 1.3-1~deb12u3", "a 1.2-9~deb12u1: CVE-2024-3 (< 1.3-2) -> 1.3-2",
+				"a 1.3-1~deb12u2: CVE-2024-2 (< 1.3-1~deb12u3) -> 1.3-1~deb12u3", "a 1.3-1~deb12u2: CVE-2024-3 (< 1.3-2) -> 1.3-2",
+			},
+		},
+		{
 			name: "ADV-10 the end of a branch is no fix when the next one is affected from there",
 			adv:  generation(about("FOP-1", "Packagist", "a/b", "introduced 1.0", "fixed 2.0", "introduced 2.0", "fixed 3.0", "introduced 3.0", "fixed 3.27.0")),
 			inv:  app(lang("composer", "a/b", "v2.12.0")),

@@ -89,12 +89,34 @@ func compile(affected []plimsoll.Affected, scheme version.Scheme) []record {
 				r.problem = err.Error() // the other ranges still speak (acceptance ADV-11)
 			}
 		}
-		r.spans, r.fixes = slices.Clip(room.spans[spans:]), slices.Clip(room.fixes[fixes:])
+		r.spans, r.fixes = slices.Clip(merge(room.spans[spans:])), slices.Clip(room.fixes[fixes:])
 		if scheme == version.RPM {
 			r.rpm = marksOf(r)
 		}
 	}
 	return records
+}
+
+// merge makes one span of those that begin where another ends. Some feeds write a
+// range for each branch (1.0 to 2.0, 2.0 to 3.0): what ends there is the branch,
+// not the flaw.
+func merge(spans []span) []span {
+	if len(spans) < 2 {
+		return spans
+	}
+	slices.SortStableFunc(spans, func(a, b span) int {
+		return cmp.Or(strings.Compare(string(a.scheme), string(b.scheme)), a.from.Compare(b.from))
+	})
+	joined := spans[:1]
+	for _, s := range spans[1:] {
+		last := &joined[len(joined)-1]
+		if s.scheme == last.scheme && !last.open() && !last.inclusive && s.from.Compare(last.to) == 0 {
+			last.to, last.inclusive = s.to, s.inclusive
+			continue
+		}
+		joined = append(joined, s)
+	}
+	return joined
 }
 
 // point is an event with its version parsed; start orders before every version.
@@ -198,14 +220,7 @@ func (m *room) parse(r plimsoll.Range, scheme version.Scheme) (err error) {
 	for _, p := range points {
 		switch {
 		case p.kind == introduced && !affected:
-			affected = true
-			// Some feeds write a range for each branch, one where the other ends
-			// (1.0 to 2.0, 2.0 to 3.0): what ends there is the branch, not the flaw.
-			if last := len(spans) - 1; last >= len(m.spans) && !p.atStart && !spans[last].inclusive && p.v.Compare(spans[last].to) == 0 {
-				spans[last].to = version.Version{}
-				continue
-			}
-			spans = append(spans, span{scheme: scheme, from: p.v})
+			spans, affected = append(spans, span{scheme: scheme, from: p.v}), true
 		case p.kind != introduced && affected:
 			last := &spans[len(spans)-1]
 			last.to, last.inclusive, affected = p.v, p.kind == lastAffected, false

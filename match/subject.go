@@ -115,7 +115,7 @@ func (s *trial) evaluate(r *record, o *opinion) {
 	for i := range r.spans {
 		sp := &r.spans[i]
 		v, ok := s.under(sp, r)
-		if !ok || !sp.contains(v) {
+		if !ok || !sp.contains(v) || s.rebuilt(sp) {
 			continue
 		}
 		if s.isPseudo && s.pseudo.unbased && sp.byRelease() {
@@ -132,6 +132,21 @@ func (s *trial) evaluate(r *record, o *opinion) {
 	if listed, ok := r.lists(s.v, s.parsed); ok {
 		o.affected, o.text = true, "= "+listed
 	}
+}
+
+// rebuilt says whether a Debian build is a rebuild of the version that ends sp,
+// or of a later one: 1.3~deb12u6 is 1.3 made again for Debian 12, with all that
+// is in 1.3, though it must be the older of the two for upgrades to work.
+func (s *trial) rebuilt(sp *span) bool {
+	if s.scope.scheme != version.Deb || s.scope.distro.ID != "debian" || sp.open() || sp.inclusive || strings.Contains(sp.to.String(), "~") {
+		return false
+	}
+	i := strings.LastIndex(s.parsed, "~deb")
+	if i < 0 || strings.Trim(s.parsed[i+len("~deb"):], "0123456789u") != "" {
+		return false
+	}
+	base, err := version.Parse(version.Deb, s.parsed[:i])
+	return err == nil && base.Compare(sp.to) >= 0
 }
 
 // under returns the version under the order of the span: the ecosystem's own,
