@@ -122,7 +122,7 @@ func languageCommand(u *upgrade) command {
 	case plimsoll.TypeCargo:
 		c.before, c.after = "cargo update --package "+quote(s.Package)+" --precise "+quote(s.To), rebuild(s)
 	case plimsoll.TypeGem:
-		if dir, _, ok := strings.Cut("/"+s.Path, "/vendor/bundle/"); ok {
+		if dir, _, ok := strings.Cut("/"+s.Path+"/", "/vendor/bundle/"); ok {
 			c.before, c.word, c.remark = in(dir)+"bundle update --conservative", byName, spoken
 			break
 		}

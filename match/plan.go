@@ -98,6 +98,10 @@ func placeOf(p *plimsoll.Package) string {
 		if dir, _, ok := strings.Cut("/"+p.Path, "/vendor/"); ok {
 			return strings.TrimPrefix(dir, "/")
 		}
+	case plimsoll.TypeGem:
+		if dir, _, ok := strings.Cut(p.Path, "/specifications/"); ok {
+			return dir
+		}
 	case plimsoll.TypePyPI:
 		if i := strings.LastIndex(p.Path, "/lib/python"); i >= 0 {
 			return p.Path[:i]
