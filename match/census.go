@@ -286,8 +286,17 @@ func (s *scope) use(available []string, patterns ...string) {
 	slices.Sort(s.ecosystems)
 	s.ecosystems = slices.Compact(s.ecosystems)
 	if len(s.ecosystems) == 0 && s.why == "" {
-		s.why = fmt.Sprintf("the advisory database holds nothing for %s: update it", strings.Join(patterns, ", "))
+		s.why = "the advisory database holds nothing for " + some(patterns, 2)
 	}
+}
+
+// some names the first ones of a list and counts the others.
+func some(list []string, named int) string {
+	text := strings.Join(list[:min(named, len(list))], ", ")
+	if more := len(list) - named; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // namesUnder says by which name a distribution's records know a package.

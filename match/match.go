@@ -258,12 +258,8 @@ func (e *evaluator) streamProblem() []plimsoll.Problem {
 	if len(names) == 0 {
 		return nil
 	}
-	some := strings.Join(names[:min(named, len(names))], ", ")
-	if len(names) > named {
-		some += ", …"
-	}
 	return []plimsoll.Problem{{Code: plimsoll.ProblemStreamUnknown, Count: len(names),
-		Detail: fmt.Sprintf("%s: built for a module, and the package or some advisories do not name its stream; advisories that may concern another stream were not applied", some)}}
+		Detail: fmt.Sprintf("%s: built for a module, and the package or some advisories do not name its stream; advisories that may concern another stream were not applied", some(names, named))}}
 }
 
 func (e *evaluator) unreadable(s *trial, r *record) {
