@@ -81,7 +81,8 @@ type Result struct {
 
 // Coverage says who was asked about a group of packages.
 type Coverage struct {
-	Group     string // "debian 12", "npm", …
+	Group     string // "debian 12", "npm", "npm in packages of debian 12", …
+	Class     Class  // of the findings in these packages
 	Ecosystem string // empty: nobody, inventory only
 	Packages  int
 	EndOfLife time.Time // of the distribution; zero when unknown or not applicable

@@ -23,8 +23,8 @@ type scope struct {
 	system     bool
 	release    string // VERSION_ID of the system
 	distro     plimsoll.Distribution
-	ended      bool // the system gets no more advisories
-	owned      bool // language packages that the system's packages own
+	ended      bool           // the system gets no more advisories
+	class      plimsoll.Class // of the packages
 	why        string
 	packages   int
 }
@@ -122,7 +122,11 @@ func ask(ecosystems []string, inv plimsoll.Inventory, o Options) (census, error)
 		p := &inv.Packages[i]
 		owned := p.Owner != "" && !p.Type.System() && !c.foreign[[2]string{p.Root, p.Owner}]
 		s := c.scope(p, owned)
-		s.packages++
+		if s.packages++; p.Type.System() {
+			s.class = plimsoll.ClassSystem
+		} else {
+			s.class = plimsoll.ClassApplication
+		}
 		if len(s.ecosystems) == 0 || owned && !o.Comprehensive {
 			continue
 		}
@@ -224,7 +228,6 @@ func (c *counter) systemScope(p *plimsoll.Package, owned bool) *scope {
 			release: sys.os.VersionID,
 			distro:  sys.distro,
 			ended:   hasEnded(sys.distro, c.now),
-			owned:   owned,
 		}
 		if len(sys.distro.Ecosystems) == 0 {
 			s.why = "no public source publishes advisories for it"
@@ -359,7 +362,6 @@ func (c *counter) account(out *census) {
 		plimsoll.Coverage
 		why     string
 		unknown bool
-		owned   bool
 	}
 	lines := make(map[string]*line)
 	for _, key := range slices.Sorted(maps.Keys(c.scopes)) {
@@ -369,8 +371,8 @@ func (c *counter) account(out *census) {
 		}
 		l, ok := lines[s.group]
 		if !ok {
-			l = &line{why: s.why, unknown: strings.HasPrefix(key, "unknown:"), owned: s.owned}
-			l.Coverage = plimsoll.Coverage{Group: s.group, EndOfLife: s.distro.EndOfLife, Ended: s.ended, Assumed: s.distro.Assumed}
+			l = &line{why: s.why, unknown: strings.HasPrefix(key, "unknown:")}
+			l.Coverage = plimsoll.Coverage{Group: s.group, Class: s.class, EndOfLife: s.distro.EndOfLife, Ended: s.ended, Assumed: s.distro.Assumed}
 			l.Ecosystem = strings.Join(s.asked, ", ")
 			lines[s.group] = l
 		}
@@ -386,7 +388,7 @@ func (c *counter) account(out *census) {
 			out.problems = append(out.problems, plimsoll.Problem{Code: code, Count: l.Packages,
 				Detail: fmt.Sprintf("%s: inventory only, %s", l.Group, l.why)})
 		}
-		if l.Ended && !l.owned { // told once, of the system
+		if l.Ended && l.Class == plimsoll.ClassSystem { // told once
 			out.problems = append(out.problems, plimsoll.Problem{Code: plimsoll.ProblemEndOfLife, Count: l.Packages,
 				Detail: fmt.Sprintf("%s reached its end of life on %s", l.Group, l.EndOfLife.Format(time.DateOnly))})
 		}

@@ -26,12 +26,12 @@ func TestCoverage(t *testing.T) {
 	e := evaluate(t, adv, inv, Options{Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)})
 	end := time.Date(2022, 6, 30, 0, 0, 0, 0, time.UTC)
 	want := []plimsoll.Coverage{
-		{Group: "conda", Packages: 1},
-		{Group: "deb (third-party: Docker)", Packages: 1},
-		{Group: "debian 9", Ecosystem: "Debian:9", Packages: 2, EndOfLife: end, Ended: true},
-		{Group: "hex", Packages: 1},
-		{Group: "npm", Ecosystem: "npm", Packages: 2},
-		{Group: "npm in packages of debian 9", Ecosystem: "Debian:9", Packages: 1, EndOfLife: end, Ended: true},
+		{Group: "conda", Class: plimsoll.ClassApplication, Packages: 1},
+		{Group: "deb (third-party: Docker)", Class: plimsoll.ClassSystem, Packages: 1},
+		{Group: "debian 9", Class: plimsoll.ClassSystem, Ecosystem: "Debian:9", Packages: 2, EndOfLife: end, Ended: true},
+		{Group: "hex", Class: plimsoll.ClassApplication, Packages: 1},
+		{Group: "npm", Class: plimsoll.ClassApplication, Ecosystem: "npm", Packages: 2},
+		{Group: "npm in packages of debian 9", Class: plimsoll.ClassApplication, Ecosystem: "Debian:9", Packages: 1, EndOfLife: end, Ended: true},
 	}
 	if diff := cmp.Diff(want, e.Coverage); diff != "" {
 		t.Errorf("coverage (-want +got):\n%s", diff)

@@ -242,6 +242,7 @@ type kevDoc struct {
 
 type coverDoc struct {
 	Group     string `json:"group"`
+	Class     string `json:"class,omitempty" enum:"system|application"`
 	Ecosystem string `json:"ecosystem,omitempty" doc:"whose advisories were asked; absent: nobody's"`
 	Packages  int    `json:"packages"`
 	EndOfLife string `json:"endOfLife,omitempty" format:"date-time"`

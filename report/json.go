@@ -211,7 +211,7 @@ func newRatingDoc(r plimsoll.Rating) ratingDoc {
 }
 
 func newCoverDoc(c plimsoll.Coverage) coverDoc {
-	return coverDoc{raw(c.Group, maxName), raw(c.Ecosystem, maxName), c.Packages, date(c.EndOfLife), c.Ended, c.Assumed}
+	return coverDoc{raw(c.Group, maxName), string(c.Class), raw(c.Ecosystem, maxName), c.Packages, date(c.EndOfLife), c.Ended, c.Assumed}
 }
 
 func newProblemDoc(p plimsoll.Problem) problemDoc {

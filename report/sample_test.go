@@ -115,9 +115,9 @@ func sampleReport() plimsoll.Report {
 			Problems: problems[2:],
 		},
 		Coverage: []plimsoll.Coverage{
-			{Group: "conda", Packages: 2},
-			{Group: "debian 11", Ecosystem: "Debian:11", Packages: 3, EndOfLife: at("2026-08-31"), Ended: true},
-			{Group: "golang", Ecosystem: "Go", Packages: 1}, {Group: "npm", Ecosystem: "npm", Packages: 2},
+			{Group: "conda", Class: plimsoll.ClassApplication, Packages: 2},
+			{Group: "debian 11", Class: plimsoll.ClassSystem, Ecosystem: "Debian:11", Packages: 3, EndOfLife: at("2026-08-31"), Ended: true},
+			{Group: "golang", Class: plimsoll.ClassApplication, Ecosystem: "Go", Packages: 1}, {Group: "npm", Class: plimsoll.ClassApplication, Ecosystem: "npm", Packages: 2},
 		},
 		Findings: findings, Problems: problems,
 		Plan: plimsoll.Plan{
@@ -139,7 +139,7 @@ func sampleReport() plimsoll.Report {
 		Image:  plimsoll.Image{ID: digest("static"), Engine: plimsoll.Containerd, Store: "k8s.io", Names: []string{"tool:1"}, Platform: plimsoll.Platform{OS: "linux", Architecture: "arm64", Variant: "v8"}},
 		Status: plimsoll.ScanPartial, Matched: true,
 		Inventory: plimsoll.Inventory{ImageID: digest("static"), Packages: []plimsoll.Package{stdlib}},
-		Coverage:  []plimsoll.Coverage{{Group: "golang", Ecosystem: "Go", Packages: 1}},
+		Coverage:  []plimsoll.Coverage{{Group: "golang", Class: plimsoll.ClassApplication, Ecosystem: "Go", Packages: 1}},
 		Problems:  []plimsoll.Problem{{Code: plimsoll.ProblemCorruptFile, Path: "app.jar", Analyzer: "java", Detail: "zip: not a valid zip file"}},
 	}
 	gone := plimsoll.Result{

@@ -48,7 +48,10 @@ func TestDashIsNotZero(t *testing.T) {
 	clean.Results = clean.Results[1:2]
 	uncovered := sampleReport()
 	uncovered.Results = uncovered.Results[1:2]
-	uncovered.Results[0].Coverage = []plimsoll.Coverage{{Group: "golang", Packages: 1}}
+	uncovered.Results[0].Coverage = []plimsoll.Coverage{{Group: "golang", Class: plimsoll.ClassApplication, Packages: 1}}
+	owned := sampleReport()
+	owned.Results = owned.Results[1:2]
+	owned.Results[0].Coverage = []plimsoll.Coverage{{Group: "golang in packages of debian 11", Class: plimsoll.ClassApplication, Ecosystem: "Debian:11", Packages: 1}}
 	failed := sampleReport()
 	failed.Results = failed.Results[2:]
 	for _, c := range []struct {
@@ -59,6 +62,7 @@ func TestDashIsNotZero(t *testing.T) {
 	}{
 		{"clean", clean, zero, zero},
 		{"nobody was asked about Go", uncovered, zero, none},
+		{"the distribution was asked about what it owns", owned, zero, zero},
 		{"inventory", inventoryReport(), none, none},
 		{"failed", failed, "absent", "absent"},
 	} {

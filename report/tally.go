@@ -69,21 +69,9 @@ func judged(r *plimsoll.Result, class plimsoll.Class) bool {
 	if !r.Matched || r.Status == plimsoll.ScanFailed {
 		return false
 	}
-	system := class == plimsoll.ClassSystem
-	languages := make(map[string]bool) // as coverage names them
-	present := false
-	for i := range r.Inventory.Packages {
-		t := r.Inventory.Packages[i].Type
-		present = present || t.System() == system
-		languages[string(t)] = !t.System()
-	}
-	if !present {
+	present := slices.ContainsFunc(r.Inventory.Packages, func(p plimsoll.Package) bool { return p.Type.System() == (class == plimsoll.ClassSystem) })
+	if !present || slices.ContainsFunc(r.Coverage, func(c plimsoll.Coverage) bool { return c.Class == class && c.Ecosystem != "" }) {
 		return true
-	}
-	for _, c := range r.Coverage {
-		if c.Ecosystem != "" && languages[c.Group] != system {
-			return true
-		}
 	}
 	return slices.ContainsFunc(r.Findings, func(f plimsoll.Finding) bool { return f.Class == class })
 }
