@@ -27,10 +27,13 @@ func cacheKey(kind string, id plimsoll.Digest, set string) string {
 	return kind + "/" + id.Hex() + "-" + hex.EncodeToString(sum[:8])
 }
 
-// cachedFacts is the stored form of layerFacts.
+// cachedFacts is the stored form of layerFacts. It says whose facts they are: a
+// file of the cache may have been copied over another.
 type cachedFacts struct {
-	Index []byte
-	Facts layerFacts
+	DiffID    plimsoll.Digest
+	Analyzers string
+	Index     []byte
+	Facts     layerFacts
 }
 
 func (s *Scanner) cachedLayer(diff plimsoll.Digest, set string) (*layerFacts, bool) {
@@ -38,7 +41,7 @@ func (s *Scanner) cachedLayer(diff plimsoll.Digest, set string) (*layerFacts, bo
 		return nil, false
 	}
 	var stored cachedFacts
-	if !s.load(cacheKey("layer", diff, set), &stored) {
+	if !s.load(cacheKey("layer", diff, set), &stored) || stored.DiffID != diff || stored.Analyzers != set {
 		return nil, false
 	}
 	stored.Facts.index = new(layerfs.Index)
@@ -57,7 +60,7 @@ func (s *Scanner) keepLayer(diff plimsoll.Digest, set string, facts *layerFacts)
 		s.fault(err)
 		return
 	}
-	s.store(cacheKey("layer", diff, set), cachedFacts{Index: index, Facts: *facts})
+	s.store(cacheKey("layer", diff, set), cachedFacts{DiffID: diff, Analyzers: set, Index: index, Facts: *facts})
 }
 
 func (s *Scanner) cachedInventory(id plimsoll.Digest, set string) (inv plimsoll.Inventory, ok bool) {

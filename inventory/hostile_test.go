@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -122,4 +123,27 @@ func TestIMG19SpecialFileUnderAWantedNameIsTold(t *testing.T) {
 		paths = append(paths, string(p.Code)+" "+p.Path)
 	}
 	check(t, paths, []string{"unreadable-file a.claims", "unreadable-file b.claims"})
+}
+
+// Facts in the file of another layer, or an inventory in that of another image,
+// are not those that were asked for.
+func TestCachedValueOfAnotherIsAMiss(t *testing.T) {
+	one, two := newImage(t, []entry{{"a.pkgs", "honest 1\n"}}), newImage(t, []entry{{"a.pkgs", "forged 1\n"}})
+	cache := &memoryCache{values: map[string][]byte{}}
+	s := &inventory.Scanner{Analyzers: []inventory.Analyzer{lines{}}, Cache: cache}
+	want := scan(t, s, one)
+	honest := maps.Clone(cache.values)
+	scan(t, s, two)
+	for to := range honest {
+		kind, _, _ := strings.Cut(to, "/")
+		for from, value := range cache.values {
+			if _, own := honest[from]; !own && strings.HasPrefix(from, kind+"/") {
+				cache.values[to] = value
+			}
+		}
+	}
+	check(t, scan(t, s, one), want)
+	if one.scans.Load() != 2 {
+		t.Errorf("the layer was read %d times, want 2", one.scans.Load())
+	}
 }
