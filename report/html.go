@@ -205,7 +205,7 @@ func newImageView(r *plimsoll.Result, o Options) imageView {
 		v.SoftwareWord = softwareWord(r.Inventory.Packages)
 		for _, p := range softwareOrder(r.Inventory.Packages) {
 			v.Software = append(v.Software, softwareView{name(p.Name), name(p.Version), name(string(p.Type)),
-				licenceWord(p.Licenses), layerWord(&r.Image, p.Layer), path(p.Path)})
+				licenceWord(p.Licenses), layerWord(&r.Image, p.Layer), rooted(p.Path)})
 		}
 	}
 	return v

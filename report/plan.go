@@ -21,8 +21,19 @@ func nothingToDo(r *plimsoll.Result) string {
 		return "Unknown: nobody was asked about this software."
 	case r.Status == plimsoll.ScanPartial:
 		return "Nothing known, but the image could not be read completely."
+	case endOfLife(r) != "":
+		return "Nothing known, but no flaw is published any more for a system out of support."
 	}
 	return "Nothing: no known vulnerability in what was judged."
+}
+
+// supportWord asks for a supported system when this one gets no more advisories.
+func supportWord(r *plimsoll.Result) string {
+	eol := endOfLife(r)
+	if eol == "" {
+		return ""
+	}
+	return "Move to a supported release of the system first: this one is " + eol + "."
 }
 
 // plan writes what to do about one image. Filters do not change it.
@@ -30,6 +41,9 @@ func plan(s *screen, r *plimsoll.Result) {
 	p := &r.Plan
 	s.line("What to do")
 	s.rule()
+	if text := supportWord(r); text != "" {
+		s.hanging("  ", "  ", text)
+	}
 	if text := nothingToDo(r); text != "" {
 		s.line("  ", text)
 		return

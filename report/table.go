@@ -303,6 +303,14 @@ func whereWord(p *plimsoll.Package, class plimsoll.Class) string {
 	return strings.Join(parts, "; ")
 }
 
+// rooted shows a path of the image as the image's users know it.
+func rooted(p string) string {
+	if p == "" {
+		return ""
+	}
+	return "/" + path(p)
+}
+
 // licenceWord lists licences, the first few when they are many.
 func licenceWord(licences []string) string {
 	const most = 40 // columns
@@ -341,7 +349,7 @@ func software(s *screen, r *plimsoll.Result) {
 	}}
 	for _, p := range softwareOrder(r.Inventory.Packages) {
 		t.add(plainCell(name(p.Name)), plainCell(name(p.Version)), plainCell(name(string(p.Type))),
-			plainCell(licenceWord(p.Licenses)), plainCell(layerWord(&r.Image, p.Layer)), plainCell(path(p.Path)))
+			plainCell(licenceWord(p.Licenses)), plainCell(layerWord(&r.Image, p.Layer)), plainCell(rooted(p.Path)))
 	}
 	t.write(s)
 }
