@@ -3,6 +3,7 @@ package ospkg
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 
 	"plimsoll"
@@ -15,7 +16,7 @@ import (
 type dpkg struct{}
 
 func (dpkg) Name() string { return "dpkg" }
-func (dpkg) Version() int { return 1 }
+func (dpkg) Version() int { return 2 }
 
 func (dpkg) Wants(path string) inventory.Want {
 	if _, _, ok := dpkgDatabase(path); ok {
@@ -64,10 +65,17 @@ func (dpkg) Analyze(ctx context.Context, f inventory.File) (inventory.Facts, err
 			p.field(line)
 			continue
 		}
-		if p.pkg != "" && (single && p.status == "" || p.installed()) {
+		switch {
+		case p.pkg == "" && p.version == "": // no record of a package
+		case single && p.status == "" || p.installed():
 			if err := c.add(p.toPackage()); err != nil {
 				return c.result(err)
 			}
+		case !p.absent(): // a record that was damaged or cut off
+			c.facts.Problems = appendProblem(c.facts.Problems, plimsoll.Problem{
+				Code:   plimsoll.ProblemCorruptFile,
+				Detail: fmt.Sprintf("package %.100q has the status %.100q, which does not tell whether it is installed", p.pkg, p.status),
+			})
 		}
 		if p = (paragraph{}); !more {
 			return c.result(in.done(c.op))
@@ -140,6 +148,17 @@ func (p *paragraph) installed() bool {
 	i := strings.LastIndexByte(p.status, ' ')
 	switch p.status[i+1:] {
 	case "installed", "triggers-awaited", "triggers-pending":
+		return true
+	}
+	return false
+}
+
+// absent says whether the third word is one that dpkg uses for a package that
+// is not there, or not as a whole.
+func (p *paragraph) absent() bool {
+	i := strings.LastIndexByte(p.status, ' ')
+	switch p.status[i+1:] {
+	case "not-installed", "config-files", "half-installed", "unpacked", "half-configured":
 		return true
 	}
 	return false

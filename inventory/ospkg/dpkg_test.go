@@ -33,11 +33,10 @@ func TestDEB01OnlyInstalledCounts(t *testing.T) {
 	var status strings.Builder
 	for i, s := range []string{
 		"install ok installed", "hold ok installed", "install reinstreq installed", "install ok triggers-pending", "install ok triggers-awaited",
-		"deinstall ok config-files", "install ok half-installed", "install ok unpacked", "install ok half-configured", "purge ok not-installed", "",
+		"deinstall ok config-files", "install ok half-installed", "install ok unpacked", "install ok half-configured", "purge ok not-installed",
 	} {
 		fmt.Fprintf(&status, "Package: p%d\nStatus: %s\nVersion: 1\n\n", i, s)
 	}
-	status.WriteString("Package: none\nVersion: 1\n\n") // no Status at all
 	want := []string{"p0 1", "p1 1", "p2 1", "p3 1", "p4 1"}
 	if diff := cmp.Diff(want, packageNames(mustAnalyze(t, dpkgStatusPath, []byte(status.String())))); diff != "" {
 		t.Error(diff)
@@ -45,6 +44,27 @@ func TestDEB01OnlyInstalledCounts(t *testing.T) {
 	single := mustAnalyze(t, "var/lib/dpkg/status.d/libssl3", []byte("Package: libssl3\nVersion: 3.0.11-1~deb12u2\nSource: openssl"))
 	if diff := cmp.Diff([]string{"libssl3 3.0.11-1~deb12u2"}, packageNames(single)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A record that was damaged or cut off is told, never passed over.
+func TestDEB01DamagedRecordIsAProblem(t *testing.T) {
+	const good = "Package: good\nStatus: install ok installed\nVersion: 1\n\n"
+	for name, record := range map[string]string{
+		"no status":        "Package: p\nVersion: 1\n",
+		"empty status":     "Package: p\nStatus:\nVersion: 1\n",
+		"unknown status":   "Package: p\nStatus: install ok instblled\nVersion: 1\n",
+		"no name":          "Pbckage: p\nStatus: install ok installed\nVersion: 1\n",
+		"no version":       "Package: p\nStatus: install ok installed\n",
+		"cut off":          "Package: p\nSta",
+		"cut off later on": "Package: p\nStatus: install ok installed\nArchitecture: a",
+	} {
+		t.Run(name, func(t *testing.T) {
+			facts, err := analyze(t, dpkgStatusPath, []byte(good+record))
+			if err != nil || len(facts.Packages) != 1 || len(facts.Problems) != 1 {
+				t.Errorf("got %+v, %v", facts, err)
+			}
+		})
 	}
 }
 
