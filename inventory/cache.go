@@ -22,26 +22,37 @@ const (
 	maxCached = 512 << 20
 )
 
-func cacheKey(kind string, id plimsoll.Digest, set string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", cacheFormat, set))
+// cacheScope returns what cached values are good for: the analysers, and the
+// store that vouches for the content. Who writes a store can put any files under
+// any diff ID, and some stores belong to users of the host; their layers must
+// not speak for those of another store. What comes from an archive was verified.
+func cacheScope(img plimsoll.Image, set string) string {
+	if img.Engine == plimsoll.Archive {
+		return set
+	}
+	return set + "\n" + string(img.Engine) + " " + img.Store
+}
+
+func cacheKey(kind string, id plimsoll.Digest, scope string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", cacheFormat, scope))
 	return kind + "/" + id.Hex() + "-" + hex.EncodeToString(sum[:8])
 }
 
 // cachedFacts is the stored form of layerFacts. It says whose facts they are: a
 // file of the cache may have been copied over another.
 type cachedFacts struct {
-	DiffID    plimsoll.Digest
-	Analyzers string
-	Index     []byte
-	Facts     layerFacts
+	DiffID plimsoll.Digest
+	Scope  string
+	Index  []byte
+	Facts  layerFacts
 }
 
-func (s *Scanner) cachedLayer(diff plimsoll.Digest, set string) (*layerFacts, bool) {
+func (s *Scanner) cachedLayer(diff plimsoll.Digest, scope string) (*layerFacts, bool) {
 	if s.Cache == nil || diff == "" {
 		return nil, false
 	}
 	var stored cachedFacts
-	if !s.load(cacheKey("layer", diff, set), &stored) || stored.DiffID != diff || stored.Analyzers != set {
+	if !s.load(cacheKey("layer", diff, scope), &stored) || stored.DiffID != diff || stored.Scope != scope {
 		return nil, false
 	}
 	stored.Facts.index = new(layerfs.Index)
@@ -51,7 +62,7 @@ func (s *Scanner) cachedLayer(diff plimsoll.Digest, set string) (*layerFacts, bo
 	return &stored.Facts, true
 }
 
-func (s *Scanner) keepLayer(diff plimsoll.Digest, set string, facts *layerFacts) {
+func (s *Scanner) keepLayer(diff plimsoll.Digest, scope string, facts *layerFacts) {
 	if s.Cache == nil {
 		return
 	}
@@ -60,17 +71,17 @@ func (s *Scanner) keepLayer(diff plimsoll.Digest, set string, facts *layerFacts)
 		s.fault(err)
 		return
 	}
-	s.store(cacheKey("layer", diff, set), cachedFacts{DiffID: diff, Analyzers: set, Index: index, Facts: *facts})
+	s.store(cacheKey("layer", diff, scope), cachedFacts{DiffID: diff, Scope: scope, Index: index, Facts: *facts})
 }
 
-func (s *Scanner) cachedInventory(id plimsoll.Digest, set string) (inv plimsoll.Inventory, ok bool) {
-	ok = s.Cache != nil && s.load(cacheKey("image", id, set), &inv) && inv.ImageID == id && inv.Analyzers == set
+func (s *Scanner) cachedInventory(id plimsoll.Digest, set, scope string) (inv plimsoll.Inventory, ok bool) {
+	ok = s.Cache != nil && s.load(cacheKey("image", id, scope), &inv) && inv.ImageID == id && inv.Analyzers == set
 	return inv, ok
 }
 
-func (s *Scanner) keepInventory(inv plimsoll.Inventory) {
+func (s *Scanner) keepInventory(inv plimsoll.Inventory, scope string) {
 	if s.Cache != nil {
-		s.store(cacheKey("image", inv.ImageID, inv.Analyzers), inv)
+		s.store(cacheKey("image", inv.ImageID, scope), inv)
 	}
 }
 

@@ -147,3 +147,15 @@ func TestCachedValueOfAnotherIsAMiss(t *testing.T) {
 		t.Errorf("the layer was read %d times, want 2", one.scans.Load())
 	}
 }
+
+// A store that a user of the host writes can put any files under the diff ID of
+// a layer that other stores have, too.
+func TestFactsOfOneStoreAreNotThoseOfAnother(t *testing.T) {
+	honest, forged := newImage(t, []entry{{"a.pkgs", "honest 1\n"}}), newImage(t, []entry{{"a.pkgs", "forged 1\n"}})
+	forged.Image = honest.Image
+	honest.Engine, honest.Store = plimsoll.Docker, "/var/lib/docker"
+	forged.Engine, forged.Store = plimsoll.Docker, "/home/user/.local/share/docker"
+	s := &inventory.Scanner{Analyzers: []inventory.Analyzer{lines{}}, Cache: &memoryCache{values: map[string][]byte{}}}
+	scan(t, s, forged)
+	check(t, packages(honest, scan(t, s, honest)), []found{{Name: "honest", Version: "1", Path: "a.pkgs"}})
+}

@@ -56,9 +56,10 @@ func (s *Scanner) AnalyzerSet() string {
 // back as an inventory with problems.
 func (s *Scanner) Scan(ctx context.Context, img plimsoll.Image, open func() ([]layerfs.Layer, error)) (plimsoll.Inventory, error) {
 	set := s.AnalyzerSet()
+	scope := cacheScope(img, set)
 	kept := identified(img)
 	if kept {
-		if inv, ok := s.cachedInventory(img.ID, set); ok {
+		if inv, ok := s.cachedInventory(img.ID, set, scope); ok {
 			return inv, nil
 		}
 	}
@@ -88,7 +89,7 @@ func (s *Scanner) Scan(ctx context.Context, img plimsoll.Image, open func() ([]l
 			first[diff] = i
 		}
 		group.Go(func() error {
-			f, err := s.layer(groupCtx, diff, set, layer)
+			f, err := s.layer(groupCtx, diff, scope, layer)
 			facts[i] = f
 			return err
 		})
@@ -108,7 +109,7 @@ func (s *Scanner) Scan(ctx context.Context, img plimsoll.Image, open func() ([]l
 	}
 	inv.Analyzers = set
 	if kept && repeatable(inv.Problems) {
-		s.keepInventory(inv)
+		s.keepInventory(inv, scope)
 	}
 	return inv, nil
 }
@@ -136,7 +137,7 @@ func repeatable(problems []plimsoll.Problem) bool {
 	})
 }
 
-// layerFacts are all facts of one layer, a pure function of its diff ID and the
+// layerFacts are all facts of one layer, a pure function of its content and the
 // analyser set.
 type layerFacts struct {
 	index *layerfs.Index
@@ -172,8 +173,8 @@ func (f *layerFacts) file(path, analyzer string) *fileFacts {
 	return &f.Files[i]
 }
 
-func (s *Scanner) layer(ctx context.Context, diff plimsoll.Digest, set string, layer layerfs.Layer) (*layerFacts, error) {
-	if facts, ok := s.cachedLayer(diff, set); ok {
+func (s *Scanner) layer(ctx context.Context, diff plimsoll.Digest, scope string, layer layerfs.Layer) (*layerFacts, error) {
+	if facts, ok := s.cachedLayer(diff, scope); ok {
 		return facts, nil
 	}
 	v := &visitor{analyzers: s.Analyzers, layer: layer}
@@ -188,7 +189,7 @@ func (s *Scanner) layer(ctx context.Context, diff plimsoll.Digest, set string, l
 		}
 	}
 	if diff != "" && facts.repeatable() {
-		s.keepLayer(diff, set, facts)
+		s.keepLayer(diff, scope, facts)
 	}
 	return facts, nil
 }
