@@ -18,7 +18,7 @@ func commands(upgrades []*upgrade, inv *plimsoll.Inventory) []string {
 	for _, root := range rootsOf(upgrades) {
 		lines = append(lines, systemCommands(root, upgrades, inv)...)
 	}
-	return append(lines, languageCommands(upgrades)...)
+	return append(lines, languageCommands(upgrades, inv)...)
 }
 
 func rootsOf(upgrades []*upgrade) []string {

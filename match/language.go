@@ -27,7 +27,13 @@ type command struct {
 
 // languageCommands upgrades the packages of languages, one line for each project
 // or environment and tool, in the order of the first package of each.
-func languageCommands(upgrades []*upgrade) []string {
+func languageCommands(upgrades []*upgrade, inv *plimsoll.Inventory) []string {
+	pips := make(map[string]bool) // environments that have one of their own
+	for i := range inv.Packages {
+		if p := &inv.Packages[i]; p.Type == plimsoll.TypePyPI && p.Name == "pip" {
+			pips[placeOf(p)] = true
+		}
+	}
 	type key struct{ before, after string }
 	var order []key
 	together := make(map[key][]command)
@@ -35,7 +41,7 @@ func languageCommands(upgrades []*upgrade) []string {
 		if u.key.kind.System() {
 			continue
 		}
-		c := languageCommand(u)
+		c := languageCommand(u, pips)
 		k := key{c.before, c.after}
 		if _, ok := together[k]; !ok {
 			order = append(order, k)
@@ -87,13 +93,13 @@ func join(commands []command) string {
 }
 
 // languageCommand is the way of the ecosystem to upgrade one package.
-func languageCommand(u *upgrade) command {
+func languageCommand(u *upgrade, pips map[string]bool) command {
 	s := &u.step
 	if !validName(s.Type, s.Package) || !validVersion(s.To) || !printable(s.Path) {
 		return command{before: leftOut}
 	}
 	if u.key.bundled != "" {
-		return command{before: bundledCommand(u)}
+		return command{before: bundledCommand(u, pips)}
 	}
 	c := command{name: s.Package, to: s.To}
 	c.target, _ = version.Parse(schemeOf(s.Type), s.To)
@@ -101,7 +107,7 @@ func languageCommand(u *upgrade) command {
 	case plimsoll.TypeNPM:
 		return npmCommand(u, c)
 	case plimsoll.TypePyPI:
-		c.before, c.word = pip(s.Path)+" install --upgrade", joined("==")
+		c.before, c.word = pip(s.Path, pips)+" install --upgrade", joined("==")
 		if dir, ok := targetDirectory(s.Path); ok {
 			c.before += " --target " + quote("/"+dir)
 		} else if userSite(s.Path) {
@@ -154,8 +160,9 @@ func spoken(name, to string) string { return quote(name) + " to " + to }
 // in goes to a directory of the image.
 func in(dir string) string { return "cd " + quote("/"+strings.TrimPrefix(dir, "/")) + " && " }
 
-// pip names the pip of an environment. That of the system is on the path.
-func pip(environment string) string {
+// pip names the pip that installs into an environment: its own, else the one on
+// the path, which also serves environments that were made without.
+func pip(environment string, pips map[string]bool) string {
 	switch environment {
 	case "", "usr", "usr/local":
 		return "pip"
@@ -163,7 +170,10 @@ func pip(environment string) string {
 	if _, target := targetDirectory(environment); target || userSite(environment) {
 		return "pip" // neither has a pip of its own
 	}
-	return quote("/" + path.Join(environment, "bin/pip"))
+	if pips[environment] {
+		return quote("/" + path.Join(environment, "bin/pip"))
+	}
+	return "pip --python " + quote("/"+path.Join(environment, "bin/python"))
 }
 
 // userSite recognises what pip installs for one user.
@@ -229,13 +239,13 @@ func rebuild(s *plimsoll.Step) string {
 
 // bundledCommand upgrades the program that carries a package inside it; the
 // package alone cannot be exchanged (want 22).
-func bundledCommand(u *upgrade) string {
+func bundledCommand(u *upgrade, pips map[string]bool) string {
 	s, parent := &u.step, u.key.bundled
 	switch {
 	case parent == "npm" && s.Type == plimsoll.TypeNPM:
 		return "npm install --global npm@latest"
 	case (parent == "pip" || parent == "setuptools") && s.Type == plimsoll.TypePyPI:
-		return pip(s.Path) + " install --upgrade " + parent
+		return pip(s.Path, pips) + " install --upgrade " + parent
 	case !printable(parent):
 		return leftOut
 	}

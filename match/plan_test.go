@@ -157,6 +157,8 @@ func TestPlanJoinsCommands(t *testing.T) {
 		layered(lang("npm", "d", "1.0.0"), "", "srv/one/node_modules/b/node_modules/d/package.json"),
 		layered(lang("pypi", "a", "1.0"), "", "opt/venv/lib/python3.11/site-packages/a-1.0.dist-info/METADATA"),
 		layered(lang("pypi", "b", "1.0"), "", "opt/venv/lib/python3.11/site-packages/b-1.0.dist-info/METADATA"),
+		layered(lang("pypi", "pip", "23.0"), "", "opt/venv/lib/python3.11/site-packages/pip-23.0.dist-info/METADATA"),
+		layered(lang("pypi", "a", "1.4"), "", "srv/env/lib/python3.11/site-packages/a-1.4.dist-info/METADATA"),
 		layered(lang("pypi", "a", "1.1"), "", "usr/local/lib/python3.11/site-packages/a-1.1.dist-info/METADATA"),
 		layered(lang("pypi", "a", "1.2"), "", "usr/local/lib/python3.12/site-packages/a-1.2.dist-info/METADATA"),
 		layered(lang("pypi", "b", "1.1"), "", "srv/my app/b-1.1.dist-info/METADATA"),
@@ -173,6 +175,9 @@ func TestPlanJoinsCommands(t *testing.T) {
 	)
 	var findings []plimsoll.Finding
 	for _, p := range inv.Packages {
+		if p.Name == "pip" {
+			continue
+		}
 		fix := "2.0.0"
 		if p.Version == "5.0.0" {
 			fix = "5.0.1"
@@ -186,6 +191,7 @@ func TestPlanJoinsCommands(t *testing.T) {
 		"cd /srv/rails && bundle update --conservative a # brings a to 2.0.0",
 		"pip install --upgrade 'a==2.0.0'",
 		"cd /srv/two && npm install a@2.0.0 old-a@npm:a@2.0.0",
+		"pip --python /srv/env/bin/python install --upgrade 'a==2.0.0'",
 		"pip install --upgrade --target '/srv/my app' 'b==2.0.0'",
 		"pip install --upgrade --user 'b==2.0.0'",
 		"cd /srv/one && npm update c d # brings c to 2.0.0, c to 5.0.1, d to 2.0.0",
