@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -138,14 +139,24 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// width returns the columns of the terminal behind w; 0 means unlimited.
-func width(w io.Writer) int {
+// look returns how a result should look on w.
+func (a *app) look(w io.Writer) report.Options {
+	o := report.Options{Color: a.colored(w)}
 	if f, ok := w.(*os.File); ok {
 		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return columns
+			o.Width = columns
+			o.ASCII = !utf8Locale()
 		}
 	}
-	return 0
+	return o
+}
+
+// utf8Locale says whether the terminal's locale can show more than ASCII, by the
+// variables of locale(7) in their order.
+func utf8Locale() bool {
+	locale := cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG"))
+	locale = strings.ToLower(strings.ReplaceAll(locale, "-", ""))
+	return strings.Contains(locale, "utf8")
 }
 
 // note tells the user something beside the results.

@@ -97,7 +97,7 @@ func (a *app) dbStatusCommand() *cobra.Command {
 			if err != nil {
 				return withoutDatabase(err)
 			}
-			options := report.Options{Color: a.colored(a.stdout), Width: width(a.stdout)}
+			options := a.look(a.stdout)
 			return buffered(a.stdout, func(w io.Writer) error {
 				return report.Database(w, format, generation, time.Now(), options)
 			})

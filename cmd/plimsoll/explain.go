@@ -55,7 +55,7 @@ its evidence: record, range, compared versions, source and date.`,
 					keepVulnerability(&r.Results[i], vulnerability.ID)
 				}
 			}
-			options := report.Options{Color: a.colored(a.stdout), Width: width(a.stdout)}
+			options := a.look(a.stdout)
 			return buffered(a.stdout, func(w io.Writer) error { return report.Explain(w, format, vulnerability, r, options) })
 		},
 	}

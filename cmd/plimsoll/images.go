@@ -31,7 +31,7 @@ the engine, its size, its containers and, where it cannot be read, the reason.`,
 			for i, img := range all {
 				images[i] = img.Image
 			}
-			options := report.Options{Color: a.colored(a.stdout), Width: width(a.stdout)}
+			options := a.look(a.stdout)
 			err = buffered(a.stdout, func(w io.Writer) error { return report.Images(w, format, images, options) })
 			if err != nil {
 				return err

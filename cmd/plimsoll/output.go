@@ -74,7 +74,8 @@ func (a *app) write(r plimsoll.Report, o scanOptions) error {
 	for _, out := range outs {
 		options := report.Options{Packages: o.packages}
 		if out.file == "" {
-			options.Color, options.Width = a.colored(a.stdout), width(a.stdout)
+			options = a.look(a.stdout)
+			options.Packages = o.packages
 			if err := buffered(a.stdout, func(w io.Writer) error { return report.Write(w, out.format, r, options) }); err != nil {
 				return plimsoll.Errorf(plimsoll.CodeUnavailable, "write "+string(out.format)+" to stdout", "%w", err)
 			}
