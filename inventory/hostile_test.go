@@ -159,3 +159,15 @@ func TestFactsOfOneStoreAreNotThoseOfAnother(t *testing.T) {
 	scan(t, s, forged)
 	check(t, packages(honest, scan(t, s, honest)), []found{{Name: "honest", Version: "1", Path: "a.pkgs"}})
 }
+
+func TestPackagesOfAllLayersAreBounded(t *testing.T) {
+	var layers [][]entry
+	for i := range 3 {
+		layers = append(layers, []entry{{"a.claims", fmt.Sprint("deb ", 200_000+i)}})
+	}
+	s := &inventory.Scanner{Analyzers: []inventory.Analyzer{claims{}}, Workers: 2}
+	img := newImage(t, layers...)
+	if _, err := s.Scan(t.Context(), img.Image, img.open); plimsoll.CodeOf(err) != plimsoll.CodeLimit {
+		t.Errorf("got %v", err)
+	}
+}

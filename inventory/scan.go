@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -38,6 +39,11 @@ type Scanner struct {
 // maxPackages bounds the packages of one image (reliability: an image can claim
 // any number).
 const maxPackages = 250_000
+
+// maxListed bounds the packages that all layers of an image list together, those
+// of files that higher layers replace counted: a few MiB can list the same
+// hundred thousand packages in each of 256 layers, and all are held in memory.
+const maxListed = 2 * maxPackages
 
 // AnalyzerSet names the analysers with their versions. Facts and inventories
 // are kept by it: raising one version makes them lapse.
@@ -76,6 +82,7 @@ func (s *Scanner) Scan(ctx context.Context, img plimsoll.Image, open func() ([]l
 		return plimsoll.Inventory{}, plimsoll.Errorf(plimsoll.CodeInternal, "open layers", "image %s has %d layers, got %d", img.ID.Short(), len(img.Layers), len(layers))
 	}
 
+	var listed atomic.Int64
 	facts := make([]*layerFacts, len(layers))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(max(s.Workers, 1))
@@ -89,7 +96,7 @@ func (s *Scanner) Scan(ctx context.Context, img plimsoll.Image, open func() ([]l
 			first[diff] = i
 		}
 		group.Go(func() error {
-			f, err := s.layer(groupCtx, diff, scope, layer)
+			f, err := s.layer(groupCtx, diff, scope, layer, &listed)
 			facts[i] = f
 			return err
 		})
@@ -173,14 +180,24 @@ func (f *layerFacts) file(path, analyzer string) *fileFacts {
 	return &f.Files[i]
 }
 
-func (s *Scanner) layer(ctx context.Context, diff plimsoll.Digest, scope string, layer layerfs.Layer) (*layerFacts, error) {
+func (s *Scanner) layer(ctx context.Context, diff plimsoll.Digest, scope string, layer layerfs.Layer, listed *atomic.Int64) (*layerFacts, error) {
+	tooMany := plimsoll.Errorf(plimsoll.CodeLimit, "scan layers", "they list more than %d packages", maxListed)
 	if facts, ok := s.cachedLayer(diff, scope); ok {
+		for _, f := range facts.Files {
+			listed.Add(int64(len(f.Facts.Packages)))
+		}
+		if listed.Load() > maxListed {
+			return nil, tooMany
+		}
 		return facts, nil
 	}
-	v := &visitor{analyzers: s.Analyzers, layer: layer}
+	v := &visitor{analyzers: s.Analyzers, layer: layer, listed: listed}
 	index, problems, err := layer.Scan(ctx, v)
 	if err != nil {
 		return nil, err
+	}
+	if listed.Load() > maxListed {
+		return nil, tooMany
 	}
 	facts := &layerFacts{index: index, Files: v.facts(index), Problems: problems}
 	for name := range index.Links() {
@@ -210,6 +227,7 @@ func (f *layerFacts) repeatable() bool {
 type visitor struct {
 	analyzers []Analyzer
 	layer     layerfs.Layer
+	listed    *atomic.Int64 // packages found so far in all layers
 
 	mu    sync.Mutex
 	files map[string][]fileFacts // by path
@@ -242,6 +260,9 @@ func (v *visitor) Visit(ctx context.Context, path string, f *layerfs.File, link 
 		case a.Wants(link) == No:
 			// The other name of the file means nothing to this analyser.
 			file.Link, file.Facts = "", v.reopen(ctx, a, path)
+		}
+		if v.listed.Add(int64(len(file.Facts.Packages))) > maxListed {
+			return // the scan will fail: nothing needs to be kept
 		}
 		if file.Link == "" && file.Facts.empty() {
 			continue
