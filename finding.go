@@ -77,6 +77,8 @@ type Result struct {
 	Findings []Finding
 	Problems []Problem // of the inventory and of matching, sorted
 	Plan     Plan
+	// Hidden counts what filters removed from Findings, by filter.
+	Hidden []Hidden
 }
 
 // Coverage says who was asked about a group of packages.
@@ -132,7 +134,7 @@ type Report struct {
 	Tool       string      // "plimsoll 0.1.0"
 	Generation *Generation // nil when no advisories were asked
 	Results    []Result
-	// Hidden counts what filters removed, by filter, for the closing line.
+	// Hidden counts what filters removed from all results, by filter.
 	Hidden []Hidden
 }
 

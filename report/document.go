@@ -76,6 +76,7 @@ type resultDoc struct {
 	Analyzers string       `json:"analyzers,omitempty" doc:"identity of the analyser set"`
 	Packages  []packageDoc `json:"packages" doc:"all software found; null in explanations and for failed scans"`
 	Findings  []findingDoc `json:"findings" doc:"null when not matched, empty when matched and clean"`
+	Hidden    []hiddenDoc  `json:"hidden" doc:"findings of this image that filters removed"`
 	Coverage  []coverDoc   `json:"coverage"`
 	Problems  []problemDoc `json:"problems"`
 	Plan      *planDoc     `json:"plan" doc:"null when not matched"`

@@ -193,6 +193,9 @@ func newImageView(r *plimsoll.Result, o Options) imageView {
 	if sum.informational > 0 {
 		v.Informational = plural(sum.informational, "finding", "findings") + " for information only, in no count above."
 	}
+	if h := hiddenWord(r.Hidden); h != "" {
+		v.Informational = strings.TrimSpace(v.Informational + " " + h)
+	}
 	v.Bar, v.BarWords = bar(sum)
 	v.Warnings = warnings(r.Problems)
 	v.planViews(r)

@@ -37,9 +37,13 @@ func writeJSON(w io.Writer, doc any) error {
 func newReportDoc(r plimsoll.Report) reportDoc {
 	d := reportDoc{Kind: "report", SchemaVersion: schemaVersion, Tool: raw(r.Tool, maxName), Generation: newGenerationDoc(r.Generation)}
 	d.Results = each(r.Results, func(r plimsoll.Result) resultDoc { return newResultDoc(r, true) })
-	d.Hidden = each(r.Hidden, func(h plimsoll.Hidden) hiddenDoc { return hiddenDoc{raw(h.Filter, maxName), h.Count} })
+	d.Hidden = newHiddenDocs(r.Hidden)
 	d.Vulnerabilities = each(vulnerabilities(r), func(v *plimsoll.Vulnerability) vulnerabilityDoc { return newVulnerabilityDoc(*v) })
 	return d
+}
+
+func newHiddenDocs(hidden []plimsoll.Hidden) []hiddenDoc {
+	return each(hidden, func(h plimsoll.Hidden) hiddenDoc { return hiddenDoc{raw(h.Filter, maxName), h.Count} })
 }
 
 // vulnerabilities returns what the findings of r are about, once each, by ID.
@@ -97,6 +101,7 @@ func newResultDoc(r plimsoll.Result, software bool) resultDoc {
 		p := newProblemDoc(*r.Problem)
 		d.Problem = &p
 	}
+	d.Hidden = newHiddenDocs(r.Hidden)
 	if software && r.Status != plimsoll.ScanFailed {
 		d.Packages = each(r.Inventory.Packages, newPackageDoc)
 	}

@@ -117,6 +117,9 @@ func counts(s *screen, r *plimsoll.Result) {
 	if informational > 0 {
 		s.linef("  %s for information only, in no count above.", plural(informational, "finding", "findings"))
 	}
+	if h := hiddenWord(r.Hidden); h != "" {
+		s.line("  " + h)
+	}
 	if !r.Matched {
 		s.line("  - means not judged: no advisories were asked.")
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -52,30 +53,31 @@ func (f *filter) check() error {
 	return nil
 }
 
-// apply removes what the filter hides from results and counts it, by reason.
+// apply removes what the filter hides from results and counts it, by reason,
+// for each result and for all.
 func (f *filter) apply(results []plimsoll.Result) []plimsoll.Hidden {
-	var hidden []plimsoll.Hidden
-	hide := func(why string) {
-		for i := range hidden {
-			if hidden[i].Filter == why {
-				hidden[i].Count++
-				return
-			}
-		}
-		hidden = append(hidden, plimsoll.Hidden{Filter: why, Count: 1})
-	}
+	total := make(map[string]int)
 	for i := range results {
-		kept := results[i].Findings[:0:0]
-		for _, finding := range results[i].Findings {
-			if why := f.hides(&finding); why != "" {
-				hide(why)
-				continue
+		r := &results[i]
+		counts := make(map[string]int)
+		r.Findings = slices.DeleteFunc(r.Findings, func(finding plimsoll.Finding) bool {
+			why := f.hides(&finding)
+			if why != "" {
+				counts[why]++
+				total[why]++
 			}
-			kept = append(kept, finding)
-		}
-		results[i].Findings = kept
+			return why != ""
+		})
+		r.Hidden = hiddenBy(counts)
 	}
-	slices.SortFunc(hidden, func(a, b plimsoll.Hidden) int { return strings.Compare(a.Filter, b.Filter) })
+	return hiddenBy(total)
+}
+
+func hiddenBy(counts map[string]int) []plimsoll.Hidden {
+	var hidden []plimsoll.Hidden
+	for _, why := range slices.Sorted(maps.Keys(counts)) {
+		hidden = append(hidden, plimsoll.Hidden{Filter: why, Count: counts[why]})
+	}
 	return hidden
 }
 
