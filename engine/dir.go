@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,6 +41,17 @@ func OpenDir(path string) (*Dir, error) {
 
 // Path returns the path that the directory was opened with.
 func (d *Dir) Path() string { return d.path }
+
+// Owner returns the ID of the user whose directory it is; whoever that is can
+// put anything into it. It is the highest ID when that cannot be told.
+func (d *Dir) Owner() uint32 {
+	if info, err := d.root.Stat("."); err == nil {
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			return stat.Uid
+		}
+	}
+	return math.MaxUint32
+}
 
 // Close releases the directory.
 func (d *Dir) Close() error { return d.root.Close() }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -82,6 +83,15 @@ func (a *app) openHost(ctx context.Context) (*host, error) {
 			return nil, usagef("--engine: %q is none of docker, containerd, podman", e)
 		}
 	}
+	for _, paths := range [][]string{a.host.dockerRoots, a.host.containerdRoots, a.host.storageRoots} {
+		for i, path := range paths {
+			absolute, err := filepath.Abs(path)
+			if err != nil {
+				return nil, plimsoll.Errorf(plimsoll.CodeInvalid, "look for engines", "%w", err)
+			}
+			paths[i] = absolute
+		}
+	}
 	if a.host.wants(plimsoll.Docker) {
 		found, problems := docker.Discover(ctx, docker.Options{Roots: a.host.dockerRoots})
 		add(h, found, problems)
@@ -144,8 +154,8 @@ func (h *host) images(ctx context.Context) []held {
 	return all
 }
 
-// merged returns one entry for each image, however many engines hold it: the
-// first that can be read, with the names and manifests of all.
+// merged returns one entry for each image, however many engines hold it: the one
+// to scan, with the names and manifests of all.
 func merged(all []held) []held {
 	var out []held
 	at := make(map[plimsoll.Digest]int)
@@ -159,12 +169,29 @@ func merged(all []held) []held {
 		names := union(out[i].Names, h.Names)
 		manifests := union(out[i].Manifests, h.Manifests)
 		containers := append(slices.Clip(out[i].Containers), h.Containers...)
-		if out[i].Problem != nil && h.Problem == nil {
+		if better(h, out[i]) {
 			out[i] = h
 		}
 		out[i].Names, out[i].Manifests, out[i].Containers = names, manifests, containers
 	}
 	return out
+}
+
+// better says whether a holds an image in a better way than b does: it can be
+// read, or it is the system's while b is a user's, who could have put any files
+// under the image's ID.
+func better(a, b held) bool {
+	if (a.Problem == nil) != (b.Problem == nil) {
+		return a.Problem == nil
+	}
+	return ownerOf(a.store) < ownerOf(b.store)
+}
+
+func ownerOf(s store) uint32 {
+	if owned, ok := s.(interface{ Owner() uint32 }); ok {
+		return owned.Owner()
+	}
+	return 0 // an archive that the user named
 }
 
 func union[T cmp.Ordered](a, b []T) []T {

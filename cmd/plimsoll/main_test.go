@@ -246,6 +246,24 @@ func TestMergedKeepsTheReadableOne(t *testing.T) {
 	}
 }
 
+// owned is a store of some user.
+type owned struct {
+	store
+	uid uint32
+}
+
+func (o owned) Owner() uint32 { return o.uid }
+
+func TestMergedPrefersTheSystemsStore(t *testing.T) {
+	user := held{Image: plimsoll.Image{ID: "x", Store: "user"}, store: owned{uid: 1000}}
+	system := held{Image: plimsoll.Image{ID: "x", Store: "system"}, store: owned{uid: 0}}
+	for _, all := range [][]held{{user, system}, {system, user}} {
+		if got := merged(all); len(got) != 1 || got[0].Store != "system" {
+			t.Errorf("got %+v", got)
+		}
+	}
+}
+
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {

@@ -90,6 +90,9 @@ func (s *Store) engine() plimsoll.Engine {
 	return plimsoll.Containerd
 }
 
+// Owner returns the ID of the user who can write the store.
+func (s *Store) Owner() uint32 { return s.disk.root.Owner() }
+
 // Close releases the store; with the last store of a daemon, the connection.
 func (s *Store) Close() error {
 	var err error

@@ -56,6 +56,9 @@ func (s *Store) place() string {
 	return s.dir.Path() + " (" + s.driver + ")"
 }
 
+// Owner returns the ID of the user who can write the store.
+func (s *Store) Owner() uint32 { return s.dir.Owner() }
+
 // Close releases the store.
 func (s *Store) Close() error { return s.dir.Close() }
 

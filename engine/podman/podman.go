@@ -42,6 +42,9 @@ type Store struct {
 // Name returns "podman" and the graph root.
 func (s *Store) Name() string { return "podman " + s.dir.Path() }
 
+// Owner returns the ID of the user who can write the store.
+func (s *Store) Owner() uint32 { return s.dir.Owner() }
+
 // Close releases the store.
 func (s *Store) Close() error {
 	for _, d := range s.lower {
