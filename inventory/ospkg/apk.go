@@ -12,7 +12,7 @@ import (
 type apk struct{}
 
 func (apk) Name() string { return "apk" }
-func (apk) Version() int { return 1 }
+func (apk) Version() int { return 2 }
 
 func (apk) Wants(path string) inventory.Want {
 	if _, ok := apkDatabase(path); ok {
@@ -47,6 +47,9 @@ func (apk) Analyze(ctx context.Context, f inventory.File) (inventory.Facts, erro
 			p = plimsoll.Package{Type: plimsoll.TypeAPK}
 			origin, dir = "", ""
 			if !more {
+				if in.torn {
+					c.tear()
+				}
 				return c.result(in.done(c.op))
 			}
 			continue

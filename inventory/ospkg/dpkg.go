@@ -16,7 +16,7 @@ import (
 type dpkg struct{}
 
 func (dpkg) Name() string { return "dpkg" }
-func (dpkg) Version() int { return 2 }
+func (dpkg) Version() int { return 3 }
 
 func (dpkg) Wants(path string) inventory.Want {
 	if _, _, ok := dpkgDatabase(path); ok {
@@ -78,6 +78,9 @@ func (dpkg) Analyze(ctx context.Context, f inventory.File) (inventory.Facts, err
 			})
 		}
 		if p = (paragraph{}); !more {
+			if in.torn && !single && len(c.facts.Problems) == 0 {
+				c.tear()
+			}
 			return c.result(in.done(c.op))
 		}
 	}

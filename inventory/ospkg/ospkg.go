@@ -103,8 +103,9 @@ func text(b []byte, limit int) string {
 
 // lines reads a text file line by line in constant memory.
 type lines struct {
-	r   *bufio.Reader
-	err error
+	r    *bufio.Reader
+	err  error
+	torn bool // the file ended within a line
 }
 
 // newLines reads at most limit bytes of f. Most files are small and many.
@@ -131,6 +132,7 @@ func (l *lines) next() (line []byte, ok bool) {
 		if len(line) == 0 {
 			return nil, false
 		}
+		l.torn = err == io.EOF
 	}
 	for n := len(line); n > 0 && (line[n-1] == '\n' || line[n-1] == '\r'); n = len(line) {
 		line = line[:n-1]
@@ -205,6 +207,15 @@ func appendProblem(problems []plimsoll.Problem, p plimsoll.Problem) []plimsoll.P
 	last := &problems[most-1]
 	last.Count = max(last.Count, 1) + 1
 	return problems
+}
+
+// tear reports that the database ends within a line: what followed is missing,
+// and the last value may be shorter than it was. Package managers end each line.
+func (c *collector) tear() {
+	c.facts.Problems = appendProblem(c.facts.Problems, plimsoll.Problem{
+		Code:   plimsoll.ProblemCorruptFile,
+		Detail: "the database does not end in a newline: it was cut off, and packages may be missing",
+	})
 }
 
 // damage counts a record that could not be read.

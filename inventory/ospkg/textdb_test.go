@@ -34,6 +34,26 @@ b 1  source=b/1
 	}
 }
 
+// A database that was cut off keeps what it still tells and says that it was.
+func TestCutOffDatabaseIsAProblem(t *testing.T) {
+	for path, record := range map[string]string{
+		"lib/apk/db/installed":     "P:busybox\nV:1.36.1-r5\no:busybox\n",
+		"var/lib/dpkg/status":      "Package: jq\nStatus: install ok installed\nVersion: 1.6-2\nSection: utils\n",
+		"usr/lib/opkg/status":      "Package: jq\nStatus: install user installed\nVersion: 1.6-2\nSection: utils\n",
+		"var/lib/dpkg/status.d/jq": "Package: jq\nVersion: 1.6-2\nSection: utils\n",
+	} {
+		for cut, want := range map[string]int{record + "\n": 0, record: 0, record[:len(record)-1]: 1, record[:len(record)-3]: 1} {
+			if strings.Contains(path, "status.d") {
+				want = 0 // those who write these files often leave out the last newline
+			}
+			facts, err := analyze(t, path, []byte(cut))
+			if err != nil || len(facts.Packages) != 1 || len(facts.Problems) != want {
+				t.Errorf("%s %q: got %+v, %v", path, cut, facts, err)
+			}
+		}
+	}
+}
+
 func TestARC01Pacman(t *testing.T) {
 	dir := "var/lib/pacman/local/gcc-libs-1:13.2.1-3/"
 	desc := "%NAME%\ngcc-libs\n\n%VERSION%\n1:13.2.1-3\n\n%BASE%\ngcc\n\n%DESC%\n%NAME%\n\n%ARCH%\nx86_64\n\n%LICENSE%\nGPL-3.0-or-later\nLGPL-3.0-or-later\n\n%PACKAGER%\nP <p@example.org>\n"
