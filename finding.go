@@ -75,7 +75,7 @@ type Result struct {
 	// Matched is false when no advisories were asked (inventory only).
 	Matched  bool
 	Findings []Finding
-	Problems []Problem // of the inventory and of matching, sorted
+	Problems []Problem // of the inventory, then of matching; each sorted
 	Plan     Plan
 	// Hidden counts what filters removed from Findings, by filter.
 	Hidden []Hidden

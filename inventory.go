@@ -120,7 +120,6 @@ type Inventory struct {
 	Systems   []OS   // sorted by Root; empty for an image without a system
 	Packages  []Package
 	Problems  []Problem
-	// Skipped counts files that an analyser declined on purpose.
 }
 
 // Complete says whether everything that was wanted could be read.

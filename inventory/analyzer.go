@@ -31,7 +31,7 @@ const (
 
 // Analyzer recognises packages in single files. It must be a pure function of
 // the file: its facts are kept by the layer's diff ID and shared by every image
-// with that layer. It is called from several goroutines at once.
+// of a store with that layer. It is called from several goroutines at once.
 type Analyzer interface {
 	// Name is unique among analysers and stable: "dpkg", "npm".
 	Name() string

@@ -334,7 +334,7 @@ func (m *merger) inventory() plimsoll.Inventory {
 		inv.Packages, m.cut = inv.Packages[:maxPackages], true
 	}
 	if m.cut {
-		m.problem(plimsoll.Problem{Code: plimsoll.ProblemLimit, Detail: "the image claims more than 250,000 packages; the rest was not kept"}, -1)
+		m.problem(plimsoll.Problem{Code: plimsoll.ProblemLimit, Detail: fmt.Sprintf("the image claims more than %d packages; the rest was not kept", maxPackages)}, -1)
 	}
 	for i := range inv.Packages {
 		p := &inv.Packages[i]
