@@ -44,26 +44,14 @@ func (a *app) command() *cobra.Command {
 		Long: `Plimsoll reads the images that Docker, containerd, Podman and CRI-O hold on this
 host in place: nothing is exported, copied, mounted or executed. It lists their
 software, finds system and application vulnerabilities and says what to do.`,
-		Example: `  plimsoll images                        list what is stored here
-  plimsoll scan debian:12                scan one image
+		Example: `  plimsoll images                           list what is stored here
+  plimsoll scan debian:12                   scan one image
   plimsoll scan --all -o html=report.html   scan everything, write a report`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			hint := ""
-			if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
-				hint = fmt.Sprintf("; did you mean %q?", similar[0])
-			}
-			return usagef("unknown command %q%s", args[0], hint)
-		},
-		SuggestionsMinimumDistance: 2,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return cmd.Help()
-		},
+		Args:          knownCommand,
+		RunE:          showHelp,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.configure(cmd); err != nil {
 				return err
@@ -89,6 +77,22 @@ software, finds system and application vulnerabilities and says what to do.`,
 	)
 	return root
 }
+
+// knownCommand refuses what is no command below cmd, as a mistake of usage.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	cmd.SuggestionsMinimumDistance = 2
+	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
+		hint = fmt.Sprintf("; did you mean %q?", similar[0])
+	}
+	return usagef("unknown command %q%s", args[0], hint)
+}
+
+// showHelp is what a command does that only holds others.
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 // prepare applies the settings that every command needs.
 func (a *app) prepare() error {

@@ -106,6 +106,7 @@ func (a *app) readConfig(cmd *cobra.Command) (map[string][]string, string, error
 			}
 		case map[string]any:
 			return nil, path, usagef("read configuration %s: %s: want a value or a list", path, key)
+		case nil: // a key without a value sets nothing
 		default:
 			settings[key] = []string{fmt.Sprint(v)}
 		}
@@ -125,18 +126,22 @@ func configDirs() []string {
 // flagNames returns the names of all flags of all commands, sorted.
 func flagNames(root *cobra.Command) []string {
 	var names []string
-	var visit func(*cobra.Command)
-	visit = func(c *cobra.Command) {
-		add := func(f *pflag.Flag) { names = append(names, f.Name) }
+	add := func(f *pflag.Flag) { names = append(names, f.Name) }
+	for _, c := range commands(root) {
 		c.PersistentFlags().VisitAll(add)
 		c.Flags().VisitAll(add)
-		for _, sub := range c.Commands() {
-			visit(sub)
-		}
 	}
-	visit(root)
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// commands returns c and all commands below it.
+func commands(c *cobra.Command) []*cobra.Command {
+	all := []*cobra.Command{c}
+	for _, sub := range c.Commands() {
+		all = append(all, commands(sub)...)
+	}
+	return all
 }
 
 // suggestion names the known key that shares the longest beginning with key.
@@ -159,35 +164,52 @@ func suggestion(key string, known []string) string {
 
 func (a *app) configCommand() *cobra.Command {
 	var origin bool
-	config := &cobra.Command{Use: "config", Short: "Show the configuration", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	config := &cobra.Command{Use: "config", Short: "Show the configuration", Args: knownCommand, RunE: showHelp}
 	show := &cobra.Command{
 		Use:     "show",
 		Short:   "Print every setting with its value",
 		Example: "  plimsoll config show --origin",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var lines []string
-			cmd.Root().PersistentFlags().VisitAll(func(f *pflag.Flag) {
-				from := "default"
-				if o := f.Annotations[originAnnotation]; len(o) > 0 {
-					from = o[0]
-				} else if f.Changed {
-					from = "command line"
+			global := cmd.Root().PersistentFlags()
+			a.showSettings(global, origin)
+			for _, c := range commands(cmd.Root()) {
+				own := c.LocalNonPersistentFlags()
+				if c == cmd || c.Hidden || !own.HasAvailableFlags() {
+					continue
 				}
-				line := f.Name + ": " + report.Text(f.Value.String())
-				if origin {
-					line += "  # " + from
+				if err := a.configure(c); err != nil {
+					return err
 				}
-				lines = append(lines, line)
-			})
-			fmt.Fprintln(a.stdout, strings.Join(lines, "\n"))
+				fmt.Fprintf(a.stdout, "\n# %s\n", c.CommandPath())
+				a.showSettings(own, origin)
+			}
 			return nil
 		},
 	}
 	show.Flags().BoolVar(&origin, "origin", false, "tell where each value comes from")
 	config.AddCommand(show)
 	return config
+}
+
+// showSettings prints flags as settings, hidden spellings only where one is used.
+func (a *app) showSettings(flags *pflag.FlagSet, origin bool) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Name == "help" || f.Name == "version" || f.Hidden && !f.Changed {
+			return
+		}
+		from := "default"
+		if o := f.Annotations[originAnnotation]; len(o) > 0 {
+			from = o[0]
+		} else if f.Changed {
+			from = "command line"
+		}
+		line := f.Name + ": " + report.Text(f.Value.String())
+		if origin {
+			line += "  # " + from
+		}
+		fmt.Fprintln(a.stdout, line)
+	})
 }
 
 // noArgs refuses arguments as a mistake of usage.

@@ -25,8 +25,8 @@ func (a *app) dbCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "db",
 		Short: "Look after the advisory database",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:  knownCommand,
+		RunE:  showHelp,
 	}
 	cmd.AddCommand(a.dbUpdateCommand(), a.dbStatusCommand(), a.dbImportCommand(), a.dbExportCommand(), a.dbVerifyCommand(), a.dbRollbackCommand())
 	return cmd
@@ -117,7 +117,11 @@ func (a *app) dbImportCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := os.Open(args[0])
 			if err != nil {
-				return plimsoll.Errorf(plimsoll.CodeNotFound, "import advisories", "%w", err)
+				code := plimsoll.CodeUnreadable
+				if errors.Is(err, fs.ErrNotExist) {
+					code = plimsoll.CodeNotFound
+				}
+				return plimsoll.Errorf(code, "import advisories", "%w", err)
 			}
 			defer f.Close()
 			return a.changeDatabase(func(d *vulndb.Dir) (plimsoll.Generation, error) {
@@ -201,11 +205,12 @@ func oneFile(_ *cobra.Command, args []string) error {
 
 // withoutDatabase tells what to do when there is no database.
 func withoutDatabase(err error) error {
-	if plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
+	var absent *plimsoll.Error
+	if !errors.As(err, &absent) || absent.Code != plimsoll.CodeNotFound {
 		return err
 	}
 	return &plimsoll.Error{
-		Code: plimsoll.CodeUnavailable, Op: "open advisories", Err: err,
+		Code: plimsoll.CodeUnavailable, Op: absent.Op, Err: absent.Err,
 		Hint: "Fetch them with plimsoll db update, or bring them with plimsoll db import FILE.",
 	}
 }

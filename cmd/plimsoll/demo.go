@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 
@@ -48,8 +47,8 @@ dated sample of advisories. It says which of the two it did.`,
 				return err
 			}
 			err = a.scan(cmd.Context(), nil, o)
-			if incomplete := (*outcome)(nil); errors.As(err, &incomplete) && incomplete.code == exitIncomplete {
-				a.note("plimsoll: %s", incomplete.text) // told, and no failure of a demonstration
+			if exitOf(err) == exitIncomplete {
+				a.note("plimsoll: %s", err) // told, and no failure of a demonstration
 				return nil
 			}
 			return err

@@ -33,7 +33,7 @@ when something keeps scans from being complete.`,
 			d.directory("data", a.dataDir)
 			d.database()
 			if d.bad > 0 {
-				return &outcome{exitIncomplete, fmt.Sprintf("%d things keep scans from being complete", d.bad)}
+				return &outcome{exitIncomplete, fmt.Sprintf("what keeps scans from being complete is marked BAD above: %d", d.bad)}
 			}
 			return nil
 		},
@@ -71,7 +71,7 @@ func (d *doctor) rights() {
 	if has(unix.CAP_SYS_ADMIN) {
 		d.ok("rights", "opaque directories are visible")
 	} else {
-		d.fail("rights", "without CAP_SYS_ADMIN opaque directories are visible only where Docker recorded them; other images with several layers are reported as incomplete")
+		d.fail("rights", "without CAP_SYS_ADMIN opaque directories are known only where the engine recorded them; images of several layers where it did not are reported as incomplete")
 	}
 }
 

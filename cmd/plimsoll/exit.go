@@ -16,7 +16,7 @@ const (
 	exitUsage      = 2 // wrong command line or configuration
 	exitGate       = 3 // --fail-on met; --exit-code changes this one
 	exitIncomplete = 4 // something could not be read, or the advisories are too old
-	exitNotFound   = 5 // an image or vulnerability that was named does not exist
+	exitNotFound   = 5 // an image, file or vulnerability that was named does not exist
 )
 
 // exitHelp is shown in the help of commands that scan.
@@ -25,8 +25,9 @@ const exitHelp = `Exit codes:
   1  a scan failed, or an internal error
   2  wrong command line or configuration
   3  a finding met --fail-on (--exit-code changes this number)
-  4  a scan is incomplete, or the advisories are older than --max-db-age
-  5  an image that was named is not stored here`
+  4  incomplete: something could not be read, there are no advisories, or they are
+     older than --max-db-age
+  5  an image or file that was named does not exist here`
 
 // outcome ends the process with a code after results were written; the text
 // tells a person what the code means.
@@ -36,6 +37,14 @@ type outcome struct {
 }
 
 func (o *outcome) Error() string { return o.text }
+
+// exitOf returns the code of an outcome, exitOK for any other error and for nil.
+func exitOf(err error) int {
+	if o := (*outcome)(nil); errors.As(err, &o) {
+		return o.code
+	}
+	return exitOK
+}
 
 // usageError is a mistake on the command line or in the configuration.
 type usageError struct{ error }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,16 +39,21 @@ its evidence: record, range, compared versions, source and date.`,
 			}
 			defer db.Close()
 			vulnerability, err := db.Vulnerability(args[0])
+			if plimsoll.CodeOf(err) == plimsoll.CodeNotFound && spelled(args[0]) != args[0] {
+				vulnerability, err = db.Vulnerability(spelled(args[0]))
+			}
 			if err != nil {
 				return err
 			}
 			generation := db.Generation()
 			r := plimsoll.Report{Tool: "plimsoll " + version, Generation: &generation}
+			var read reading
 			if o.all || len(images) > 0 || len(a.host.inputs) > 0 {
 				o.comprehensive = true // an owned package is part of the explanation
-				if r.Results, err = a.inventories(cmd.Context(), images, o); err != nil {
+				if read, err = a.inventories(cmd.Context(), images, o); err != nil {
 					return err
 				}
+				r.Results = read.results
 				for i := range r.Results {
 					if err := a.judge(cmd.Context(), db, &r.Results[i], o); err != nil {
 						return err
@@ -56,7 +62,11 @@ its evidence: record, range, compared versions, source and date.`,
 				}
 			}
 			options := a.look(a.stdout)
-			return buffered(a.stdout, func(w io.Writer) error { return report.Explain(w, format, vulnerability, r, options) })
+			err = buffered(a.stdout, func(w io.Writer) error { return report.Explain(w, format, vulnerability, r, options) })
+			if err != nil {
+				return err
+			}
+			return read.verdict()
 		},
 	}
 	f := cmd.Flags()
@@ -68,6 +78,16 @@ its evidence: record, range, compared versions, source and date.`,
 	f.DurationVar(&o.timeout, "timeout", defaultTimeout, "longest time for one image")
 	a.formatFlag(cmd, &format)
 	return cmd
+}
+
+// spelled returns a vulnerability's ID in the letters that publishers use, for
+// people who type "cve-…".
+func spelled(id string) string {
+	id = strings.ToUpper(id)
+	if rest, ok := strings.CutPrefix(id, "GHSA-"); ok {
+		return "GHSA-" + strings.ToLower(rest)
+	}
+	return id
 }
 
 func keepVulnerability(r *plimsoll.Result, id string) {

@@ -40,8 +40,12 @@ func hideFlags(flags *pflag.FlagSet, names ...string) {
 }
 
 func (f *filter) check() error {
-	for _, word := range append(slices.Clone(f.severities), f.minSeverity) {
-		if _, ok := plimsoll.ParseSeverity(word); !ok {
+	words := f.severities
+	if f.minSeverity != "" {
+		words = append(slices.Clone(words), f.minSeverity)
+	}
+	for _, word := range words {
+		if _, ok := plimsoll.ParseSeverity(word); !ok || word == "" {
 			return usagef("unknown severity %q; use none, low, unknown, medium, high or critical", word)
 		}
 	}
@@ -175,7 +179,7 @@ func (g gate) met(results []plimsoll.Result) string {
 			for i, t := range terms {
 				words[i] = t.word
 			}
-			return fmt.Sprintf("%d findings are %s", count, strings.Join(words, " and "))
+			return fmt.Sprintf("findings that are %s: %d", strings.Join(words, " and "), count)
 		}
 	}
 	return ""

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -220,11 +219,7 @@ func (h *host) find(all []held, ref string) ([]held, error) {
 			return found, nil
 		}
 	}
-	looked := make([]string, len(h.stores))
-	for i, s := range h.stores {
-		looked[i] = s.Name()
-	}
-	err := plimsoll.Errorf(plimsoll.CodeNotFound, "find image", "no image %q is stored here; looked in: %s", ref, cmp.Or(strings.Join(looked, ", "), "no engine was found"))
+	err := plimsoll.Errorf(plimsoll.CodeNotFound, "find image", "no image %q is stored here; %s", ref, h.looked())
 	err.Hint = "plimsoll images lists what is here; plimsoll doctor tells which engines were looked for and what cannot be read."
 	return nil, err
 }
@@ -260,7 +255,36 @@ func sameRepository(name, repository string) bool {
 	return name == repository
 }
 
-// summary tells in one line what was found, for people who expected more.
-func (h *host) summary(images int) string {
-	return fmt.Sprintf("%d images in %d stores", images, len(h.stores))
+// looked tells where images were looked for, for people who expected more.
+func (h *host) looked() string {
+	if len(h.stores) == 0 {
+		return "no engine was found"
+	}
+	names := make([]string, len(h.stores))
+	for i, s := range h.stores {
+		names[i] = s.Name()
+	}
+	return "looked in: " + strings.Join(names, ", ")
+}
+
+// gaps counts the problems that may hide images.
+func (h *host) gaps() int {
+	n := 0
+	for _, p := range h.problems {
+		if p.Incomplete() {
+			n++
+		}
+	}
+	return n
+}
+
+// empty is the error of a host on which no image was found. It does not say that
+// none is there unless everything could be read.
+func (h *host) empty(gaps int) error {
+	err := plimsoll.Errorf(plimsoll.CodeNotFound, "list images", "no image is stored here; %s", h.looked())
+	if gaps > 0 {
+		err = plimsoll.Errorf(plimsoll.CodeUnreadable, "list images", "no image was found, and not everything could be read")
+	}
+	err.Hint = "plimsoll doctor tells which engines were looked for; plimsoll demo shows Plimsoll on sample images."
+	return err
 }

@@ -37,8 +37,11 @@ the engine, its size, its containers and, where it cannot be read, the reason.`,
 				return err
 			}
 			a.noteProblems(h.problems)
-			if len(images) == 0 {
-				a.note("No image is stored here (%s). plimsoll doctor tells what was looked for.", h.summary(0))
+			switch {
+			case h.gaps() > 0:
+				return &outcome{exitIncomplete, "what could not be read (see above) may hide images"}
+			case len(images) == 0:
+				a.note("No image is stored here; %s. plimsoll doctor tells more.", report.Text(h.looked()))
 			}
 			return nil
 		},

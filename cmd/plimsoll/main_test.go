@@ -54,24 +54,31 @@ func TestUsage(t *testing.T) {
 		code int
 		says string
 	}{
-		"nothing":            {nil, exitOK, ""},
-		"unknown command":    {[]string{"scna"}, exitUsage, `did you mean "scan"`},
-		"unknown flag":       {[]string{"scan", "--severty", "high"}, exitUsage, "severty"},
-		"unknown format":     {[]string{"scan", "-o", "pdf", "--input", s.layout}, exitUsage, "pdf"},
-		"two to stdout":      {[]string{"sbom", "-o", "json", "-o", "csv", "--input", s.layout}, exitUsage, "csv=FILE"},
-		"no image":           {[]string{"scan"}, exitUsage, "--all"},
-		"image and all":      {[]string{"scan", "a", "--all", "--offline"}, exitUsage, "not both"},
-		"unknown severity":   {[]string{"scan", "--min-severity", "severe", "--input", s.layout}, exitUsage, "severe"},
-		"unknown gate":       {[]string{"scan", "--fail-on", "bad+high", "--input", s.layout}, exitUsage, "bad"},
-		"unknown class":      {[]string{"scan", "--pkg-types", "kernel", "--input", s.layout}, exitUsage, "kernel"},
-		"unknown engine":     {[]string{"images", "--engine", "lxc"}, exitUsage, "lxc"},
-		"unknown colour":     {[]string{"version", "--color", "blue"}, exitUsage, "blue"},
-		"unknown image":      {[]string{"sbom", "nowhere", "--input", s.layout}, exitNotFound, "nowhere"},
-		"no such archive":    {[]string{"sbom", "--input", "/no/such"}, exitNotFound, "/no/such"},
-		"no advisories":      {[]string{"db", "status"}, exitError, "db update"},
-		"explain needs one":  {[]string{"explain"}, exitUsage, "CVE-"},
-		"argument too many":  {[]string{"images", "debian"}, exitUsage, "debian"},
-		"unreadable setting": {[]string{"version", "--config", "/no/such.yaml"}, exitUsage, "/no/such.yaml"},
+		"nothing":                 {nil, exitOK, ""},
+		"unknown command":         {[]string{"scna"}, exitUsage, `did you mean "scan"`},
+		"unknown db command":      {[]string{"db", "udpate"}, exitUsage, `did you mean "update"`},
+		"unknown setting command": {[]string{"config", "x"}, exitUsage, "unknown command"},
+		"empty severity":          {[]string{"scan", "--severity", "HIGH,", "--input", s.layout}, exitUsage, "severity"},
+		"no time":                 {[]string{"sbom", "--timeout", "0s", "--input", s.layout}, exitUsage, "--timeout"},
+		"no such exit code":       {[]string{"scan", "--exit-code", "256", "--input", s.layout}, exitUsage, "--exit-code"},
+		"no such directory":       {[]string{"sbom", "-o", "json=no/such/x.json", "--input", s.layout}, exitUsage, "no/such"},
+		"no such file":            {[]string{"db", "import", "/no/such"}, exitNotFound, "/no/such"},
+		"unknown flag":            {[]string{"scan", "--severty", "high"}, exitUsage, "severty"},
+		"unknown format":          {[]string{"scan", "-o", "pdf", "--input", s.layout}, exitUsage, "pdf"},
+		"two to stdout":           {[]string{"sbom", "-o", "json", "-o", "csv", "--input", s.layout}, exitUsage, "csv=FILE"},
+		"no image":                {[]string{"scan"}, exitUsage, "--all"},
+		"image and all":           {[]string{"scan", "a", "--all", "--offline"}, exitUsage, "not both"},
+		"unknown severity":        {[]string{"scan", "--min-severity", "severe", "--input", s.layout}, exitUsage, "severe"},
+		"unknown gate":            {[]string{"scan", "--fail-on", "bad+high", "--input", s.layout}, exitUsage, "bad"},
+		"unknown class":           {[]string{"scan", "--pkg-types", "kernel", "--input", s.layout}, exitUsage, "kernel"},
+		"unknown engine":          {[]string{"images", "--engine", "lxc"}, exitUsage, "lxc"},
+		"unknown colour":          {[]string{"version", "--color", "blue"}, exitUsage, "blue"},
+		"unknown image":           {[]string{"sbom", "nowhere", "--input", s.layout}, exitNotFound, "nowhere"},
+		"no such archive":         {[]string{"sbom", "--input", "/no/such"}, exitNotFound, "/no/such"},
+		"no advisories":           {[]string{"db", "status"}, exitError, "db update"},
+		"explain needs one":       {[]string{"explain"}, exitUsage, "CVE-"},
+		"argument too many":       {[]string{"images", "debian"}, exitUsage, "debian"},
+		"unreadable setting":      {[]string{"version", "--config", "/no/such.yaml"}, exitUsage, "/no/such.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, stderr, code := s.run(test.args...)
@@ -111,6 +118,10 @@ func TestConfiguration(t *testing.T) {
 	check("color: always  # PLIMSOLL_COLOR")
 	check("color: never  # command line", "--color", "never")
 
+	write(t, "plimsoll.yaml", "min-severity: high\nseverity:\n")
+	if stdout, _, _ := s.run("config", "show", "--origin"); !strings.Contains(stdout, "min-severity: high  # plimsoll.yaml") {
+		t.Errorf("the setting of one command is not shown:\n%s", stdout)
+	}
 	write(t, "plimsoll.yaml", "docker-rot: /srv/a\n")
 	if _, stderr, code := s.run("version"); code != exitUsage || !strings.Contains(stderr, `did you mean "docker-root"`) {
 		t.Errorf("exit code %d: %s", code, stderr)
@@ -178,7 +189,7 @@ func TestExplain(t *testing.T) {
 	s := newSession(t)
 	s.demo()
 	db := filepath.Join(os.Getenv("PLIMSOLL_CACHE_DIR"), "sample.plim")
-	stdout, stderr, code := s.run("explain", "CVE-2023-4911", "--db-path", db, "--input", s.layout)
+	stdout, stderr, code := s.run("explain", "cve-2023-4911", "--db-path", db, "--input", s.layout)
 	if code != exitOK {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
@@ -189,6 +200,28 @@ func TestExplain(t *testing.T) {
 	}
 	if _, stderr, code := s.run("explain", "CVE-1999-0001", "--db-path", db); code != exitNotFound {
 		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+// An image that could not be scanned is no success, whatever else is amiss.
+func TestExitCodeOfAFailedScan(t *testing.T) {
+	s := newSession(t)
+	if _, stderr, code := s.run("scan", "--input", s.layout, "--offline", "--timeout", "1ns"); code != exitError {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+// A store that cannot be read may hold images: neither a list nor a scan of all
+// is complete without it.
+func TestExitCodeOfAnUnreadableStore(t *testing.T) {
+	s := newSession(t)
+	_, stderr, code := s.run("images", "--engine", "docker", "--docker-root", write(t, "no-store", ""))
+	if code != exitIncomplete || !strings.Contains(stderr, "no-store") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	read := reading{results: make([]plimsoll.Result, 1), gaps: 1}
+	if code := exitOf(read.verdict()); code != exitIncomplete {
+		t.Errorf("exit code %d", code)
 	}
 }
 
@@ -264,9 +297,10 @@ func TestMergedPrefersTheSystemsStore(t *testing.T) {
 	}
 }
 
-func write(t *testing.T, path, text string) {
+func write(t *testing.T, path, text string) string {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return path
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -65,28 +66,51 @@ func formatNames() string {
 	return strings.Join(names, ", ")
 }
 
-// write gives r to every output; without -o, as a table on stdout.
+// check refuses files in directories that do not exist.
+func (o outputs) check() error {
+	for _, out := range o {
+		if out.file == "" {
+			continue
+		}
+		if dir := filepath.Dir(out.file); !isDir(dir) {
+			return usagef("-o %s=%s: %s is not a directory", out.format, out.file, dir)
+		}
+		if isDir(out.file) {
+			return usagef("-o %s=%s: it is a directory", out.format, out.file)
+		}
+	}
+	return nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// write gives r to every output; without -o, as a table on stdout. One that
+// fails keeps no other from being written.
 func (a *app) write(r plimsoll.Report, o scanOptions) error {
 	outs := o.outputs
 	if len(outs) == 0 {
 		outs = outputs{{format: report.Table}}
 	}
+	var faults []error
 	for _, out := range outs {
 		options := report.Options{Packages: o.packages}
 		if out.file == "" {
 			options = a.look(a.stdout)
 			options.Packages = o.packages
 			if err := buffered(a.stdout, func(w io.Writer) error { return report.Write(w, out.format, r, options) }); err != nil {
-				return plimsoll.Errorf(plimsoll.CodeUnavailable, "write "+string(out.format)+" to stdout", "%w", err)
+				faults = append(faults, plimsoll.Errorf(plimsoll.CodeUnavailable, "write "+string(out.format)+" to stdout", "%w", err))
 			}
 			continue
 		}
 		err := replaceFile(out.file, func(w io.Writer) error { return report.Write(w, out.format, r, options) })
 		if err != nil {
-			return plimsoll.Errorf(plimsoll.CodeUnavailable, "write "+string(out.format), "%w", err)
+			faults = append(faults, plimsoll.Errorf(plimsoll.CodeUnavailable, "write "+string(out.format), "%w", err))
 		}
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
 func buffered(w io.Writer, write func(io.Writer) error) error {

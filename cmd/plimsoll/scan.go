@@ -82,14 +82,14 @@ func (a *app) sbomCommand() *cobra.Command {
   plimsoll sbom --input image.tar -o json`,
 		ValidArgsFunction: a.completeImages,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			results, err := a.inventories(cmd.Context(), args, o)
+			read, err := a.inventories(cmd.Context(), args, o)
 			if err != nil {
 				return err
 			}
-			if err := a.write(plimsoll.Report{Tool: "plimsoll " + version, Results: results}, o); err != nil {
+			if err := a.write(plimsoll.Report{Tool: "plimsoll " + version, Results: read.results}, o); err != nil {
 				return err
 			}
-			return verdict(results, o, len(args) > 0)
+			return read.verdict()
 		},
 	}
 	a.scanFlags(cmd, &o)
@@ -109,6 +109,9 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.exitCode < 0 || o.exitCode > 255 {
+		return usagef("--exit-code: %d is not between 0 and 255", o.exitCode)
+	}
 	if err := o.filter.check(); err != nil {
 		return err
 	}
@@ -122,10 +125,11 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 	if db != nil {
 		defer db.Close()
 	}
-	results, err := a.inventories(ctx, args, o)
+	read, err := a.inventories(ctx, args, o)
 	if err != nil {
 		return err
 	}
+	results := read.results
 	report := plimsoll.Report{Tool: "plimsoll " + version, Results: results}
 	if db != nil {
 		generation := db.Generation()
@@ -141,21 +145,31 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 	if err := a.write(report, o); err != nil {
 		return err
 	}
+	verdict := read.verdict()
 	switch {
 	case failed != "":
 		return &outcome{o.exitCode, "--fail-on: " + failed}
+	case exitOf(verdict) == exitError:
+		return verdict
 	case db == nil:
 		return &outcome{exitIncomplete, "no advisory database: the software was listed, nothing was judged; run: plimsoll db update"}
 	case o.maxDBAge > 0 && time.Since(report.Generation.Built) > o.maxDBAge:
 		return &outcome{exitIncomplete, fmt.Sprintf("the advisories are of %s, older than --max-db-age %s; run: plimsoll db update", report.Generation.Built.Format(time.DateOnly), o.maxDBAge)}
 	}
-	return verdict(results, o, len(args) > 0)
+	return verdict
 }
 
-// verdict turns what could not be read into an exit code.
-func verdict(results []plimsoll.Result, o scanOptions, named bool) error {
+// reading is what was read of the chosen images.
+type reading struct {
+	results []plimsoll.Result
+	named   bool // the images were named one by one
+	gaps    int  // problems of the stores that may hide images which were meant
+}
+
+// verdict turns what could not be read into an outcome; nil when all was read.
+func (read reading) verdict() error {
 	failed, partial := 0, 0
-	for _, r := range results {
+	for _, r := range read.results {
 		switch r.Status {
 		case plimsoll.ScanFailed:
 			failed++
@@ -164,57 +178,63 @@ func verdict(results []plimsoll.Result, o scanOptions, named bool) error {
 		}
 	}
 	switch {
-	case failed > 0 && (named || failed == len(results)):
-		return &outcome{exitError, fmt.Sprintf("%d of %d images could not be scanned", failed, len(results))}
+	case failed > 0 && (read.named || failed == len(read.results)):
+		return &outcome{exitError, fmt.Sprintf("%d of %d images could not be scanned", failed, len(read.results))}
 	case failed > 0 || partial > 0:
-		return &outcome{exitIncomplete, fmt.Sprintf("of %d images %d could not be scanned and %d only in part", len(results), failed, partial)}
+		return &outcome{exitIncomplete, fmt.Sprintf("of %d images %d could not be scanned and %d only in part", len(read.results), failed, partial)}
+	case read.gaps > 0:
+		return &outcome{exitIncomplete, "the images that were found are scanned, but what could not be read (see above) may hide others"}
 	}
 	return nil
 }
 
 // inventories reads the chosen images, one after the other.
-func (a *app) inventories(ctx context.Context, refs []string, o scanOptions) ([]plimsoll.Result, error) {
+func (a *app) inventories(ctx context.Context, refs []string, o scanOptions) (reading, error) {
 	if err := a.checkTargets(refs, o); err != nil {
-		return nil, err
+		return reading{}, err
 	}
 	h, err := a.openHost(ctx)
 	if err != nil {
-		return nil, err
+		return reading{}, err
 	}
 	defer h.close()
 	images, err := h.choose(ctx, refs)
 	a.noteProblems(h.problems)
 	if err != nil {
-		return nil, err
+		return reading{}, err
+	}
+	read := reading{named: len(refs) > 0}
+	if !read.named {
+		read.gaps = h.gaps()
 	}
 	if len(images) == 0 {
-		err := plimsoll.Errorf(plimsoll.CodeNotFound, "list images", "no image is stored here (%s)", h.summary(0))
-		err.Hint = "plimsoll doctor tells which engines were looked for; plimsoll demo shows Plimsoll on sample images."
-		return nil, err
+		return reading{}, h.empty(read.gaps)
 	}
 	scanner := a.scanner()
 	progress := a.progress("scan", len(images))
 	defer progress.done()
-	results := make([]plimsoll.Result, 0, len(images))
 	for _, img := range images {
 		progress.step(img.Name())
-		results = append(results, a.inventory(ctx, scanner, img, o.timeout))
+		read.results = append(read.results, a.inventory(ctx, scanner, img, o.timeout))
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return reading{}, err
 		}
 	}
-	return results, nil
+	return read, nil
 }
 
-// checkTargets refuses a command line that names nothing to read, or too much.
+// checkTargets refuses a command line that names nothing to read, or too much,
+// or nowhere to write: better now than when all is read.
 func (a *app) checkTargets(refs []string, o scanOptions) error {
 	switch {
 	case o.all && len(refs) > 0:
 		return usagef("give either --all or images, not both")
 	case !o.all && len(refs) == 0 && len(a.host.inputs) == 0:
 		return usagef("name an image, or give --all or --input; plimsoll images lists what is here")
+	case o.timeout <= 0:
+		return usagef("--timeout: %s leaves no time", o.timeout)
 	}
-	return nil
+	return o.outputs.check()
 }
 
 // choose returns the images that refs name, or all; each once.
