@@ -13,6 +13,9 @@ type elfFile struct {
 	sections []elfSection
 	// headers says whether there are section headers at all; packers drop them.
 	headers bool
+	// cut says that the section headers, their names or a section that is looked
+	// for lie beyond the end of the file.
+	cut bool
 }
 
 type elfSection struct {
@@ -26,6 +29,9 @@ const (
 	maxElfSections = 4096
 	maxElfNames    = 1 << 20
 )
+
+// noBits is SHT_NOBITS, the type of a section without content in the file.
+const noBits = 8
 
 // elfNames are the sections that are looked for.
 var elfNames = [...]string{".go.buildinfo", ".note.go.buildid", ".gopclntab", ".dep-v0", ".rodata", ".data"}
@@ -57,7 +63,11 @@ func readElf(r io.ReaderAt, size int64, header []byte) (f elfFile, ok bool, err 
 	if wide {
 		minimum = 64
 	}
-	if shentsize < minimum || shnum > maxElfSections || shstrndx >= shnum || shoff < 0 || shoff > size-int64(shentsize*shnum) {
+	if shentsize < minimum || shnum > maxElfSections || shstrndx >= shnum || shoff < 0 {
+		return f, false, nil
+	}
+	if shoff > size-int64(shentsize*shnum) {
+		f.cut = true
 		return f, false, nil
 	}
 	table := make([]byte, shentsize*shnum)
@@ -71,8 +81,13 @@ func readElf(r io.ReaderAt, size int64, header []byte) (f elfFile, ok bool, err 
 		}
 		return order.Uint32(s), int64(order.Uint32(s[16:])), int64(order.Uint32(s[20:]))
 	}
+	kind := func(i int) uint32 { return order.Uint32(table[i*shentsize+4:]) }
 	_, offset, length := at(shstrndx)
-	if length <= 0 || length > maxElfNames || offset < 0 || offset > size-length {
+	if length <= 0 || length > maxElfNames || offset < 0 {
+		return f, false, nil
+	}
+	if offset > size-length {
+		f.cut = true
 		return f, false, nil
 	}
 	names := make([]byte, length)
@@ -82,11 +97,17 @@ func readElf(r io.ReaderAt, size int64, header []byte) (f elfFile, ok bool, err 
 	f.headers = true
 	for i := range shnum {
 		name, offset, length := at(i)
-		if int64(name) >= int64(len(names)) || offset < 0 || length <= 0 || offset > size-length {
+		if int64(name) >= int64(len(names)) || offset < 0 || length <= 0 {
 			continue
 		}
 		for _, want := range elfNames {
-			if rest := names[name:]; bytes.HasPrefix(rest, []byte(want)) && len(rest) > len(want) && rest[len(want)] == 0 {
+			rest := names[name:]
+			if !bytes.HasPrefix(rest, []byte(want)) || len(rest) == len(want) || rest[len(want)] != 0 {
+				continue
+			}
+			if offset > size-length {
+				f.cut = f.cut || kind(i) != noBits
+			} else {
 				f.sections = append(f.sections, elfSection{name: want, offset: offset, size: length})
 			}
 		}

@@ -19,7 +19,7 @@ type executable struct{}
 const maxBinary = 512 << 20
 
 func (executable) Name() string { return "binary" }
-func (executable) Version() int { return 1 }
+func (executable) Version() int { return 2 }
 
 func (executable) Wants(p string) inventory.Want {
 	_, base := split(p)
@@ -88,6 +88,10 @@ func (executable) Analyze(ctx context.Context, f inventory.File) (inventory.Fact
 
 func elfFacts(ctx context.Context, f inventory.File, header []byte) (inventory.Facts, error) {
 	e, ok, err := readElf(f.ReaderAt, f.Size, header)
+	if err == nil && e.cut && f.Mode&0o111 != 0 {
+		return inventory.Facts{Problems: []plimsoll.Problem{{Code: plimsoll.ProblemCorruptFile,
+			Detail: "read executable: it ends before its last section: it was cut off, so what it was built from cannot be read"}}}, nil
+	}
 	if err != nil || !ok {
 		return inventory.Facts{}, err // without sections no program can be in it
 	}

@@ -5,6 +5,8 @@ import (
 	"compress/zlib"
 	"context"
 	"encoding/binary"
+	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -90,6 +92,46 @@ func TestGO01BuildInformation(t *testing.T) {
 	equal(t, brief(facts), want)
 	equal(t, facts.Packages[0].Type, plimsoll.TypeGo)
 	equal(t, facts.Packages[0].Evidence, plimsoll.EvidenceBuildInfo)
+}
+
+// A program that was cut off tells nothing, and says so; one without section
+// headers is only stripped.
+func TestGO01CutOffProgramIsAProblem(t *testing.T) {
+	t.Parallel()
+	whole := elfOf(".text", "x", ".go.buildinfo", strings.Repeat("b", 64))
+	headless := []byte(whole)
+	binary.LittleEndian.PutUint64(headless[40:], 0)
+	empty := []byte(whole) // without content in the file, as those of split debug files
+	shoff := binary.LittleEndian.Uint64(empty[40:])
+	binary.LittleEndian.PutUint32(empty[shoff+2*64+4:], noBits)
+	binary.LittleEndian.PutUint64(empty[shoff+2*64+32:], 1<<20)
+	beyond := bytes.Clone(empty)
+	binary.LittleEndian.PutUint32(beyond[shoff+2*64+4:], 1)
+	problems := func(content string, mode fs.FileMode) int {
+		facts, err := executable{}.Analyze(context.Background(), inventory.File{Path: "usr/bin/app", Size: int64(len(content)), Mode: mode, ReaderAt: strings.NewReader(content)})
+		if err != nil || len(facts.Packages) != 0 {
+			t.Errorf("got %+v, %v", facts, err)
+		}
+		return len(facts.Problems)
+	}
+	equal(t, problems(whole, 0o755), 0)
+	equal(t, problems(whole[:len(whole)-1], 0o755), 1)
+	equal(t, problems(whole[:100], 0o755), 1)
+	equal(t, problems(whole[:100], 0o644), 0)
+	equal(t, problems(string(headless), 0o755), 0)
+	equal(t, problems(string(empty), 0o755), 0)
+	equal(t, problems(string(beyond), 0o755), 1)
+
+	if runtime.GOOS != "linux" {
+		return
+	}
+	f := self(t)
+	f.Size /= 2
+	f.ReaderAt = io.NewSectionReader(f.ReaderAt, 0, f.Size)
+	facts, err := executable{}.Analyze(context.Background(), f)
+	if err != nil || len(facts.Problems) != 1 || facts.Problems[0].Code != plimsoll.ProblemCorruptFile {
+		t.Errorf("half of a Go program: got %+v, %v", facts, err)
+	}
 }
 
 func TestGO02ReplaceAndDevelopmentVersions(t *testing.T) {
