@@ -70,6 +70,7 @@ type merger struct {
 	installed map[ownedPath]bool // system packages by name
 	notes     map[noteKey][]Note
 	problems  []plimsoll.Problem
+	dangling  []plimsoll.Problem // told when no system is found otherwise
 }
 
 type ownedPath struct{ root, path string }
@@ -250,7 +251,8 @@ func (m *merger) links(ctx context.Context) error {
 				continue
 			}
 			if err != nil || target.Kind != layerfs.KindFile {
-				continue // dangling, looping or a directory: the name proves nothing (acceptance IMG-17)
+				m.astray(i, name) // dangling, looping or a directory: the name proves nothing (acceptance IMG-17)
+				continue
 			}
 			for _, a := range m.scanner.Analyzers {
 				if a.Wants(name) == Yes && a.Wants(target.Path) != Yes {
@@ -348,6 +350,9 @@ func (m *merger) inventory() plimsoll.Inventory {
 		_, owner := m.owner(p.Path, inv.Systems)
 		return p.Code == plimsoll.ProblemUnidentified && owner != ""
 	})
+	if len(inv.Systems) == 0 && m.system == 0 {
+		m.problems = append(m.problems, m.dangling...)
+	}
 	inv.Problems = append(m.problems, missingPackages(inv)...)
 	sortProblems(inv.Problems)
 	inv.Problems = boundProblems(inv.Problems)

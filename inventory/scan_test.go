@@ -249,6 +249,39 @@ func TestOS01LinkToAnotherLayerIsFollowedInsideTheImage(t *testing.T) {
 	}
 }
 
+// identity is lines under the name of the analyser of identities.
+type identity struct{ lines }
+
+func (identity) Name() string { return "os-release" }
+
+// An image whose identity is a link that leads nowhere is not a clean one.
+func TestIMG17DanglingLinkIsTold(t *testing.T) {
+	dangling := entry{"etc/os-release->../usr/lib/os-release", ""}
+	s := &inventory.Scanner{Analyzers: []inventory.Analyzer{identity{}}}
+	for name, test := range map[string]struct {
+		entries []entry
+		want    int
+	}{
+		"alone":                {[]entry{dangling}, 1},
+		"looping":              {[]entry{{"etc/os-release->os-release", ""}}, 1},
+		"beside a six":         {[]entry{dangling, {"six.py", "six 1\n"}}, 1},
+		"replaced":             {[]entry{{"etc/os-release->nowhere", ""}, {"etc/os-release", "nixos 24.05\n"}, {"a.pkgs", "a 1\n"}}, 0},
+		"a fallback beside it": {[]entry{dangling, {"usr/os-release", "nixos 24.05\n"}, {"a.pkgs", "a 1\n"}}, 0},
+		"beside a database":    {[]entry{dangling, {"a.pkgs", "a 1\n"}}, 0},
+	} {
+		inv := scan(t, s, newImage(t, test.entries))
+		told := 0
+		for _, p := range inv.Problems {
+			if p.Code == plimsoll.ProblemUnreadableFile && p.Path == "etc/os-release" {
+				told++
+			}
+		}
+		if told != test.want || test.want > 0 && inv.Complete() {
+			t.Errorf("%s: got %+v", name, inv.Problems)
+		}
+	}
+}
+
 func TestRPM02SystemWithoutPackagesIsNotClean(t *testing.T) {
 	img := newImage(t, []entry{{"etc/os-release", "debian 12\n"}})
 	inv := scan(t, nil, img)

@@ -80,3 +80,19 @@ func missingPackages(inv plimsoll.Inventory) []plimsoll.Problem {
 	}
 	return problems
 }
+
+// astray notes a link to no file in the place of a system's identity or package
+// database.
+func (m *merger) astray(layer int, name string) {
+	for _, a := range m.scanner.Analyzers {
+		switch a.Name() {
+		case "os-release", "dpkg", "apk", "rpm":
+			if a.Wants(name) == Yes {
+				m.dangling = append(m.dangling, plimsoll.Problem{
+					Code: plimsoll.ProblemUnreadableFile, Path: name, Analyzer: a.Name(), Layer: m.img.Layers[layer].DiffID,
+					Detail: "the link leads to no file in the image, so whether a system is installed is not known",
+				})
+			}
+		}
+	}
+}
