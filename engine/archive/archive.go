@@ -228,9 +228,12 @@ func (s *Store) indexLayout() error {
 	}
 	known := map[plimsoll.Digest]resolved{}
 	for _, m := range index.Manifests {
+		names := s.refNames(m.Annotations)
 		target, err := plimsoll.ParseDigest(string(m.Digest))
-		if err != nil {
-			return err
+		if err != nil { // malformed, or of an algorithm that no engine uses for images
+			p := engine.ProblemOf(err)
+			s.add(plimsoll.Image{Problem: &p}, names)
+			continue
 		}
 		r, again := known[target]
 		if !again {
@@ -239,7 +242,6 @@ func (s *Store) indexLayout() error {
 			})
 			known[target] = r
 		}
-		names := s.refNames(m.Annotations)
 		for _, img := range r.images {
 			s.add(img, names)
 		}

@@ -366,7 +366,6 @@ func TestOpenRefuses(t *testing.T) {
 		"index of indexes":   {deep.tar(t), plimsoll.CodeLimit},
 		"ambiguous index":    {with("index.json", `{"manifests":[],"layers":[]}`), plimsoll.CodeInvalid},
 		"unknown layout":     {with("oci-layout", `{"imageLayoutVersion":"9"}`), plimsoll.CodeInvalid},
-		"path as digest":     {with("index.json", `{"manifests":[{"digest":"sha256:../../x"}]}`), plimsoll.CodeInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Open(file(t, "x", test.content), Options{})
@@ -409,6 +408,31 @@ func TestBrokenImageLeavesTheOthers(t *testing.T) {
 				case img.Names[0] == "bad:1" && (img.Problem == nil || img.Problem.Code != test.want):
 					t.Errorf("the bad image has %+v, want %s", img.Problem, test.want)
 				}
+			}
+		})
+	}
+}
+
+func TestBadDigestLeavesTheOthers(t *testing.T) {
+	for name, bad := range map[string]digest.Digest{
+		"another algorithm": digest.Digest("sha512:" + strings.Repeat("0", 128)),
+		"path":              "sha256:../../x",
+		"none":              "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := layout{}
+			good := named(l.image(t, "amd64", "a"), v1.AnnotationRefName, "example.org/good:1")
+			l.index(named(v1.Descriptor{Digest: bad}, v1.AnnotationRefName, "example.org/bad:1"), good)
+			s, images, problems := open(t, l.dir(t))
+			if len(images) != 2 || len(problems) != 0 {
+				t.Fatalf("got %+v, %+v", images, problems)
+			}
+			slices.SortFunc(images, func(a, b plimsoll.Image) int { return slices.Compare(a.Names, b.Names) })
+			if p := images[0].Problem; p == nil || p.Code != plimsoll.ProblemCorruptStore || images[0].Names[0] != "example.org/bad:1" {
+				t.Errorf("the bad image: %+v", images[0])
+			}
+			if diff := cmp.Diff([]string{"content of a"}, contents(t, s, images[1], "a")); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}
