@@ -49,7 +49,7 @@ type Resolved struct {
 // in the order of the index. Platforms of an index whose manifest or
 // configuration is not here are returned as absent: engines pull one platform
 // and keep the whole index. A single image that is not here is an image with a
-// Problem. Documents that can be understood in two ways are refused.
+// Problem, and so is one whose digest is malformed. Documents that can be understood in two ways are refused.
 func Resolve(read Blobs, target plimsoll.Digest) (images []Resolved, absent []plimsoll.Platform) {
 	w := walk{read: read}
 	w.visit(target, plimsoll.Platform{}, nil)
@@ -77,7 +77,11 @@ func (w *walk) visit(d plimsoll.Digest, platform plimsoll.Platform, parents []pl
 	if w.manifests++; w.manifests > maxManifests+1 {
 		return // told once
 	}
-	img := plimsoll.Image{Manifests: sortedUnique(append(slices.Clone(parents), d)), Platform: platform}
+	img := plimsoll.Image{Manifests: sortedUnique(slices.Clone(parents)), Platform: platform}
+	_, malformed := plimsoll.ParseDigest(string(d))
+	if malformed == nil {
+		img.Manifests = sortedUnique(append(img.Manifests, d))
+	}
 	fail := func(err error) {
 		if errors.Is(err, fs.ErrNotExist) && len(parents) > 0 {
 			w.absent = append(w.absent, platform)
@@ -92,6 +96,10 @@ func (w *walk) visit(d plimsoll.Digest, platform plimsoll.Platform, parents []pl
 		fail(Fail(plimsoll.ProblemLimit, "read index", "", fmt.Errorf("more than %d manifests or %d levels", maxManifests, maxIndexDepth)))
 		return
 	}
+	if malformed != nil { // or of an algorithm that no engine uses for images
+		fail(malformed)
+		return
+	}
 	b, err := w.read.Verified(d)
 	if err != nil {
 		fail(err)
@@ -104,8 +112,8 @@ func (w *walk) visit(d plimsoll.Digest, platform plimsoll.Platform, parents []pl
 	}
 	if doc.Config == nil {
 		for _, m := range doc.Manifests {
-			if child, err := plimsoll.ParseDigest(string(m.Digest)); err == nil && !attests(m) {
-				w.visit(child, platformOf(m), append(slices.Clone(parents), d))
+			if !attests(m) {
+				w.visit(plimsoll.Digest(m.Digest), platformOf(m), append(slices.Clone(parents), d))
 			}
 		}
 		return

@@ -163,6 +163,25 @@ func TestIMG05OnlyOnePlatformIsHere(t *testing.T) {
 	})
 }
 
+// A digest that cannot be read hides no image, neither the one it stands for nor
+// the others.
+func TestResolveTellsOfBadDigest(t *testing.T) {
+	s := blobStore{}
+	sha512 := v1.Descriptor{Digest: digest.Digest("sha512:" + strings.Repeat("0", 128)), Platform: &v1.Platform{OS: "linux", Architecture: "arm64"}}
+	index := plimsoll.Digest(s.add(v1.Index{MediaType: v1.MediaTypeImageIndex, Manifests: []v1.Descriptor{sha512, s.manifest("amd64")}}).Digest)
+	images, absent := engine.Resolve(s.read, index)
+	if len(images) != 2 || len(absent) != 0 {
+		t.Fatalf("got %+v, absent %v", images, absent)
+	}
+	bad := images[0].Image
+	if bad.Problem == nil || bad.Problem.Code != plimsoll.ProblemCorruptStore || bad.Platform.Architecture != "arm64" || !slices.Equal(bad.Manifests, []plimsoll.Digest{index}) {
+		t.Errorf("got %+v", bad)
+	}
+	if images[1].Image.Problem != nil {
+		t.Errorf("the good image has %+v", images[1].Image.Problem)
+	}
+}
+
 func TestResolveRefuses(t *testing.T) {
 	s := blobStore{}
 	good := s.manifest("amd64")

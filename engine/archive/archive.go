@@ -228,13 +228,7 @@ func (s *Store) indexLayout() error {
 	}
 	known := map[plimsoll.Digest]resolved{}
 	for _, m := range index.Manifests {
-		names := s.refNames(m.Annotations)
-		target, err := plimsoll.ParseDigest(string(m.Digest))
-		if err != nil { // malformed, or of an algorithm that no engine uses for images
-			p := engine.ProblemOf(err)
-			s.add(plimsoll.Image{Problem: &p}, names)
-			continue
-		}
+		target := plimsoll.Digest(m.Digest)
 		r, again := known[target]
 		if !again {
 			r.images, r.absent = engine.Present(s.blob, target, func(img *plimsoll.Image, blobs []v1.Descriptor) error {
@@ -242,6 +236,7 @@ func (s *Store) indexLayout() error {
 			})
 			known[target] = r
 		}
+		names := s.refNames(m.Annotations)
 		for _, img := range r.images {
 			s.add(img, names)
 		}

@@ -362,7 +362,7 @@ func TestHostileRecords(t *testing.T) {
 		}
 	}
 	want := map[string]plimsoll.ProblemCode{
-		"good:1": "", "path:1": plimsoll.ProblemLayerMissing, "none:1": plimsoll.ProblemLayerMissing,
+		"good:1": "", "path:1": plimsoll.ProblemCorruptStore, "none:1": plimsoll.ProblemCorruptStore,
 		"ambiguous:1": plimsoll.ProblemCorruptStore, "wrong:1": plimsoll.ProblemCorruptStore, "gone:1": plimsoll.ProblemLayerMissing,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
