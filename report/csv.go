@@ -105,7 +105,7 @@ func csvStatus(r *plimsoll.Result) string {
 	case !r.Matched:
 		return "not-judged"
 	}
-	return cleanStatus(r, judged(r, plimsoll.ClassSystem) && judged(r, plimsoll.ClassApplication))
+	return cleanStatus(r, wholly(r))
 }
 
 // csvPackageStatus is the status of a package without a finding.

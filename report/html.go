@@ -163,7 +163,7 @@ func newImageView(r *plimsoll.Result, o Options) imageView {
 	system, application := count(r.Findings, plimsoll.ClassSystem), count(r.Findings, plimsoll.ClassApplication)
 	sum := system.add(application)
 	judgedSystem, judgedApplication := judged(r, plimsoll.ClassSystem), judged(r, plimsoll.ClassApplication)
-	v.Sum = countViews(sum, judgedSystem || judgedApplication)
+	v.Sum = countViews(sum, wholly(r))
 	fact("Image", imageFacts(&r.Image))
 	if len(r.Image.Names) > 1 {
 		fact("Also", strings.Join(each(r.Image.Names[1:], path), ", "))
@@ -218,7 +218,7 @@ func countViews(t tally, judged bool) []countView {
 	var list []countView
 	add := func(n int, severity string) {
 		c := countView{Text: fmt.Sprint(n), Severity: severity, Zero: n == 0}
-		if !judged {
+		if n == 0 && !judged {
 			c = countView{Text: "-", Zero: true}
 		}
 		list = append(list, c)

@@ -12,17 +12,20 @@ import (
 // nothingToDo says why a plan is empty; "" when it is not.
 func nothingToDo(r *plimsoll.Result) string {
 	p := &r.Plan
+	asked := slices.ContainsFunc(r.Coverage, func(c plimsoll.Coverage) bool { return c.Ecosystem != "" })
 	switch {
 	case len(p.Base.Steps) > 0 || len(p.Own.Steps) > 0 || len(p.Remaining) > 0:
 		return ""
 	case len(r.Findings) > 0:
 		return "Nothing: the findings are for information only."
-	case !judged(r, plimsoll.ClassSystem) && !judged(r, plimsoll.ClassApplication):
+	case !wholly(r) && !asked:
 		return "Unknown: nobody was asked about this software."
 	case r.Status == plimsoll.ScanPartial:
 		return "Nothing known, but the image could not be read completely."
 	case endOfLife(r) != "":
 		return "Nothing known, but no flaw is published any more for a system out of support."
+	case !wholly(r):
+		return "Nothing known, but nobody was asked about a part of the software."
 	}
 	return "Nothing: no known vulnerability in what was judged."
 }

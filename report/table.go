@@ -125,17 +125,19 @@ func counts(s *screen, r *plimsoll.Result) {
 	}
 }
 
+// countCells are the cells of one row. Unless all of it was judged, nothing found
+// means nothing known.
 func countCells(label string, t tally, judged bool) []cell {
 	cells := []cell{plainCell(label)}
 	number := func(n int) cell {
-		if !judged {
+		if n == 0 && !judged {
 			return plainCell("-")
 		}
 		return plainCell(strconv.Itoa(n))
 	}
 	for _, severity := range worstFirst() {
 		c := number(t.by[severity])
-		c.severity, c.painted = severity, judged && t.by[severity] > 0
+		c.severity, c.painted = severity, t.by[severity] > 0
 		cells = append(cells, c)
 	}
 	return append(cells, number(t.fixable), number(t.exploited))
@@ -384,7 +386,7 @@ func overview(s *screen, results []plimsoll.Result) {
 	for i := range results {
 		r := &results[i]
 		sum := count(r.Findings, plimsoll.ClassSystem).add(count(r.Findings, plimsoll.ClassApplication))
-		cells := countCells(imageName(&r.Image), sum, judged(r, plimsoll.ClassSystem) || judged(r, plimsoll.ClassApplication))
+		cells := countCells(imageName(&r.Image), sum, wholly(r))
 		t.add(slices.Insert(cells, 1, plainCell(statusWord(r)))...)
 	}
 	t.write(s)

@@ -73,6 +73,19 @@ func TestDashIsNotZero(t *testing.T) {
 			t.Errorf("%s: application %q, want %q", c.what, got, c.app)
 		}
 	}
+
+	// The sum over both classes is clean only where both were judged.
+	uncovered.Results = append(uncovered.Results, clean.Results[0])
+	var overview []string
+	_, rows, _ := strings.Cut(table(t, uncovered, Options{}), "All images")
+	for l := range strings.Lines(rows) {
+		if cells := strings.Fields(l); len(cells) == 10 && cells[0] == "tool:1" {
+			overview = append(overview, strings.Join(cells[2:], " "))
+		}
+	}
+	if len(overview) != 2 || overview[0] != none || overview[1] != zero {
+		t.Errorf("all images: %q", overview)
+	}
 }
 
 func TestClosingLine(t *testing.T) {

@@ -76,6 +76,11 @@ func judged(r *plimsoll.Result, class plimsoll.Class) bool {
 	return slices.ContainsFunc(r.Findings, func(f plimsoll.Finding) bool { return f.Class == class })
 }
 
+// wholly says whether both classes were judged, so that a sum of 0 means clean.
+func wholly(r *plimsoll.Result) bool {
+	return judged(r, plimsoll.ClassSystem) && judged(r, plimsoll.ClassApplication)
+}
+
 // urgency orders findings: known exploited, severity, EPSS, fixable, id.
 func urgency(a, b *plimsoll.Finding) int {
 	return cmp.Or(
