@@ -39,7 +39,7 @@ type Image struct {
 type Platform struct{ OS, Architecture, Variant string }
 
 func (p Platform) String() string {
-	return strings.TrimSuffix(p.OS+"/"+p.Architecture+"/"+p.Variant, "/")
+	return strings.TrimRight(p.OS+"/"+p.Architecture+"/"+p.Variant, "/")
 }
 
 // Config is the part of an image's configuration that a scan reports.
