@@ -27,6 +27,7 @@ var lattice = map[string]struct{ ours, banned []string }{
 	"engine/containerd": {[]string{".", "layerfs", "engine"}, []string{"os/exec", "database/sql"}},
 	"engine/podman":     {[]string{".", "layerfs", "engine"}, []string{"os/exec", "database/sql"}},
 	"engine/archive":    {[]string{".", "layerfs", "engine"}, []string{"net", "net/http", "os/exec", "database/sql"}},
+	"engine/enginetest": {[]string{".", "layerfs"}, []string{"net", "net/http", "os/exec"}}, // test support
 	"vulndb":            {[]string{"."}, []string{"net", "net/http", "os/exec", "database/sql"}},
 	"vulndb/feed":       {[]string{".", "vulndb", "version"}, []string{"os/exec", "database/sql"}},
 	"match":             {[]string{".", "version"}, []string{"os", "net", "net/http", "os/exec"}},

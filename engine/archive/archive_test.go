@@ -20,6 +20,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"plimsoll"
+	"plimsoll/engine/enginetest"
 )
 
 // member is a file of an archive; with a link it has no content.
@@ -112,30 +113,6 @@ func open(t testing.TB, path string) (*Store, []plimsoll.Image, []plimsoll.Probl
 	return s, images, problems
 }
 
-func contents(t testing.TB, s *Store, img plimsoll.Image, name string) []string {
-	t.Helper()
-	if img.Problem != nil {
-		t.Fatal(img.Problem)
-	}
-	layers, err := s.Layers(context.Background(), img)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var found []string
-	for _, l := range layers {
-		text := ""
-		if f, err := l.Open(name); err == nil {
-			b := make([]byte, f.Size)
-			f.ReadAt(b, 0)
-			text = string(b)
-			f.Close()
-		}
-		found = append(found, text)
-		l.Close()
-	}
-	return found
-}
-
 func TestIMG27DockerSave(t *testing.T) {
 	plain := tarOf(t, dockerSave(t)...)
 	for name, b := range map[string][]byte{"a.tar": plain, "a.tar.gz": gz(plain), "a.tar.zst": zst(t, plain)} {
@@ -152,10 +129,10 @@ func TestIMG27DockerSave(t *testing.T) {
 			if diff := cmp.Diff([]string{"app:1", "my--app:1"}, img.Names); diff != "" {
 				t.Error(diff)
 			}
-			if diff := cmp.Diff([]string{"content of base", ""}, contents(t, s, img, "base")); diff != "" {
+			if diff := cmp.Diff([]string{"content of base", ""}, enginetest.Contents(t, s, img, "base")); diff != "" {
 				t.Error(diff)
 			}
-			if diff := cmp.Diff([]string{"", "content of top"}, contents(t, s, img, "top")); diff != "" {
+			if diff := cmp.Diff([]string{"", "content of top"}, enginetest.Contents(t, s, img, "top")); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -250,7 +227,7 @@ func TestIMG27OCILayout(t *testing.T) {
 			for i, file := range []string{"gz", "plain", "zst"} {
 				want := []string{"", "", ""}
 				want[i] = "content of " + file
-				if diff := cmp.Diff(want, contents(t, s, images[0], file)); diff != "" {
+				if diff := cmp.Diff(want, enginetest.Contents(t, s, images[0], file)); diff != "" {
 					t.Error(diff)
 				}
 			}
@@ -297,7 +274,7 @@ func TestDockerSaveBesideLayout(t *testing.T) {
 	if diff := cmp.Diff([]string{"a:1"}, images[0].Names); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"content of a"}, contents(t, s, images[0], "a")); diff != "" {
+	if diff := cmp.Diff([]string{"content of a"}, enginetest.Contents(t, s, images[0], "a")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -310,7 +287,7 @@ func TestRootFS(t *testing.T) {
 	if len(images) != 1 || len(problems) != 0 || images[0].ID == "" || len(images[0].Layers) != 1 || images[0].Layers[0].DiffID != "" || images[0].Names[0] != dir {
 		t.Fatalf("got %+v, %+v", images, problems)
 	}
-	if diff := cmp.Diff([]string{"ID=x"}, contents(t, s, images[0], "os-release")); diff != "" {
+	if diff := cmp.Diff([]string{"ID=x"}, enginetest.Contents(t, s, images[0], "os-release")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -431,7 +408,7 @@ func TestBadDigestLeavesTheOthers(t *testing.T) {
 			if p := images[0].Problem; p == nil || p.Code != plimsoll.ProblemCorruptStore || images[0].Names[0] != "example.org/bad:1" {
 				t.Errorf("the bad image: %+v", images[0])
 			}
-			if diff := cmp.Diff([]string{"content of a"}, contents(t, s, images[1], "a")); diff != "" {
+			if diff := cmp.Diff([]string{"content of a"}, enginetest.Contents(t, s, images[1], "a")); diff != "" {
 				t.Error(diff)
 			}
 		})

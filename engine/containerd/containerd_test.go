@@ -21,6 +21,7 @@ import (
 
 	"plimsoll"
 	"plimsoll/engine"
+	"plimsoll/engine/enginetest"
 	"plimsoll/layerfs"
 )
 
@@ -190,31 +191,6 @@ func list(t testing.TB, s *Store) ([]plimsoll.Image, []plimsoll.Problem) {
 	return images, problems
 }
 
-// contents returns what each layer has at name.
-func contents(t testing.TB, s *Store, img plimsoll.Image, name string) []string {
-	t.Helper()
-	if img.Problem != nil {
-		t.Fatal(img.Problem)
-	}
-	layers, err := s.Layers(context.Background(), img)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var found []string
-	for _, l := range layers {
-		text := ""
-		if f, err := l.Open(name); err == nil {
-			b := make([]byte, f.Size)
-			f.ReadAt(b, 0)
-			text = string(b)
-			f.Close()
-		}
-		found = append(found, text)
-		l.Close()
-	}
-	return found
-}
-
 func TestIMG04EveryNamespaceByChainID(t *testing.T) {
 	r := newRoot(t)
 	both := r.image(runtime.GOARCH, "base", "top")
@@ -249,16 +225,16 @@ func TestIMG04EveryNamespaceByChainID(t *testing.T) {
 		if diff := cmp.Diff([]plimsoll.Container{{ID: "c1", Name: "web"}}, img.Containers); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff([]string{"", "unpacked top"}, contents(t, stores["k8s.io"], img, "top")); diff != "" {
+		if diff := cmp.Diff([]string{"", "unpacked top"}, enginetest.Contents(t, stores["k8s.io"], img, "top")); diff != "" {
 			t.Error(diff)
 		}
 	})
 	t.Run("blobs, never unpacked", func(t *testing.T) {
 		images, _ := list(t, stores["default"])
-		if diff := cmp.Diff([]string{"content of blob", ""}, contents(t, stores["default"], images[0], "blob")); diff != "" {
+		if diff := cmp.Diff([]string{"content of blob", ""}, enginetest.Contents(t, stores["default"], images[0], "blob")); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff([]string{"", "content of plain"}, contents(t, stores["default"], images[0], "plain")); diff != "" {
+		if diff := cmp.Diff([]string{"", "content of plain"}, enginetest.Contents(t, stores["default"], images[0], "plain")); diff != "" {
 			t.Error(diff)
 		}
 	})

@@ -16,6 +16,7 @@ import (
 
 	"plimsoll"
 	"plimsoll/engine"
+	"plimsoll/engine/enginetest"
 	"plimsoll/layerfs"
 )
 
@@ -105,35 +106,6 @@ func images(t testing.TB, s *Store) []plimsoll.Image {
 	return list
 }
 
-// contents returns what each layer has at name, "" for nothing.
-func contents(t testing.TB, s *Store, img plimsoll.Image, name string) []string {
-	t.Helper()
-	layers, err := s.Layers(context.Background(), img)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(layers) != len(img.Layers) {
-		t.Fatalf("got %d layers, the image has %d", len(layers), len(img.Layers))
-	}
-	var found []string
-	for _, l := range layers {
-		found = append(found, content(l, name))
-		l.Close()
-	}
-	return found
-}
-
-func content(l layerfs.Layer, name string) string {
-	f, err := l.Open(name)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	b := make([]byte, f.Size)
-	f.ReadAt(b, 0)
-	return string(b)
-}
-
 func TestIMG01LayersFromDiskBottomFirst(t *testing.T) {
 	// A path with a space, as DockerRootDir may be.
 	r := newRoot(t, filepath.Join(t.TempDir(), "data root"))
@@ -155,10 +127,10 @@ func TestIMG01LayersFromDiskBottomFirst(t *testing.T) {
 		if img.Engine != plimsoll.Docker || img.Store != r.dir || img.Size != 300 || img.Layers[1].Size != 200 || img.Problem != nil {
 			t.Errorf("got %+v", img)
 		}
-		if diff := cmp.Diff([]string{"content of base", ""}, contents(t, s, img, "base")); diff != "" {
+		if diff := cmp.Diff([]string{"content of base", ""}, enginetest.Contents(t, s, img, "base")); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff([]string{"", "content of top"}, contents(t, s, img, "top")); diff != "" {
+		if diff := cmp.Diff([]string{"", "content of top"}, enginetest.Contents(t, s, img, "top")); diff != "" {
 			t.Error(diff)
 		}
 	}
@@ -376,7 +348,7 @@ func TestIMG06ManyLayers(t *testing.T) {
 	r := newRoot(t, t.TempDir())
 	r.image(layers...)
 	s := r.open()
-	found := contents(t, s, images(t, s)[0], "layer126")
+	found := enginetest.Contents(t, s, images(t, s)[0], "layer126")
 	if found[126] != "content of layer126" || found[125] != "" {
 		t.Errorf("got %q", found)
 	}

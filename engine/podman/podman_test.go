@@ -15,6 +15,7 @@ import (
 
 	"plimsoll"
 	"plimsoll/engine"
+	"plimsoll/engine/enginetest"
 )
 
 // graphRootDir is a containers-storage made by hand.
@@ -119,30 +120,6 @@ func list(t testing.TB, s *Store) []plimsoll.Image {
 	return images
 }
 
-func contents(t testing.TB, s *Store, img plimsoll.Image, name string) []string {
-	t.Helper()
-	if img.Problem != nil {
-		t.Fatal(img.Problem)
-	}
-	layers, err := s.Layers(context.Background(), img)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var found []string
-	for _, l := range layers {
-		text := ""
-		if f, err := l.Open(name); err == nil {
-			b := make([]byte, f.Size)
-			f.ReadAt(b, 0)
-			text = string(b)
-			f.Close()
-		}
-		found = append(found, text)
-		l.Close()
-	}
-	return found
-}
-
 func TestImagesAndLayers(t *testing.T) {
 	r := newRoot(t, filepath.Join(t.TempDir(), "graph root"))
 	r.addLayers("base", "top")
@@ -177,7 +154,7 @@ func TestImagesAndLayers(t *testing.T) {
 		if diff := cmp.Diff([]plimsoll.Container{{ID: "1"}, {ID: "2", Name: "pod", Pod: "shop/web-1"}}, img.Containers); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff([]string{"", "content of top"}, contents(t, s, img, "top")); diff != "" {
+		if diff := cmp.Diff([]string{"", "content of top"}, enginetest.Contents(t, s, img, "top")); diff != "" {
 			t.Error(diff)
 		}
 	}
