@@ -139,11 +139,19 @@ func baseFromHistory(img Image) int {
 			layers++
 			continue
 		}
-		if strings.Contains(h.CreatedBy, "CMD") || strings.Contains(h.CreatedBy, "ENTRYPOINT") {
-			if layers < len(img.Layers) {
-				base = layers
-			}
+		if setsCommand(h.CreatedBy) && layers < len(img.Layers) {
+			base = layers
 		}
 	}
 	return base
+}
+
+// setsCommand says whether a build step is a CMD or ENTRYPOINT, as BuildKit
+// writes it or, after "#(nop)", as older builders do.
+func setsCommand(step string) bool {
+	if _, rest, ok := strings.Cut(step, "#(nop)"); ok {
+		step = rest
+	}
+	instruction, _, _ := strings.Cut(strings.TrimSpace(step), " ")
+	return instruction == "CMD" || instruction == "ENTRYPOINT"
 }
