@@ -82,7 +82,7 @@ func (d *doctor) stores(ctx context.Context) {
 		return
 	}
 	defer h.close()
-	if len(h.stores) == 0 {
+	if len(h.stores)+len(h.problems) == 0 {
 		d.ok("engines", "none found; give --docker-root, --containerd-address or --storage-root if one is elsewhere")
 	}
 	all := h.images(ctx)
