@@ -42,7 +42,8 @@ func (a *app) scanCommand() *cobra.Command {
 		Long: `Scan reads images in place, lists their software and finds what is vulnerable.
 
 IMAGE is a name, a digest, an image ID or the beginning of one. Nothing is
-written but the cache and the results.
+written but the cache, the results and, when there is none yet, the advisory
+database.
 
 ` + exitHelp,
 		Example: `  plimsoll scan debian:12
