@@ -43,7 +43,8 @@ func TestIMG03ImagesThatOthersRefuse(t *testing.T) {
 	})
 	t.Run("data root from the process list", func(t *testing.T) {
 		found := u.at("--engine", "docker").run("images")
-		if found.code != 0 || !strings.Contains(found.stdout, d.Root) {
+		// 4: another daemon of this machine may be starting or ending.
+		if found.code != 0 && found.code != 4 || !strings.Contains(found.stdout, d.Root) {
 			t.Errorf("exit code %d:\n%s%s", found.code, found.stdout, found.stderr)
 		}
 	})
