@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"plimsoll"
 )
@@ -16,8 +18,13 @@ type dirCache struct {
 	dir  string
 	fail func(error)
 
-	once sync.Once // the first fault is told, the others are its echo
+	once  sync.Once // the first fault is told, the others are its echo
+	prune sync.Once
 }
+
+// The cache stays below maxCache bytes by dropping what was written longest ago;
+// what is dropped is read again when it is needed.
+const maxCache = 1 << 30
 
 // maxCacheFile bounds what is read back, in bytes.
 const maxCacheFile = 256 << 20
@@ -45,6 +52,7 @@ func (c *dirCache) Put(key string, value []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
+	c.prune.Do(func() { c.keepBelow(maxCache) })
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
 	if err != nil {
 		return err
@@ -60,6 +68,40 @@ func (c *dirCache) Put(key string, value []byte) error {
 		os.Remove(tmp.Name())
 	}
 	return err
+}
+
+// keepBelow removes the oldest files while all together take more than limit
+// bytes, and what a killed process left half written.
+func (c *dirCache) keepBelow(limit int64) {
+	files, _ := filepath.Glob(filepath.Join(c.dir, "*", "*.s2"))
+	halves, _ := filepath.Glob(filepath.Join(c.dir, "*", ".tmp-*"))
+	for _, half := range halves {
+		if info, err := os.Lstat(half); err == nil && time.Since(info.ModTime()) > time.Hour {
+			os.Remove(half)
+		}
+	}
+	type file struct {
+		path    string
+		written time.Time
+		size    int64
+	}
+	var kept []file
+	var total int64
+	for _, path := range files {
+		if info, err := os.Lstat(path); err == nil {
+			kept = append(kept, file{path, info.ModTime(), info.Size()})
+			total += info.Size()
+		}
+	}
+	slices.SortFunc(kept, func(a, b file) int { return a.written.Compare(b.written) })
+	for _, f := range kept {
+		if total <= limit {
+			return
+		}
+		if os.Remove(f.path) == nil {
+			total -= f.size
+		}
+	}
 }
 
 // fault tells once that the cache does not work: the scan is as right as

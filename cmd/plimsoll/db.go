@@ -266,6 +266,6 @@ func (a *app) sampleDatabase(ctx context.Context, fetch bool) (string, error) {
 	if _, err := w.Finish(ctx, sources, true); err != nil {
 		return "", err
 	}
-	a.note("Using the built-in SAMPLE of advisories: it is small and dated, and misses nearly everything.\nFor real results: plimsoll db update\n")
+	a.note("Using the built-in SAMPLE of advisories: it is small and dated, and misses nearly everything.\nFor real results: plimsoll db update\nIts facts come from the GitHub and PyPA advisory databases (CC-BY 4.0), Debian, Alpine, CISA and FIRST (EPSS).\n")
 	return path, nil
 }

@@ -215,13 +215,23 @@ func (h *host) find(all []held, ref string) ([]held, error) {
 			}
 		}
 		found = merged(found)
-		if len(found) > 0 {
+		switch {
+		case len(found) > 1 && isIDPrefix(found, ref):
+			return nil, plimsoll.Errorf(plimsoll.CodeInvalid, "find image", "%q begins the ID of %d images; give more of it", ref, len(found))
+		case len(found) > 0:
 			return found, nil
 		}
 	}
 	err := plimsoll.Errorf(plimsoll.CodeNotFound, "find image", "no image %q is stored here; %s", ref, h.looked())
 	err.Hint = "plimsoll images lists what is here; plimsoll doctor tells which engines were looked for and what cannot be read."
 	return nil, err
+}
+
+// isIDPrefix says whether the images were found by the beginning of their IDs
+// alone, which is meant to name one.
+func isIDPrefix(found []held, ref string) bool {
+	id := strings.TrimPrefix(ref, "sha256:")
+	return !slices.ContainsFunc(found, func(i held) bool { return !strings.HasPrefix(i.ID.Hex(), id) })
 }
 
 func matchesDigest(img plimsoll.Image, ref string) bool {

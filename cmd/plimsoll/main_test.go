@@ -270,6 +270,19 @@ func TestIMG03NamesOfImages(t *testing.T) {
 	}
 }
 
+func TestIMG03BeginningOfTwoIDsIsAmbiguous(t *testing.T) {
+	all := []held{
+		{Image: plimsoll.Image{ID: plimsoll.Digest("sha256:abcd" + strings.Repeat("0", 60))}},
+		{Image: plimsoll.Image{ID: plimsoll.Digest("sha256:abcd" + strings.Repeat("1", 60))}},
+	}
+	if found, err := (&host{}).find(all, "abcd"); plimsoll.CodeOf(err) != plimsoll.CodeInvalid {
+		t.Errorf("found %v, %v", found, err)
+	}
+	if found, err := (&host{}).find(all, "abcd1"); err != nil || len(found) != 1 {
+		t.Errorf("found %v, %v", found, err)
+	}
+}
+
 func TestMergedKeepsTheReadableOne(t *testing.T) {
 	a := held{Image: plimsoll.Image{ID: "x", Names: []string{"a"}, Problem: &plimsoll.Problem{}}}
 	b := held{Image: plimsoll.Image{ID: "x", Names: []string{"b"}}}

@@ -16,6 +16,7 @@ import (
 	"plimsoll/inventory/ospkg"
 	"plimsoll/layerfs"
 	"plimsoll/match"
+	"plimsoll/report"
 	"plimsoll/vulndb"
 )
 
@@ -116,9 +117,11 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 	if err := o.filter.check(); err != nil {
 		return err
 	}
-	if err := a.checkTargets(args, o); err != nil {
+	chosen, err := a.targets(ctx, args, o)
+	if err != nil {
 		return err
 	}
+	defer chosen.close()
 	db, err := a.openDatabase(ctx, o)
 	if err != nil {
 		return err
@@ -126,15 +129,15 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 	if db != nil {
 		defer db.Close()
 	}
-	read, err := a.inventories(ctx, args, o)
+	read, err := a.read(ctx, chosen, o.timeout)
 	if err != nil {
 		return err
 	}
 	results := read.results
-	report := plimsoll.Report{Tool: "plimsoll " + version, Results: results}
+	all := plimsoll.Report{Tool: "plimsoll " + version, Results: results}
 	if db != nil {
 		generation := db.Generation()
-		report.Generation = &generation
+		all.Generation = &generation
 		for i := range results {
 			if err := a.judge(ctx, db, &results[i], o); err != nil {
 				return err
@@ -142,8 +145,8 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 		}
 	}
 	failed := gate.met(results)
-	report.Hidden = o.filter.apply(results)
-	if err := a.write(report, o); err != nil {
+	all.Hidden = o.filter.apply(results)
+	if err := a.write(all, o); err != nil {
 		return err
 	}
 	verdict := read.verdict()
@@ -154,8 +157,8 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 		return verdict
 	case db == nil:
 		return &outcome{exitIncomplete, "no advisory database: the software was listed, nothing was judged; run: plimsoll db update"}
-	case o.maxDBAge > 0 && time.Since(report.Generation.Built) > o.maxDBAge:
-		return &outcome{exitIncomplete, fmt.Sprintf("the advisories are of %s, older than --max-db-age %s; run: plimsoll db update", report.Generation.Built.Format(time.DateOnly), o.maxDBAge)}
+	case o.maxDBAge > 0 && time.Since(all.Generation.Built) > o.maxDBAge:
+		return &outcome{exitIncomplete, fmt.Sprintf("the advisories are of %s, older than --max-db-age %s; run: plimsoll db update", all.Generation.Built.Format(time.DateOnly), o.maxDBAge)}
 	}
 	return verdict
 }
@@ -189,39 +192,66 @@ func (read reading) verdict() error {
 	return nil
 }
 
-// inventories reads the chosen images, one after the other.
-func (a *app) inventories(ctx context.Context, refs []string, o scanOptions) (reading, error) {
+// targets are the images that the command line names, with the stores that hold
+// them open.
+type targets struct {
+	*host
+	images []held
+	named  bool // one by one
+}
+
+// targets finds the images to read.
+func (a *app) targets(ctx context.Context, refs []string, o scanOptions) (*targets, error) {
 	if err := a.checkTargets(refs, o); err != nil {
-		return reading{}, err
+		return nil, err
 	}
 	h, err := a.openHost(ctx)
 	if err != nil {
-		return reading{}, err
+		return nil, err
 	}
-	defer h.close()
 	images, err := h.choose(ctx, refs)
 	a.noteProblems(h.problems)
+	if err == nil && len(images) == 0 {
+		err = h.empty(h.gaps())
+	}
 	if err != nil {
-		return reading{}, err
+		h.close()
+		return nil, err
 	}
-	read := reading{named: len(refs) > 0}
+	return &targets{host: h, images: images, named: len(refs) > 0}, nil
+}
+
+// read reads the images, one after the other.
+func (a *app) read(ctx context.Context, t *targets, timeout time.Duration) (reading, error) {
+	read := reading{named: t.named}
 	if !read.named {
-		read.gaps = h.gaps()
-	}
-	if len(images) == 0 {
-		return reading{}, h.empty(read.gaps)
+		read.gaps = t.gaps()
 	}
 	scanner := a.scanner()
-	progress := a.progress("scan", len(images))
+	progress := a.progress("scan", len(t.images))
 	defer progress.done()
-	for _, img := range images {
+	for _, img := range t.images {
 		progress.step(img.Name())
-		read.results = append(read.results, a.inventory(ctx, scanner, img, o.timeout))
+		r := a.inventory(ctx, scanner, img, timeout)
+		if r.Status == plimsoll.ScanComplete && img.Engine == plimsoll.Archive && len(r.Inventory.Systems)+len(r.Inventory.Packages) == 0 {
+			a.note("%s: nothing was recognised in it; is it an image or a root file system?", report.Text(img.Store))
+		}
+		read.results = append(read.results, r)
 		if err := ctx.Err(); err != nil {
 			return reading{}, err
 		}
 	}
 	return read, nil
+}
+
+// inventories finds images and reads them.
+func (a *app) inventories(ctx context.Context, refs []string, o scanOptions) (reading, error) {
+	chosen, err := a.targets(ctx, refs, o)
+	if err != nil {
+		return reading{}, err
+	}
+	defer chosen.close()
+	return a.read(ctx, chosen, o.timeout)
 }
 
 // checkTargets refuses a command line that names nothing to read, or too much,
