@@ -24,12 +24,12 @@ import (
 )
 
 // osvExports returns a directory of OSV exports in OSV's own layout: the one
-// that PLIMSOLL_OSV names, else the one beside the repository, else the sample
+// that PLIMSOLL_OSV_DIR names, else the one beside the repository, else the sample
 // records of this repository.
 func osvExports(t testing.TB) string {
 	t.Helper()
 	beside := filepath.Join("..", "..", "shared", "data", "osv")
-	if dir := cmp.Or(os.Getenv("PLIMSOLL_OSV"), beside); isDir(dir) {
+	if dir := cmp.Or(os.Getenv("PLIMSOLL_OSV_DIR"), beside); isDir(dir) {
 		return dir
 	}
 	dir := t.TempDir()
