@@ -117,7 +117,7 @@ func Merge(images []plimsoll.Image) []plimsoll.Image {
 	var merged []plimsoll.Image
 	for _, img := range images {
 		if n := len(merged); n > 0 && img.ID != "" && merged[n-1].ID == img.ID {
-			merged[n-1] = join(merged[n-1], img)
+			merged[n-1] = Join(merged[n-1], img)
 			continue
 		}
 		merged = append(merged, img)
@@ -125,7 +125,9 @@ func Merge(images []plimsoll.Image) []plimsoll.Image {
 	return merged
 }
 
-func join(a, b plimsoll.Image) plimsoll.Image {
+// Join returns one image that two records or stores hold: a, or b where a cannot
+// be read, with the names, manifests and containers of both.
+func Join(a, b plimsoll.Image) plimsoll.Image {
 	if a.Problem != nil && b.Problem == nil {
 		a, b = b, a
 	}

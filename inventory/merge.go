@@ -288,8 +288,11 @@ func (m *merger) inventory() plimsoll.Inventory {
 	// The distribution knows its own archives, even those that do not name
 	// themselves.
 	m.problems = slices.DeleteFunc(m.problems, func(p plimsoll.Problem) bool {
+		if p.Code != plimsoll.ProblemUnidentified {
+			return false
+		}
 		_, owner := m.owner(p.Path, inv.Systems)
-		return p.Code == plimsoll.ProblemUnidentified && owner != ""
+		return owner != ""
 	})
 	if len(inv.Systems) == 0 && m.system == 0 {
 		m.problems = append(m.problems, m.dangling...)

@@ -250,7 +250,7 @@ func (v *visitor) Visit(ctx context.Context, path string, f *layerfs.File, link 
 	path = strings.Clone(path)
 	var found []fileFacts
 	for _, a := range v.analyzers {
-		if want := a.Wants(path); want == No || want == IfExecutable && f != nil && !executable(path, f) {
+		if want := a.Wants(path); want == No || want == IfExecutable && f != nil && !layerfs.Executable(path[strings.LastIndexByte(path, '/')+1:], f.Mode) {
 			continue
 		}
 		file := fileFacts{Path: path, Analyzer: a.Name(), Link: link}
@@ -327,12 +327,6 @@ func (v *visitor) facts(index *layerfs.Index) []fileFacts {
 	}
 	slices.SortFunc(all, compareFiles)
 	return all
-}
-
-// executable repeats layerfs's rule, because another analyser may have wanted
-// the file for another reason.
-func executable(path string, f *layerfs.File) bool {
-	return f.Mode&0o111 != 0 || strings.Contains(path, ".so")
 }
 
 func (f *Facts) empty() bool {

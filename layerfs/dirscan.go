@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -355,14 +356,9 @@ func (w *dirWorker) wants(fd int, path, name string) bool {
 	case IfExecutable:
 		var st unix.Stat_t
 		err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
-		return err != nil || executable(name, int64(st.Mode)) // an error shows again on opening
+		return err != nil || Executable(name, fs.FileMode(st.Mode)) // an error shows again on opening
 	}
 	return false
-}
-
-// executable says what IfExecutable asks.
-func executable(name string, mode int64) bool {
-	return mode&0o111 != 0 || strings.HasSuffix(name, ".so") || strings.Contains(name, ".so.")
 }
 
 // visit opens a wanted file and hands it to the visitor.

@@ -12,6 +12,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"strings"
 
 	"plimsoll"
 )
@@ -62,6 +63,12 @@ const (
 	Yes
 	IfExecutable
 )
+
+// Executable says what IfExecutable asks of a regular file: an execute bit in
+// its mode, or the name of a shared library.
+func Executable(name string, mode fs.FileMode) bool {
+	return mode&0o111 != 0 || strings.HasSuffix(name, ".so") || strings.Contains(name, ".so.")
+}
 
 // File is an open regular file of a layer.
 type File struct {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -302,7 +303,7 @@ func (s *tarScan) wanted(path string, mode int64) bool {
 		return true
 	case IfExecutable:
 		_, name := split(path)
-		return executable(name, mode)
+		return Executable(name, fs.FileMode(mode))
 	}
 	return false
 }

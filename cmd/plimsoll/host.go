@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"plimsoll"
+	"plimsoll/engine"
 	"plimsoll/engine/archive"
 	"plimsoll/engine/containerd"
 	"plimsoll/engine/docker"
@@ -165,13 +166,12 @@ func merged(all []held) []held {
 			out = append(out, h)
 			continue
 		}
-		names := union(out[i].Names, h.Names)
-		manifests := union(out[i].Manifests, h.Manifests)
-		containers := append(slices.Clip(out[i].Containers), h.Containers...)
-		if better(h, out[i]) {
-			out[i] = h
+		best, other := out[i], h
+		if better(h, best) {
+			best, other = h, out[i]
 		}
-		out[i].Names, out[i].Manifests, out[i].Containers = names, manifests, containers
+		best.Image = engine.Join(best.Image, other.Image)
+		out[i] = best
 	}
 	return out
 }
@@ -191,12 +191,6 @@ func ownerOf(s store) uint32 {
 		return owned.Owner()
 	}
 	return 0 // an archive that the user named
-}
-
-func union[T cmp.Ordered](a, b []T) []T {
-	all := append(slices.Clone(a), b...)
-	slices.Sort(all)
-	return slices.Compact(all)
 }
 
 // find returns the images that ref names: a reference with or without tag, a

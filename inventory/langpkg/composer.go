@@ -66,14 +66,8 @@ func (composer) Analyze(_ context.Context, f inventory.File) (inventory.Facts, e
 			}); err != nil {
 				return err
 			}
-			if p.Dev = dev[p.Name]; !identified(&p) {
-				return nil
-			}
-			if len(facts.Packages) >= maxPackages {
-				return errTooMany
-			}
-			facts.Packages = append(facts.Packages, p)
-			return nil
+			p.Dev = dev[p.Name]
+			return keep(&facts, p)
 		})
 	}
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"plimsoll"
+	"plimsoll/inventory"
 )
 
 var errJSON = errors.New("not valid JSON")
@@ -199,6 +200,18 @@ func jsonStrings(value []byte) (out []string) {
 }
 
 var errTooMany = errors.New("more packages than the limit")
+
+// keep adds a package that names itself, while there is room.
+func keep(facts *inventory.Facts, p plimsoll.Package) error {
+	if !identified(&p) {
+		return nil
+	}
+	if len(facts.Packages) >= maxPackages {
+		return errTooMany
+	}
+	facts.Packages = append(facts.Packages, p)
+	return nil
+}
 
 // recordsError turns an error of walking a package manager's record into one
 // with a code.

@@ -60,14 +60,7 @@ func rustFacts(f inventory.File, s elfSection) (inventory.Facts, error) {
 			if source != "crates.io" {
 				p.Origin = text(source, maxOrigin)
 			}
-			if !identified(&p) {
-				return nil
-			}
-			if len(facts.Packages) >= maxPackages {
-				return errTooMany
-			}
-			facts.Packages = append(facts.Packages, p)
-			return nil
+			return keep(&facts, p)
 		})
 	})
 	if err != nil {
