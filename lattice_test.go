@@ -33,7 +33,12 @@ var lattice = map[string]struct{ ours, banned []string }{
 	"match":             {[]string{".", "version"}, []string{"os", "net", "net/http", "os/exec"}},
 	"report":            {[]string{"."}, []string{"os", "net", "net/http", "os/exec", "text/template"}},
 	"sample":            {nil, []string{"net", "net/http", "os/exec"}},
-	"cmd/plimsoll":      {[]string{".", "layerfs", "inventory", "inventory/ospkg", "inventory/langpkg", "engine", "engine/docker", "engine/containerd", "engine/podman", "engine/archive", "vulndb", "vulndb/feed", "match", "report", "sample"}, []string{"database/sql"}},
+	"local":             {[]string{".", "layerfs", "inventory", "inventory/ospkg", "inventory/langpkg", "engine", "engine/docker", "engine/containerd", "engine/podman", "engine/archive"}, []string{"os/exec", "database/sql"}},
+	"api":               {[]string{"."}, []string{"os/exec", "database/sql"}},
+	"store":             {[]string{".", "api", "version"}, []string{"net/http", "os/exec"}},
+	"agent":             {[]string{".", "api", "inventory"}, []string{"os/exec", "database/sql"}},
+	"server":            {[]string{".", "api", "store", "match", "vulndb", "vulndb/feed", "report", "version"}, []string{"database/sql"}},
+	"cmd/plimsoll":      {[]string{".", "layerfs", "inventory", "inventory/ospkg", "inventory/langpkg", "engine", "engine/docker", "engine/containerd", "engine/podman", "engine/archive", "vulndb", "vulndb/feed", "match", "report", "sample", "local", "api", "store", "agent", "server"}, []string{"database/sql"}},
 	"e2e":               {nil, nil},
 	"e2e/lab":           {nil, nil}, // test support: starts engines, imports nothing of ours
 	"e2e/independent":   {nil, nil}, // test support: the other computation of findings, imports nothing of ours

@@ -1,0 +1,381 @@
+package api
+
+import (
+	"time"
+
+	"plimsoll"
+)
+
+// Selection says which images a scan, an export or a decision is about: exactly
+// one of its fields, or All.
+type Selection struct {
+	All    bool         `json:"all,omitempty"`
+	Images []int64      `json:"images,omitempty" maxItems:"10000"`
+	Hosts  []int64      `json:"hosts,omitempty" maxItems:"10000" doc:"every image on these hosts"`
+	Label  string       `json:"label,omitempty" maxLength:"320" doc:"every image on hosts with this label, \"env=prod\""`
+	Filter *ImageFilter `json:"filter,omitempty" doc:"every image that fits"`
+}
+
+// ImageFilter narrows the list of images. Empty fields do not narrow.
+type ImageFilter struct {
+	Query      string   `json:"q,omitempty" maxLength:"300" doc:"part of a name, or the beginning of an image ID"`
+	Repository string   `json:"repository,omitempty" maxLength:"300"`
+	States     []string `json:"state,omitempty"`
+	Queue      string   `json:"queue,omitempty" enum:"queued,running,any"`
+	Risks      []string `json:"risk,omitempty"`
+	System     string   `json:"system,omitempty" maxLength:"100"`
+	Host       int64    `json:"host,omitempty"`
+	HostName   string   `json:"hostName,omitempty" maxLength:"255"`
+	Address    string   `json:"address,omitempty" maxLength:"64" doc:"of a host"`
+	Label      string   `json:"label,omitempty" maxLength:"320"`
+	Container  string   `json:"container,omitempty" maxLength:"300" doc:"part of a container's name, or the beginning of its ID"`
+	Pod        string   `json:"pod,omitempty" maxLength:"300"`
+	Software   string   `json:"software,omitempty" maxLength:"300" doc:"exact name of a package in it"`
+	Vuln       string   `json:"vulnerability,omitempty" maxLength:"100"`
+	InUse      string   `json:"inUse,omitempty" enum:"yes,no" doc:"whether a running container uses it"`
+	Gone       string   `json:"gone,omitempty" enum:"yes,no,any" doc:"default no"`
+	MinSev     string   `json:"minSeverity,omitempty"`
+	Fixable    bool     `json:"fixable,omitempty"`
+	KEV        bool     `json:"kev,omitempty"`
+	Code       string   `json:"code,omitempty" maxLength:"60"`
+	IDs        []int64  `json:"ids,omitempty" maxItems:"10000"`
+}
+
+// ImageSorts are the sort keys of images, the default first.
+var ImageSorts = []string{"risk", "name", "size", "created", "firstSeen", "lastSeen", "scannedAt", "packages", "fixable", "kev", "hosts", "containers"}
+
+// FindingFilter narrows the list of findings.
+type FindingFilter struct {
+	Image         int64    `json:"image,omitempty"`
+	Repository    string   `json:"repository,omitempty" maxLength:"300" doc:"judge states for this repository alone"`
+	Vulnerability string   `json:"vulnerability,omitempty" maxLength:"100" doc:"any ID of the alias group"`
+	Software      int64    `json:"software,omitempty"`
+	Package       string   `json:"package,omitempty" maxLength:"300"`
+	Type          string   `json:"type,omitempty" maxLength:"40"`
+	Path          string   `json:"path,omitempty" maxLength:"4096" doc:"glob over path classes"`
+	Class         string   `json:"class,omitempty" enum:"system,application"`
+	States        []string `json:"state,omitempty" doc:"default open"`
+	Severities    []string `json:"severity,omitempty"`
+	Fix           string   `json:"fix,omitempty" maxLength:"40"`
+	Fixable       bool     `json:"fixable,omitempty"`
+	KEV           bool     `json:"kev,omitempty"`
+	Host          int64    `json:"host,omitempty"`
+	Label         string   `json:"label,omitempty" maxLength:"320"`
+	Decision      int64    `json:"decision,omitempty"`
+	Base          string   `json:"base,omitempty" enum:"yes,no"`
+	IDs           []string `json:"ids,omitempty" maxItems:"10000"`
+	Since         int64    `json:"since,omitempty" doc:"first seen at or after, unix milliseconds"`
+}
+
+// FindingSorts are the sort keys of findings: by what to act on first, or newest first.
+var FindingSorts = []string{"priority", "firstSeen"}
+
+// VulnerabilityFilter narrows the risk view.
+type VulnerabilityFilter struct {
+	Query      string   `json:"q,omitempty" maxLength:"300" doc:"part of an ID or alias"`
+	Class      string   `json:"class,omitempty" enum:"system,application"`
+	Severities []string `json:"severity,omitempty"`
+	KEV        bool     `json:"kev,omitempty"`
+	Fixable    bool     `json:"fixable,omitempty"`
+	Package    string   `json:"package,omitempty" maxLength:"300"`
+	Handled    string   `json:"handled,omitempty" enum:"yes,no,any" doc:"no: with open findings (default); yes: all handled"`
+	Host       int64    `json:"host,omitempty"`
+	Label      string   `json:"label,omitempty" maxLength:"320"`
+	Since      int64    `json:"since,omitempty" doc:"first seen at or after, unix milliseconds"`
+}
+
+// VulnerabilitySorts are the sort keys of the risk view.
+var VulnerabilitySorts = []string{"priority", "name", "score", "epss", "images", "findings", "firstSeen", "published"}
+
+// SoftwareFilter narrows the list of software.
+type SoftwareFilter struct {
+	Query    string `json:"q,omitempty" maxLength:"300" doc:"part of a name"`
+	Name     string `json:"name,omitempty" maxLength:"300" doc:"exact name"`
+	Type     string `json:"type,omitempty" maxLength:"40"`
+	Version  string `json:"version,omitempty" maxLength:"200"`
+	Below    string `json:"below,omitempty" maxLength:"200" doc:"versions below this one, in the ecosystem's order; needs name"`
+	AtLeast  string `json:"atLeast,omitempty" maxLength:"200" doc:"this version and above; needs name"`
+	License  string `json:"license,omitempty" maxLength:"200"`
+	Path     string `json:"path,omitempty" maxLength:"4096" doc:"glob"`
+	PURL     string `json:"purl,omitempty" maxLength:"1000" doc:"beginning of a purl"`
+	System   string `json:"system,omitempty" maxLength:"100"`
+	Covered  string `json:"covered,omitempty" enum:"yes,no"`
+	Affected bool   `json:"affected,omitempty" doc:"with a vulnerability"`
+	Image    int64  `json:"image,omitempty"`
+	Host     int64  `json:"host,omitempty"`
+	Label    string `json:"label,omitempty" maxLength:"320"`
+}
+
+// SoftwareSorts are the sort keys of software.
+var SoftwareSorts = []string{"name", "images", "risk", "firstSeen"}
+
+// HostFilter narrows the list of hosts.
+type HostFilter struct {
+	Query string `json:"q,omitempty" maxLength:"255"`
+	State string `json:"state,omitempty" enum:"online,late,offline,never,revoked"`
+	Label string `json:"label,omitempty" maxLength:"320"`
+	IDs   []int64
+}
+
+// HostSorts are the sort keys of hosts.
+var HostSorts = []string{"name", "lastSeen", "images"}
+
+// TaskFilter narrows the list of tasks.
+type TaskFilter struct {
+	Kind  string `json:"kind,omitempty" enum:"scan,sync,export,database"`
+	State string `json:"state,omitempty"`
+}
+
+// Task is work that was asked for, with its progress.
+type Task struct {
+	ID        int64              `json:"id"`
+	Kind      plimsoll.TaskKind  `json:"kind" enum:"scan,sync,export,database"`
+	State     plimsoll.TaskState `json:"state" enum:"queued,running,succeeded,partial,failed,cancelled"`
+	Title     string             `json:"title"`
+	CreatedBy string             `json:"createdBy,omitempty"`
+	Created   time.Time          `json:"created"`
+	Started   *time.Time         `json:"started,omitempty"`
+	Ended     *time.Time         `json:"ended,omitempty"`
+	Total     int64              `json:"total"`
+	Succeeded int64              `json:"succeeded"`
+	Partial   int64              `json:"partial"`
+	Failed    int64              `json:"failed"`
+	Cancelled int64              `json:"cancelled"`
+	Running   int64              `json:"running"`
+	Queued    int64              `json:"queued"`
+	Waiting   int64              `json:"waiting" doc:"queued items whose hosts are all offline"`
+	Stopping  bool               `json:"stopping,omitempty"`
+	Remaining *int64             `json:"remaining,omitempty" doc:"seconds, estimated; absent when unknown"`
+	Detail    string             `json:"detail,omitempty"`
+	ExportID  int64              `json:"exportID,omitempty"`
+}
+
+// TaskItem is one image, or for a sync one host, of a task.
+type TaskItem struct {
+	ImageID  int64              `json:"imageID,omitempty"`
+	Image    string             `json:"image,omitempty"`
+	HostID   int64              `json:"hostID,omitempty" doc:"the host that does or did it"`
+	Host     string             `json:"host,omitempty"`
+	State    plimsoll.TaskState `json:"state"`
+	Code     string             `json:"code,omitempty" doc:"reason code of a partial or failed item, or why it waits"`
+	Detail   string             `json:"detail,omitempty"`
+	Attempts int                `json:"attempts,omitempty"`
+	Progress float64            `json:"progress,omitempty" doc:"0 to 1 while running"`
+	Started  *time.Time         `json:"started,omitempty"`
+	Ended    *time.Time         `json:"ended,omitempty"`
+	Reused   bool               `json:"reused,omitempty" doc:"the fleet knew the image already: nothing was read"`
+}
+
+// Codes of task items beyond the problem codes of images.
+const (
+	CodeHostOffline = "host-offline" // waits: no host that holds the image is online
+	CodeAgentLost   = "agent-lost"   // three agents or attempts were lost during the scan
+	CodeNoHost      = "no-host"      // no host holds the image any more
+	CodeStopped     = "stopped"      // by a user
+	CodeTimeout     = "timeout"
+)
+
+// ScanRequest asks for a scan.
+type ScanRequest struct {
+	Selection
+	Force bool   `json:"force,omitempty" doc:"read again what the fleet knows already"`
+	Title string `json:"title,omitempty" maxLength:"200"`
+}
+
+// SyncRequest asks hosts to list their images now.
+type SyncRequest struct {
+	All   bool    `json:"all,omitempty"`
+	Hosts []int64 `json:"hosts,omitempty" maxItems:"10000"`
+	Label string  `json:"label,omitempty" maxLength:"320"`
+}
+
+// Schedule starts scans by itself.
+type Schedule struct {
+	ID        int64      `json:"id,omitempty" readOnly:"true"`
+	Name      string     `json:"name" minLength:"1" maxLength:"100"`
+	Enabled   bool       `json:"enabled"`
+	Trigger   string     `json:"trigger" enum:"cron,new-image,pull" doc:"cron: at times; new-image: when the fleet sees an image for the first time; pull: when a host gets an image"`
+	Cron      string     `json:"cron,omitempty" maxLength:"100" doc:"five fields, in UTC"`
+	Selection Selection  `json:"selection" doc:"for cron: what to scan; for the others hosts or label narrow where"`
+	Changed   bool       `json:"changed,omitempty" doc:"only images without an up-to-date scan"`
+	LastRun   *time.Time `json:"lastRun,omitempty" readOnly:"true"`
+	NextRun   *time.Time `json:"nextRun,omitempty" readOnly:"true"`
+	LastTask  int64      `json:"lastTask,omitempty" readOnly:"true"`
+	CreatedBy string     `json:"createdBy,omitempty" readOnly:"true"`
+}
+
+// Settings are the fleet's.
+type Settings struct {
+	ScansPerHour     int    `json:"scansPerHour" minimum:"0" maximum:"1000000" doc:"in the whole fleet; 0: no limit"`
+	HostConcurrency  int    `json:"hostConcurrency" minimum:"1" maximum:"16" doc:"images that one host reads at a time"`
+	Window           string `json:"window" maxLength:"100" doc:"hours in UTC in which scans start, \"22:00-06:00\"; empty: always"`
+	MaxImageAgeDays  int    `json:"maxImageAgeDays" minimum:"0" maximum:"36500" doc:"scan-all leaves out images created before; 0: none"`
+	SyncHours        int    `json:"syncHours" minimum:"1" maximum:"168" doc:"hours between full lists of images"`
+	ScanTimeout      int    `json:"scanTimeout" minimum:"10" maximum:"86400" doc:"seconds for one image"`
+	AgentMemoryMB    int    `json:"agentMemoryMB" minimum:"64" maximum:"65536" doc:"soft limit of an agent's memory while it scans"`
+	AgentCPUPercent  int    `json:"agentCPUPercent" minimum:"5" maximum:"1600" doc:"of one core"`
+	DatabaseHours    int    `json:"databaseHours" minimum:"0" maximum:"720" doc:"hours between updates of the advisories; 0: never by itself"`
+	KeepPresenceDays int    `json:"keepPresenceDays" minimum:"1" maximum:"3650" doc:"how long vanished images are remembered"`
+	KeepHistoryDays  int    `json:"keepHistoryDays" minimum:"1" maximum:"3650"`
+	KeepTaskDays     int    `json:"keepTaskDays" minimum:"1" maximum:"3650"`
+}
+
+// DefaultSettings are in force until somebody changes them.
+func DefaultSettings() Settings {
+	return Settings{
+		HostConcurrency: 1, SyncHours: 24, ScanTimeout: 900, AgentMemoryMB: 512, AgentCPUPercent: 100,
+		DatabaseHours: 24, KeepPresenceDays: 90, KeepHistoryDays: 396, KeepTaskDays: 90,
+	}
+}
+
+// Decision is plimsoll.Decision on the wire.
+type Decision struct {
+	ID            int64                 `json:"id,omitempty" readOnly:"true"`
+	Kind          plimsoll.DecisionKind `json:"kind" enum:"ignore,fixed,whitelist"`
+	Vulnerability string                `json:"vulnerability,omitempty" maxLength:"100"`
+	PackageType   plimsoll.PackageType  `json:"packageType,omitempty" maxLength:"40"`
+	Package       string                `json:"package,omitempty" maxLength:"300"`
+	Path          string                `json:"path,omitempty" maxLength:"4096"`
+	Repositories  []string              `json:"repositories,omitempty" maxItems:"1000"`
+	ImageIDs      []plimsoll.Digest     `json:"imageIDs,omitempty" maxItems:"1000"`
+	Labels        []string              `json:"labels,omitempty" maxItems:"100"`
+	Remark        string                `json:"remark" minLength:"1" maxLength:"2000"`
+	Expires       *time.Time            `json:"expires,omitempty"`
+	UntilFix      bool                  `json:"untilFix,omitempty"`
+	Author        string                `json:"author,omitempty" readOnly:"true"`
+	Created       *time.Time            `json:"created,omitempty" readOnly:"true"`
+	Revoked       *time.Time            `json:"revoked,omitempty" readOnly:"true"`
+	State         string                `json:"state,omitempty" readOnly:"true" enum:"active,expired,revoked"`
+	Hits          int64                 `json:"hits,omitempty" readOnly:"true" doc:"findings that it handles; an active one without hits matches nothing"`
+}
+
+// DecisionRequest makes one decision for each finding, each vulnerability, each
+// image, or for all that a filter finds; or exactly the given rules.
+type DecisionRequest struct {
+	Rules    []Decision     `json:"rules,omitempty" maxItems:"1000"`
+	Kind     string         `json:"kind,omitempty" enum:"ignore,fixed,whitelist" doc:"with findings or filter"`
+	Findings []string       `json:"findings,omitempty" maxItems:"10000" doc:"IDs of findings"`
+	Filter   *FindingFilter `json:"filter,omitempty" doc:"every finding that fits now"`
+	Remark   string         `json:"remark,omitempty" maxLength:"2000"`
+	Expires  *time.Time     `json:"expires,omitempty"`
+	UntilFix bool           `json:"untilFix,omitempty"`
+}
+
+// Preview is what a decision would change.
+type Preview struct {
+	Findings   int64     `json:"findings" doc:"open findings that it would handle"`
+	Images     int64     `json:"images"`
+	Hosts      int64     `json:"hosts"`
+	Containers int64     `json:"containers"`
+	Rules      int       `json:"rules" doc:"decisions that would be made"`
+	Sample     []Finding `json:"sample" doc:"the first 20"`
+}
+
+// DecisionEvent is one step in the history of a decision.
+type DecisionEvent struct {
+	ID       int64     `json:"id"`
+	Decision int64     `json:"decision"`
+	At       time.Time `json:"at"`
+	User     string    `json:"user,omitempty"`
+	Action   string    `json:"action" enum:"created,changed,revoked,expired"`
+	Remark   string    `json:"remark,omitempty"`
+	Findings int64     `json:"findings" doc:"findings that it handled afterwards"`
+	Rule     *Decision `json:"rule,omitempty" doc:"the rule after the step"`
+}
+
+// ExportRequest asks for a file.
+type ExportRequest struct {
+	Kind     string               `json:"kind" enum:"findings,vulnerabilities,images,software,decisions,report"`
+	Format   string               `json:"format" enum:"csv,xlsx,json,html,cyclonedx,spdx"`
+	Images   *ImageFilter         `json:"images,omitempty" doc:"with kind images and report"`
+	Findings *FindingFilter       `json:"findings,omitempty"`
+	Vulns    *VulnerabilityFilter `json:"vulnerabilities,omitempty"`
+	Software *SoftwareFilter      `json:"software,omitempty"`
+}
+
+// Export is a file that was asked for.
+type Export struct {
+	ID        int64              `json:"id"`
+	TaskID    int64              `json:"taskID"`
+	State     plimsoll.TaskState `json:"state"`
+	Kind      string             `json:"kind"`
+	Format    string             `json:"format"`
+	FileName  string             `json:"fileName"`
+	MediaType string             `json:"mediaType"`
+	Rows      int64              `json:"rows"`
+	Size      int64              `json:"size" doc:"bytes"`
+	Created   time.Time          `json:"created"`
+	CreatedBy string             `json:"createdBy,omitempty"`
+	Detail    string             `json:"detail,omitempty"`
+}
+
+// Generation is one activated generation of advisories and what it changed.
+type Generation struct {
+	ID           int64        `json:"id"`
+	Digest       string       `json:"digest"`
+	Built        time.Time    `json:"built" doc:"newest date of its sources"`
+	Sample       bool         `json:"sample,omitempty" doc:"a demonstration sample, not to be relied on"`
+	Advisories   int64        `json:"advisories"`
+	Sources      []DataSource `json:"sources,omitempty"`
+	Activated    time.Time    `json:"activated"`
+	Evaluated    *time.Time   `json:"evaluated,omitempty" doc:"when all software was judged by it"`
+	Software     int64        `json:"software" doc:"distinct packages that were judged"`
+	NewMatches   int64        `json:"newMatches"`
+	GoneMatches  int64        `json:"goneMatches"`
+	NewFindings  int64        `json:"newFindings"`
+	GoneFindings int64        `json:"goneFindings"`
+}
+
+// DataSource is one provider within a generation.
+type DataSource struct {
+	Name    string    `json:"name"`
+	Newest  time.Time `json:"newest"`
+	Fetched time.Time `json:"fetched"`
+	Records int64     `json:"records"`
+}
+
+// Database is the state of the advisories.
+type Database struct {
+	Current *Generation `json:"current,omitempty" doc:"absent: there are none, nothing is judged"`
+	AgeSecs int64       `json:"ageSeconds,omitempty"`
+	Stale   bool        `json:"stale,omitempty" doc:"older than a week"`
+	Task    *Task       `json:"task,omitempty" doc:"the running update"`
+	Pending int64       `json:"pending" doc:"distinct packages that wait to be judged"`
+}
+
+// Dashboard is the first screen.
+type Dashboard struct {
+	Hosts         map[string]int64 `json:"hosts" doc:"by agent state"`
+	Images        int64            `json:"images"`
+	InUse         int64            `json:"inUse"`
+	ImageStates   map[string]int64 `json:"imageStates"`
+	Risks         map[string]int64 `json:"risks" doc:"images by risk"`
+	Stale         int64            `json:"stale" doc:"images whose last scan was made by older analysers"`
+	System        Counts           `json:"system"`
+	Application   Counts           `json:"application"`
+	Fixable       int64            `json:"fixable"`
+	KEV           int64            `json:"kev"`
+	Uncovered     int64            `json:"uncovered" doc:"installed packages without an advisory source"`
+	NewSince      int64            `json:"newSince" doc:"vulnerabilities first seen in the last 24 hours"`
+	TopImages     []Image          `json:"topImages"`
+	TopVulns      []Vulnerability  `json:"topVulnerabilities"`
+	FailedImages  []Image          `json:"failedImages"`
+	Database      Database         `json:"database"`
+	RunningTasks  int64            `json:"runningTasks"`
+	RiskOverTime  []RiskPoint      `json:"riskOverTime,omitempty"`
+	Software      int64            `json:"software"`
+	Containers    int64            `json:"containers"`
+	Unidentified  int64            `json:"unidentified" doc:"archives and packages that could not be identified"`
+	EndedSystems  int64            `json:"endedSystems" doc:"images whose distribution has reached its end of life"`
+	ScanProblems  int64            `json:"scanProblems"`
+	HostProblems  int64            `json:"hostProblems"`
+	OfflineImages int64            `json:"offlineImages" doc:"images that only offline hosts hold"`
+}
+
+// RiskPoint is one day of the risk over time.
+type RiskPoint struct {
+	Day      string `json:"day" doc:"2026-11-25"`
+	Findings Counts `json:"findings"`
+	Images   int64  `json:"images"`
+	KEV      int64  `json:"kev"`
+}

@@ -1,0 +1,237 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"plimsoll"
+)
+
+// dialect is what the two databases do differently.
+type dialect struct {
+	name   goose.Dialect
+	schema *strings.Replacer // of the words in braces
+	dollar bool              // parameters are $1, $2, …
+	cache  sync.Map          // rebound queries
+}
+
+var (
+	sqliteDialect = &dialect{
+		name: goose.DialectSQLite3,
+		schema: strings.NewReplacer(
+			"{id}", "INTEGER PRIMARY KEY AUTOINCREMENT", "{text}", "TEXT", "{blob}", "BLOB", "{rowless}", " WITHOUT ROWID"),
+	}
+	postgres = &dialect{
+		name: goose.DialectPostgres,
+		schema: strings.NewReplacer( // the byte order that SQLite has too
+			"{id}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "{text}", `TEXT COLLATE "C"`, "{blob}", "BYTEA", "{rowless}", ""),
+		dollar: true,
+	}
+)
+
+// rebind turns "?" into the dialect's parameters. Our queries hold no "?" in
+// literals: those are parameters too.
+func (d *dialect) rebind(query string) string {
+	if !d.dollar {
+		return query
+	}
+	const longest = 2000 // longer ones are lists of values of every length
+	if q, ok := d.cache.Load(query); ok {
+		return q.(string)
+	}
+	b := make([]byte, 0, len(query)+32)
+	n := 0
+	for i := range len(query) {
+		if query[i] != '?' {
+			b = append(b, query[i])
+			continue
+		}
+		n++
+		b = strconv.AppendInt(append(b, '$'), int64(n), 10)
+	}
+	if len(query) <= longest {
+		d.cache.Store(query, string(b))
+	}
+	return string(b)
+}
+
+// again says whether a transaction that ended with err should be tried again.
+func (d *dialect) again(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch pg.Code {
+		case "40001", "40P01", "55P03": // serialization, deadlock, lock
+			return true
+		}
+	}
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
+func isFull(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "53100"
+	}
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_FULL
+}
+
+func isUnavailable(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return strings.HasPrefix(pg.Code, "57") || strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53")
+	}
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		return true
+	}
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
+func isPostgres(dsn string) bool {
+	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
+}
+
+// Sizes of connection pools.
+const (
+	sqliteReaders = 8
+	postgresConns = 16
+)
+
+func (s *Store) openSQLite(ctx context.Context, path string) error {
+	const op = "open the database"
+	s.dialect = sqliteDialect
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return &plimsoll.Error{Code: plimsoll.CodeUnreadable, Op: op, Err: err}
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // with our mode, not the library's
+	if err != nil {
+		return &plimsoll.Error{Code: plimsoll.CodeUnreadable, Op: op, Err: err}
+	}
+	f.Close()
+	// Pragmas belong to a connection: only in the DSN do they reach all of them.
+	dsn := func(more ...string) string {
+		pragmas := append([]string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)",
+			"foreign_keys(1)", "trusted_schema(0)", "cache_size(-65536)", "temp_store(2)"}, more...)
+		q := url.Values{"_pragma": pragmas}
+		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+	}
+	if s.writer, err = sql.Open("sqlite", dsn()+"&_txlock=immediate"); err != nil {
+		return storeError(op, err)
+	}
+	s.writer.SetMaxOpenConns(1)
+	if s.reader, err = sql.Open("sqlite", dsn("query_only(1)", "mmap_size(1073741824)")); err != nil {
+		return storeError(op, err)
+	}
+	s.reader.SetMaxOpenConns(sqliteReaders)
+	s.reader.SetMaxIdleConns(sqliteReaders)
+	if err := s.writer.PingContext(ctx); err != nil {
+		return &plimsoll.Error{Code: plimsoll.CodeCorrupt, Op: op, Err: fmt.Errorf("%s: %w", path, err),
+			Hint: "restore a backup with plimsoll restore, or check the disk"}
+	}
+	return nil
+}
+
+func (s *Store) openPostgres(ctx context.Context, dsn string) error {
+	const op = "open the database"
+	s.dialect = postgres
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		return plimsoll.Errorf(plimsoll.CodeInvalid, op, "the database's address cannot be used")
+	}
+	db.SetMaxOpenConns(postgresConns)
+	db.SetMaxIdleConns(postgresConns)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	s.writer, s.reader = db, db
+	if err := db.PingContext(ctx); err != nil {
+		db.Close()
+		return &plimsoll.Error{Code: plimsoll.CodeUnavailable, Op: op, Err: errors.New("PostgreSQL does not answer: " + redact(err)),
+			Hint: "check the address, the user and the password in --database"}
+	}
+	return nil
+}
+
+// redact drops what an error of the driver says about the connection string,
+// which holds a password.
+func redact(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Message
+	}
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		if inner := errors.Unwrap(connect); inner != nil {
+			return inner.Error()
+		}
+	}
+	return "connection failed"
+}
+
+//go:embed schema/*.sql
+var schemaFiles embed.FS
+
+// migrations are the files of schema/, in the order of their numbers.
+var migrations = []struct {
+	version int64
+	file    string
+}{
+	{1, "schema/0001_fleet.sql"},
+}
+
+// migrate brings the schema up to date. Consoles that start together wait for
+// each other.
+func (s *Store) migrate(ctx context.Context) error {
+	const op = "bring the database up to date"
+	var steps []*goose.Migration
+	for _, m := range migrations {
+		text, err := schemaFiles.ReadFile(m.file)
+		if err != nil {
+			return storeError(op, err)
+		}
+		steps = append(steps, goose.NewGoMigration(m.version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, s.dialect.schema.Replace(string(text)))
+			return err
+		}}, nil))
+	}
+	options := []goose.ProviderOption{goose.WithGoMigrations(steps...), goose.WithDisableGlobalRegistry(true)}
+	if s.dialect == postgres {
+		locker, err := lock.NewPostgresSessionLocker()
+		if err != nil {
+			return storeError(op, err)
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	provider, err := goose.NewProvider(s.dialect.name, s.writer, nil, options...)
+	if err != nil {
+		return storeError(op, err)
+	}
+	// Only once there is something to be newer than.
+	if current, err := provider.GetDBVersion(ctx); err == nil && current > migrations[len(migrations)-1].version {
+		return &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: op,
+			Err:  fmt.Errorf("it was written by a newer version of Plimsoll (schema %d, this one knows %d)", current, migrations[len(migrations)-1].version),
+			Hint: "use that version, or restore a backup made before the upgrade"}
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return storeError(op, err)
+	}
+	return nil
+}

@@ -1,0 +1,332 @@
+// Package store keeps the state of the fleet: hosts and what they hold, the
+// software of images, what the advisories say about each distinct package, what
+// people decided, tasks, and who may do what.
+//
+// It owns the schema and every line of SQL, in SQLite (embedded, one console)
+// and PostgreSQL (a fleet, several consoles) behind one suite of tests. It
+// answers lists in the types of package api. It refuses to judge packages, to
+// read images or advisories and to decide who may ask: callers pass the scope
+// within which a question is answered, and every query honours it.
+//
+// Trust: texts come from agents, images and feeds. They are bound parameters
+// always and columns or sort keys never.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"plimsoll"
+)
+
+// Options say where the store is.
+type Options struct {
+	// DSN is the path of a SQLite file, or a PostgreSQL URL ("postgres://…").
+	DSN string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Log is told what has no caller to return to; nil means slog.Default().
+	Log *slog.Logger
+}
+
+// Store is the state of the fleet. Its methods may be called concurrently.
+//
+// Errors carry codes: CodeNotFound also for what the scope does not see,
+// CodeInvalid for a bad filter, cursor or sort key, CodeLimit for a full disk,
+// CodeUnavailable when the database does not answer.
+type Store struct {
+	dialect *dialect
+	writer  *sql.DB // SQLite: one connection
+	reader  *sql.DB // PostgreSQL: the same as writer
+	now     func() time.Time
+	log     *slog.Logger
+	bell    *bell
+}
+
+// Open opens the store and brings its schema up to date. The error has
+// CodeInvalid when the database was written by a newer version of Plimsoll.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s := &Store{now: o.Now, log: o.Log}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	var err error
+	if isPostgres(o.DSN) {
+		err = s.openPostgres(ctx, o.DSN)
+	} else {
+		err = s.openSQLite(ctx, o.DSN)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.migrate(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	if s.bell, err = s.newBell(ctx, o.DSN); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close releases the store.
+func (s *Store) Close() error {
+	if s.bell != nil {
+		s.bell.close()
+	}
+	var errs []error
+	if s.reader != nil && s.reader != s.writer {
+		errs = append(errs, s.reader.Close())
+	}
+	if s.writer != nil {
+		errs = append(errs, s.writer.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Shared says whether several consoles can use the store at once.
+func (s *Store) Shared() bool { return s.dialect == postgres }
+
+// Ping says whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	return storeError("ask the database", s.reader.PingContext(ctx))
+}
+
+// tx is a transaction. Queries are written with "?" for parameters in either
+// dialect. All times within it are now.
+type tx struct {
+	*sql.Tx
+	s   *Store
+	ctx context.Context
+	now int64 // unix milliseconds
+}
+
+func (t *tx) exec(query string, args ...any) (sql.Result, error) {
+	return t.Tx.ExecContext(t.ctx, t.s.dialect.rebind(query), args...)
+}
+
+func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
+	return t.Tx.QueryContext(t.ctx, t.s.dialect.rebind(query), args...)
+}
+
+func (t *tx) row(query string, args ...any) *sql.Row {
+	return t.Tx.QueryRowContext(t.ctx, t.s.dialect.rebind(query), args...)
+}
+
+// id runs an INSERT … RETURNING id.
+func (t *tx) id(query string, args ...any) (id int64, err error) {
+	err = t.row(query, args...).Scan(&id)
+	return id, err
+}
+
+// write runs f in a transaction, again when the database asks for that: f must
+// not change anything outside it before it returns nil. op names it in errors.
+func (s *Store) write(ctx context.Context, op string, f func(*tx) error) error {
+	return s.transact(ctx, op, 0, f)
+}
+
+// Locks of transactions that must not interleave. SQLite has one writer anyway.
+const (
+	lockFindings = 0x706c6d01 // matches, instances, decisions and the counts that follow from them
+	lockWork     = 0x706c6d02 // leases and the tasks that wait for them
+)
+
+// writeFindings is write for what changes findings, one at a time in the fleet.
+func (s *Store) writeFindings(ctx context.Context, op string, f func(*tx) error) error {
+	return s.transact(ctx, op, lockFindings, f)
+}
+
+// writeWork is write for what hands out or ends work, one at a time in the fleet.
+func (s *Store) writeWork(ctx context.Context, op string, f func(*tx) error) error {
+	return s.transact(ctx, op, lockWork, f)
+}
+
+func (s *Store) transact(ctx context.Context, op string, lock int64, f func(*tx) error) error {
+	const attempts = 5
+	for attempt := 1; ; attempt++ {
+		err := s.try(ctx, lock, f)
+		if err == nil {
+			return nil
+		}
+		if attempt == attempts || !s.dialect.again(err) || ctx.Err() != nil {
+			return storeError(op, err)
+		}
+		select {
+		case <-ctx.Done():
+			return storeError(op, ctx.Err())
+		case <-time.After(time.Duration(attempt*attempt) * 10 * time.Millisecond):
+		}
+	}
+}
+
+func (s *Store) try(ctx context.Context, lock int64, f func(*tx) error) (err error) {
+	sqlTx, err := s.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer sqlTx.Rollback()
+	t := &tx{Tx: sqlTx, s: s, ctx: ctx, now: s.now().UnixMilli()}
+	if lock != 0 && s.dialect == postgres {
+		if _, err := t.exec("SELECT pg_advisory_xact_lock(?)", lock); err != nil {
+			return err
+		}
+	}
+	if err := f(t); err != nil {
+		return err
+	}
+	return sqlTx.Commit()
+}
+
+// read runs f in a transaction that sees one state of the database and changes
+// nothing.
+func (s *Store) read(ctx context.Context, op string, f func(*tx) error) error {
+	options := &sql.TxOptions{ReadOnly: true}
+	if s.dialect == postgres {
+		options.Isolation = sql.LevelRepeatableRead
+	}
+	sqlTx, err := s.reader.BeginTx(ctx, options)
+	if err != nil {
+		return storeError(op, err)
+	}
+	defer sqlTx.Rollback()
+	return storeError(op, f(&tx{Tx: sqlTx, s: s, ctx: ctx, now: s.now().UnixMilli()}))
+}
+
+// each calls f for every row.
+func each(rows *sql.Rows, err error, f func(scan func(...any) error) error) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// storeError gives an error of the database its code. Errors of ours keep theirs.
+func storeError(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *plimsoll.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	code := plimsoll.CodeInternal
+	hint := ""
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return plimsoll.Errorf(plimsoll.CodeNotFound, op, "there is no such row")
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		code = plimsoll.CodeUnavailable
+	case isFull(err):
+		code, hint = plimsoll.CodeLimit, "free space on the disk of the database; nothing that was acknowledged is lost"
+	case isUnavailable(err):
+		code = plimsoll.CodeUnavailable
+	}
+	return &plimsoll.Error{Code: code, Op: op, Hint: hint, Err: err}
+}
+
+// notFound is the error for something that is not there or not in scope.
+func notFound(what string, id any) error {
+	return plimsoll.Errorf(plimsoll.CodeNotFound, "find "+what, "there is no %s %v", what, id)
+}
+
+// ms and moment turn times into stored ones and back; 0 is the zero time.
+func ms(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// momentOrNil is moment for optional fields.
+func momentOrNil(ms int64) *time.Time {
+	if ms == 0 {
+		return nil
+	}
+	t := moment(ms)
+	return &t
+}
+
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// marks returns "?, ?, …" for n parameters.
+func marks(n int) string {
+	if n == 0 {
+		return "NULL"
+	}
+	b := make([]byte, 0, 3*n)
+	for i := range n {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = append(b, '?')
+	}
+	return string(b)
+}
+
+// args turns a list into parameters.
+func args[T any](list []T) []any {
+	out := make([]any, len(list))
+	for i, v := range list {
+		out[i] = v
+	}
+	return out
+}
+
+// maxParameters bounds the parameters of one statement: SQLite takes 32,766.
+const maxParameters = 30_000
+
+// insertMany inserts rows of equal width with as few statements as possible;
+// suffix follows the values ("ON CONFLICT …").
+func (t *tx) insertMany(into string, width int, rows [][]any, suffix string) error {
+	const most = 400 // rows a statement: more brings nothing
+	per := max(1, min(most, maxParameters/width))
+	one := "(" + marks(width) + ")"
+	for len(rows) > 0 {
+		n := min(per, len(rows))
+		query := make([]byte, 0, len(into)+n*(len(one)+2)+len(suffix)+16)
+		query = append(query, "INSERT INTO "+into+" VALUES "...)
+		values := make([]any, 0, n*width)
+		for i, row := range rows[:n] {
+			if len(row) != width {
+				return fmt.Errorf("insert into %s: a row has %d values, want %d", into, len(row), width)
+			}
+			if i > 0 {
+				query = append(query, ", "...)
+			}
+			query = append(query, one...)
+			values = append(values, row...)
+		}
+		query = append(query, " "+suffix...)
+		if _, err := t.exec(string(query), values...); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
