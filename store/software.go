@@ -314,7 +314,10 @@ func (s *Store) Installed(ctx context.Context, scope plimsoll.Scope, imageID int
 					return p, err
 				}
 				p.Base, p.Dev = base != 0, dev != 0
-				return p, finish()
+				if err = finish(); err != nil || more == "" {
+					return p, err
+				}
+				return p, unpack(more, &p)
 			})
 		if err != nil {
 			return err
@@ -326,6 +329,19 @@ func (s *Store) Installed(ctx context.Context, scope plimsoll.Scope, imageID int
 		return err
 	})
 	return page, err
+}
+
+// unpack adds what column extra holds: what instances seldom have, and where
+// they differ from their software.
+func unpack(text string, p *api.Installed) error {
+	more := struct {
+		Locations *[]string `json:"locations"`
+		Remark    *string   `json:"remark"`
+		Licenses  *[]string `json:"licenses"`
+		Supplier  *string   `json:"supplier"`
+		PURL      *string   `json:"purl"`
+	}{&p.Locations, &p.Remark, &p.Licenses, &p.Supplier, &p.PURL}
+	return json.Unmarshal([]byte(text), &more)
 }
 
 // Places answers which hosts and running containers have the software that f
