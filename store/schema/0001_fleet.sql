@@ -355,6 +355,7 @@ CREATE TABLE scan (
   reused BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX scan_image ON scan (image_id, id);
+CREATE INDEX scan_stored ON scan (stored);
 
 -- Facts of layers, as agents keep them in their caches.
 CREATE TABLE layer_facts (
@@ -606,6 +607,7 @@ CREATE TABLE work (
 );
 CREATE INDEX work_state ON work (state, priority, queued);
 CREATE INDEX work_host ON work (host_id, state);
+CREATE INDEX work_lease ON work (lease);
 
 -- Layers that a lease is reading, so that no other reads them at the same time.
 CREATE TABLE layer_claim (
