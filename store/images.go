@@ -40,9 +40,3 @@ type ContainerFilter struct {
 func (s *Store) Containers(ctx context.Context, scope plimsoll.Scope, f ContainerFilter, l api.List) (api.Page[api.Container], error) {
 	panic("todo S1")
 }
-
-// Inventory returns an image and its inventory as the agent read them, byte for
-// byte the same once encoded. CodeNotFound when it was never read.
-func (s *Store) Inventory(ctx context.Context, scope plimsoll.Scope, imageID int64) (plimsoll.Image, plimsoll.Inventory, error) {
-	panic("todo S2")
-}
