@@ -153,7 +153,7 @@ func (e *evaluation) step(ctx context.Context) (int64, error) {
 			return err
 		}
 		// Another console may have judged some meanwhile.
-		waiting, err := t.waiting(list, before)
+		waiting, err := t.stillBy(list, before)
 		if err != nil {
 			return err
 		}
@@ -274,8 +274,8 @@ func (e *evaluation) whyGone(ctx context.Context, os plimsoll.OS, p *pending, no
 	return why, nil
 }
 
-// waiting says which of the software is still judged by the generation before.
-func (t *tx) waiting(list []judgement, before int64) (map[int64]bool, error) {
+// stillBy says which of the software is still judged by the generation before.
+func (t *tx) stillBy(list []judgement, before int64) (map[int64]bool, error) {
 	found := make(map[int64]bool, len(list))
 	for part := range slices.Chunk(list, chunk) {
 		values := []any{before}

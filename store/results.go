@@ -14,14 +14,14 @@ import (
 // fit an index of PostgreSQL.
 const (
 	maxKey       = 300 // report IDs, leases, keys of facts
-	maxName      = 1024
+	maxField      = 1024
 	maxText      = 2000
 	maxPath      = 4096
 	maxAnalyzers = 8192
 	maxLicenses  = 1000
 	maxLocations = 10_000
 	maxSystems   = 1000
-	maxProblems  = 100_000
+	maxIssues  = 100_000
 )
 
 // ApplyResult stores what an agent read of an image and judges the packages that
@@ -248,7 +248,7 @@ func checkResult(r *api.ScanResult) error {
 // checkInventory refuses what the tables cannot hold or no scanner makes.
 func checkInventory(inv *plimsoll.Inventory) error {
 	const op = "read an inventory"
-	if !fits(inv.Analyzers, maxAnalyzers) || len(inv.Systems) > maxSystems || len(inv.Packages) > api.MaxPackages || len(inv.Problems) > maxProblems {
+	if !fits(inv.Analyzers, maxAnalyzers) || len(inv.Systems) > maxSystems || len(inv.Packages) > api.MaxPackages || len(inv.Problems) > maxIssues {
 		return plimsoll.Errorf(plimsoll.CodeInvalid, op, "it has more systems, packages or problems than a result can have")
 	}
 	roots := make(map[string]bool, len(inv.Systems))
@@ -258,7 +258,7 @@ func checkInventory(inv *plimsoll.Inventory) error {
 		}
 		roots[os.Root] = true
 		for _, text := range append([]string{os.ID, os.VersionID, os.Codename, os.Name, os.Version, os.VariantID, os.CPE}, os.IDLike...) {
-			if !fits(text, maxName) {
+			if !fits(text, maxField) {
 				return plimsoll.Errorf(plimsoll.CodeInvalid, op, "a system's identity is too long or no text")
 			}
 		}
@@ -281,7 +281,7 @@ func checkInventory(inv *plimsoll.Inventory) error {
 
 func packageFits(p *plimsoll.Package) bool {
 	for _, text := range []string{p.Name, p.Version, p.Source.Name, p.Source.Version, p.Module, p.Origin, p.Supplier, p.Owner, p.Bundled} {
-		if !fits(text, maxName) {
+		if !fits(text, maxField) {
 			return false
 		}
 	}

@@ -113,13 +113,13 @@ func (t *tx) ruleOf(scope plimsoll.Scope, w api.Decision) (d plimsoll.Decision, 
 		return d, invalid("a decision is ignore, fixed or whitelist")
 	case d.Remark == "" || !fits(d.Remark, maxText):
 		return d, invalid("a decision needs a remark of at most %d bytes that says why", maxText)
-	case !fits(d.Vulnerability, maxKey) || !fits(string(d.PackageType), maxKey) || !fits(d.Package, maxName) || !fits(d.Path, maxPath):
+	case !fits(d.Vulnerability, maxKey) || !fits(string(d.PackageType), maxKey) || !fits(d.Package, maxField) || !fits(d.Path, maxPath):
 		return d, invalid("a condition is too long or no text")
 	case len(d.Repositories) > most || len(d.ImageIDs) > most || len(d.Labels) > 100:
 		return d, invalid("a rule has at most %d repositories or images, and 100 labels", most)
 	}
 	for _, r := range d.Repositories {
-		if !fits(r, maxName) {
+		if !fits(r, maxField) {
 			return d, invalid("a repository is too long or no text")
 		}
 	}
