@@ -67,6 +67,9 @@ type Config struct {
 	Version    string
 	Log        *slog.Logger
 	Now        func() time.Time // nil: time.Now
+	// Shared says that the process does other things, too (a console): its
+	// priority, memory limit and processors are left alone.
+	Shared bool
 
 	pace *pace // tests make it faster
 }
@@ -167,7 +170,9 @@ func open(c Config) (*Agent, error) {
 }
 
 func (a *Agent) run(ctx context.Context) error {
-	a.beKind()
+	if !a.Shared {
+		a.beKind()
+	}
 	a.applySettings(*a.settings.Load())
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -188,14 +193,23 @@ func (a *Agent) run(ctx context.Context) error {
 	return err
 }
 
-// refused turns a console's refusal of the identity into ErrRevoked; any other
-// error is nil. A proxy in between refuses without a code.
-func refused(err error) error {
-	var e *api.Error
-	if errors.As(err, &e) && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) && e.Code != "" {
+// refused says that the console refuses this host, if err does: with ErrRevoked;
+// any other error is nil. A proxy in between refuses without a code, and a
+// request that was under way while the certificate was renewed is refused for
+// the old one: so the console is asked once more.
+func (a *Agent) refused(ctx context.Context, err error) error {
+	if !refusal(err) || ctx.Err() != nil {
+		return nil
+	}
+	if err := a.heartbeat(ctx); refusal(err) {
 		return errors.Join(ErrRevoked, err)
 	}
 	return nil
+}
+
+func refusal(err error) bool {
+	var e *api.Error
+	return errors.As(err, &e) && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) && e.Code != ""
 }
 
 // wait sleeps for d; an error means that ctx has ended.
@@ -231,26 +245,33 @@ func signal(c chan struct{}) {
 	}
 }
 
-// heartbeats says that the agent is alive and takes over the settings.
+// heartbeats says that the agent is alive, now and then.
 func (a *Agent) heartbeats(ctx context.Context) error {
 	for {
-		var answer api.HeartbeatAnswer
-		err := a.call(ctx, http.MethodPost, "/heartbeat", api.Heartbeat{
-			Now: a.Now(), MachineID: a.facts.MachineID, Boot: a.boot,
-			Spooled: a.spool.count(), Dropped: a.dropped.Load(), Scanning: a.scans.count(),
-		}, &answer)
-		switch fatal := refused(err); {
-		case fatal != nil:
+		err := a.heartbeat(ctx)
+		if fatal := a.refused(ctx, err); fatal != nil {
 			return fatal
-		case err != nil && ctx.Err() == nil:
+		}
+		if err != nil && ctx.Err() == nil {
 			a.Log.Warn("heartbeat failed", "error", err)
-		case err == nil:
-			a.applySettings(answer.Settings)
 		}
 		if err := wait(ctx, a.pace.heartbeat); err != nil {
 			return err
 		}
 	}
+}
+
+// heartbeat says that the agent is alive and takes over the settings.
+func (a *Agent) heartbeat(ctx context.Context) error {
+	var answer api.HeartbeatAnswer
+	err := a.call(ctx, http.MethodPost, "/heartbeat", api.Heartbeat{
+		Now: a.Now(), MachineID: a.facts.MachineID, Boot: a.boot,
+		Spooled: a.spool.count(), Dropped: a.dropped.Load(), Scanning: a.scans.count(),
+	}, &answer)
+	if err == nil {
+		a.applySettings(answer.Settings)
+	}
+	return err
 }
 
 // call asks the console for a short thing.

@@ -65,7 +65,7 @@ func (a *Agent) deliveries(ctx context.Context) error {
 		}
 		err := a.put(ctx, f.report, body)
 		var e *api.Error
-		switch fatal := refused(err); {
+		switch fatal := a.refused(ctx, err); {
 		case fatal != nil:
 			return fatal
 		case err == nil:

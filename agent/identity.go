@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -270,30 +271,57 @@ func loadIdentity(state string) (*identity, error) {
 // client returns a client that trusts the console's own CA alone and shows the
 // current certificate.
 func (id *identity) client(version string) *api.Client {
-	roots := x509.NewCertPool()
-	roots.AddCert(id.ca)
 	return &api.Client{
 		Base:   id.console.URL,
 		Header: userAgent(version),
-		HTTP: &http.Client{
-			CheckRedirect: noRedirect,
-			Transport: &http.Transport{
-				Proxy:               http.ProxyFromEnvironment,
-				ForceAttemptHTTP2:   true,
-				TLSHandshakeTimeout: 30 * time.Second,
-				IdleConnTimeout:     90 * time.Second,
-				MaxIdleConnsPerHost: 4,
-				HTTP2:               &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
-				TLSClientConfig: &tls.Config{
-					MinVersion: tls.VersionTLS13,
-					RootCAs:    roots,
-					GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-						return id.current.Load(), nil
-					},
-				},
-			},
+		HTTP:   &http.Client{CheckRedirect: noRedirect, Transport: &connections{transport: id.transport()}},
+	}
+}
+
+func (id *identity) transport() *http.Transport {
+	roots := x509.NewCertPool()
+	roots.AddCert(id.ca)
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		ForceAttemptHTTP2:   true,
+		TLSHandshakeTimeout: 30 * time.Second,
+		IdleConnTimeout:     90 * time.Second,
+		MaxIdleConnsPerHost: 4,
+		HTTP2:               &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+		TLSClientConfig: &tls.Config{
+			MinVersion:   tls.VersionTLS13,
+			RootCAs:      roots,
+			Certificates: []tls.Certificate{*id.current.Load()},
 		},
 	}
+}
+
+// connections are those to the console. A connection keeps the certificate that
+// it was made with, so a new certificate needs new ones.
+type connections struct {
+	mu        sync.Mutex
+	transport *http.Transport
+}
+
+func (c *connections) get() *http.Transport {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.transport
+}
+
+func (c *connections) RoundTrip(r *http.Request) (*http.Response, error) { return c.get().RoundTrip(r) }
+
+// CloseIdleConnections makes http.Client's method work.
+func (c *connections) CloseIdleConnections() { c.get().CloseIdleConnections() }
+
+// replace uses t from now on. What is under way on the old ones may end.
+func (c *connections) replace(t *http.Transport) {
+	c.mu.Lock()
+	old := c.transport
+	c.transport = t
+	c.mu.Unlock()
+	old.CloseIdleConnections()
+	time.AfterFunc(bodyTimeout, old.CloseIdleConnections)
 }
 
 // renewAt is when to ask for the next certificate: when the console said, else
@@ -321,7 +349,7 @@ func (a *Agent) renewals(ctx context.Context) error {
 			continue
 		}
 		err := a.renew(ctx)
-		switch fatal := refused(err); {
+		switch fatal := a.refused(ctx, err); {
 		case fatal != nil:
 			return fatal
 		case err != nil:
@@ -351,6 +379,6 @@ func (a *Agent) renew(ctx context.Context) error {
 	}
 	a.identity.console.Renew = renewed.Renew // read by this goroutine only
 	a.identity.current.Store(next.current.Load())
-	a.client.HTTP.CloseIdleConnections() // connections with the old one end
+	a.client.HTTP.Transport.(*connections).replace(a.identity.transport())
 	return nil
 }

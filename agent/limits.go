@@ -54,9 +54,11 @@ func (a *Agent) applySettings(s api.AgentSettings) {
 	s.MemoryMB = min(max(s.MemoryMB, 64), 65536)
 	s.CPUPercent = min(max(s.CPUPercent, 5), 1600)
 	a.settings.Store(&s)
-	debug.SetMemoryLimit(int64(s.MemoryMB) << 20)
-	runtime.GOMAXPROCS(min(runtime.NumCPU(), (s.CPUPercent+99)/100))
-	a.throttle.set(s.CPUPercent)
+	if !a.Shared {
+		debug.SetMemoryLimit(int64(s.MemoryMB) << 20)
+		runtime.GOMAXPROCS(min(runtime.NumCPU(), (s.CPUPercent+99)/100))
+		a.throttle.set(s.CPUPercent)
+	}
 	if old.SyncHours != s.SyncHours {
 		signal(a.changes)
 	}
@@ -66,7 +68,7 @@ func (a *Agent) applySettings(s api.AgentSettings) {
 // limit, at which the collector already works as hard as it can.
 func (a *Agent) watchMemory(ctx context.Context, s *scan) {
 	for wait(ctx, time.Second) == nil {
-		if hard := uint64(a.settings.Load().MemoryMB) << 20 * 3 / 2; heapInUse() > hard {
+		if hard := uint64(a.settings.Load().MemoryMB) << 20 * 3 / 2; !a.Shared && heapInUse() > hard {
 			s.cancel(errNoMemory)
 			return
 		}

@@ -67,7 +67,7 @@ func (a *Agent) syncs(ctx context.Context) error {
 	next := a.nextFull()
 	for failures := 0; ; {
 		err := a.syncOnce(ctx, full)
-		if fatal := refused(err); fatal != nil {
+		if fatal := a.refused(ctx, err); fatal != nil {
 			return fatal
 		}
 		switch {

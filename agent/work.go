@@ -44,7 +44,7 @@ func (a *Agent) work(ctx context.Context) error {
 	a.scans.mu.Unlock()
 	for failures := 0; ; {
 		w, err := a.askWork(ctx)
-		if fatal := refused(err); fatal != nil {
+		if fatal := a.refused(ctx, err); fatal != nil {
 			return fatal
 		}
 		if err != nil {
