@@ -20,8 +20,8 @@ build: ## build bin/plimsoll: static, no cgo
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/plimsoll ./cmd/plimsoll
 
 .PHONY: run
-run: build ## scan the images of this host, or sample images when no engine holds any
-	./bin/plimsoll demo
+run: build ## console and agent for this host on loopback; sample images when no engine holds any
+	./bin/plimsoll up
 
 .PHONY: test
 test: unit e2e ## everything: unit tests, then the end-to-end tests on real engines
@@ -35,7 +35,7 @@ unit: ## tests that need no root, engine or network
 e2e: build ## tests on real engines and a real kernel; installs what is missing where it can
 	@e2e/setup
 	@echo "end-to-end tests; the whole log is in bin/e2e.log"
-	@set -o pipefail; PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -v -tags e2e -count=1 -timeout 40m -p 1 ./version ./layerfs ./engine/... ./match ./store ./e2e/... 2>&1 \
+	@set -o pipefail; PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -v -tags e2e -count=1 -timeout 40m -p 1 ./version ./layerfs ./engine/... ./match ./store ./server ./agent ./e2e/... 2>&1 \
 	  | tee bin/e2e.log | grep --line-buffered -E '^(ok|FAIL|--- [A-Z]+: )|NOT TESTED' \
 	  || { grep -v -E '^=== ' bin/e2e.log; exit 1; }
 

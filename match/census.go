@@ -73,6 +73,7 @@ var systemSchemes = map[plimsoll.PackageType]version.Scheme{
 // census is the account of an inventory: who is asked about what.
 type census struct {
 	subjects []subject
+	scopes   []*scope // of each package of the inventory
 	coverage []plimsoll.Coverage
 	problems []plimsoll.Problem
 }
@@ -117,11 +118,12 @@ func ask(ecosystems []string, inv plimsoll.Inventory, o Options) (census, error)
 			c.foreign[[2]string{p.Root, p.Name}] = true
 		}
 	}
-	var out census
+	out := census{scopes: make([]*scope, len(inv.Packages))}
 	for i := range inv.Packages {
 		p := &inv.Packages[i]
 		owned := p.Owner != "" && !p.Type.System() && !c.foreign[[2]string{p.Root, p.Owner}]
 		s := c.scope(p, owned)
+		out.scopes[i] = s
 		if s.packages++; p.Type.System() {
 			s.class = plimsoll.ClassSystem
 		} else {

@@ -130,6 +130,7 @@ func evaluate(t *testing.T, adv Advisories, inv plimsoll.Inventory, o Options) E
 	if err != nil {
 		t.Fatal(err)
 	}
+	judgedAlone(t, adv, inv, o, e)
 	return e
 }
 

@@ -97,6 +97,8 @@ CREATE TABLE host (
   containers BIGINT NOT NULL DEFAULT 0,
   running BIGINT NOT NULL DEFAULT 0
 );
+CREATE INDEX host_certificate ON host (certificate);
+CREATE INDEX host_certificate_before ON host (certificate_before);
 CREATE INDEX host_name ON host (name, id);
 CREATE INDEX host_last_seen ON host (last_seen, id);
 CREATE INDEX host_images ON host (images, id);
