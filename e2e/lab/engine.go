@@ -13,16 +13,17 @@ import (
 
 const (
 	startTimeout = 30 * time.Second // for a daemon to answer on its socket
-	stopTimeout  = 30 * time.Second // for a daemon to end after SIGTERM, before it is killed
+	stopTimeout  = 30 * time.Second // for a daemon to end after its signal, before it is killed
 )
 
 // A daemon is a process of the lab that can be stopped and started again over
 // the same directories.
 type daemon struct {
-	args   []string // program and arguments
-	env    []string // added to the environment
-	log    string   // file of everything it printed
-	answer []string // a command that succeeds once the daemon serves
+	args   []string       // program and arguments
+	env    []string       // added to the environment
+	log    string         // file of everything it printed
+	answer []string       // a command that succeeds once the daemon serves
+	end    syscall.Signal // ends it; 0 means SIGTERM
 
 	process *os.Process
 	done    chan struct{} // closed when the process has ended
@@ -75,7 +76,11 @@ func (d *daemon) Stop(t testing.TB) {
 	if d.process == nil {
 		return
 	}
-	d.process.Signal(syscall.SIGTERM)
+	end := d.end
+	if end == 0 {
+		end = syscall.SIGTERM
+	}
+	d.process.Signal(end)
 	select {
 	case <-d.done:
 	case <-time.After(stopTimeout):

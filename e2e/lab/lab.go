@@ -71,7 +71,7 @@ type Lab struct {
 }
 
 // New makes a lab that lives as long as t. Engines are started in it by
-// [Lab.Docker], [Lab.Containerd] and [Lab.Podman].
+// [Lab.Docker], [Lab.Containerd], [Lab.Podman] and [Lab.Postgres].
 func New(t testing.TB) *Lab {
 	t.Helper()
 	Need(t, "root")
