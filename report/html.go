@@ -37,7 +37,7 @@ func writeHTML(w io.Writer, r plimsoll.Report, o Options) error {
 	if err := t.ExecuteTemplate(&body, "page", newPage(r, o)); err != nil {
 		return plimsoll.Errorf(plimsoll.CodeInternal, "write page", "%w", err)
 	}
-	if _, err := io.WriteString(w, pageHead()); err != nil {
+	if _, err := io.WriteString(w, pageHead("Plimsoll report", filterScript)); err != nil {
 		return err
 	}
 	if _, err := body.WriteTo(w); err != nil {
@@ -47,8 +47,14 @@ func writeHTML(w io.Writer, r plimsoll.Report, o Options) error {
 	return err
 }
 
-func pageHead() string {
-	policy := fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'", sourceHash(styleSheet), sourceHash(filterScript))
+// pageHead returns a page up to its body; script is the one that it will run,
+// empty for none.
+func pageHead(title, script string) string {
+	policy := fmt.Sprintf("default-src 'none'; style-src '%s'; ", sourceHash(styleSheet))
+	if script != "" {
+		policy += fmt.Sprintf("script-src '%s'; ", sourceHash(script))
+	}
+	policy += "base-uri 'none'; form-action 'none'"
 	return `<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -57,7 +63,7 @@ func pageHead() string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <meta name="robots" content="noindex">
-<title>Plimsoll report</title>
+<title>` + template.HTMLEscapeString(path(title)) + `</title>
 <style>` + styleSheet + `</style>
 </head>
 <body>

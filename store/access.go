@@ -295,8 +295,11 @@ func (t *tx) settings() (api.Settings, error) {
 	return v, json.Unmarshal([]byte(text), &v)
 }
 
-// SetSettings replaces them.
+// SetSettings replaces them. A window that is none is CodeInvalid.
 func (s *Store) SetSettings(ctx context.Context, v api.Settings) error {
+	if _, err := inWindow(v.Window, s.now()); err != nil {
+		return err
+	}
 	text, err := json.Marshal(v)
 	if err != nil {
 		return storeError("keep the settings", err)

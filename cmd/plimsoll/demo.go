@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"plimsoll/local"
 	"plimsoll/sample"
 )
 
@@ -24,12 +25,12 @@ dated sample of advisories. It says which of the two it did.`,
 			if err != nil {
 				return err
 			}
-			found := len(h.images(cmd.Context()))
-			h.close()
+			found := len(h.Images(cmd.Context()))
+			h.Close()
 			if found == 0 {
-				a.noteProblems(h.problems)
+				a.noteProblems(h.Problems)
 			}
-			o := scanOptions{all: true, timeout: defaultTimeout}
+			o := scanOptions{all: true, timeout: local.DefaultTimeout}
 			if found == 0 {
 				dir := filepath.Join(a.cacheDir, "sample-images")
 				if err := os.RemoveAll(dir); err != nil {
@@ -39,7 +40,7 @@ dated sample of advisories. It says which of the two it did.`,
 					return err
 				}
 				a.note("No container engine on this host holds an image that can be read: scanning SAMPLE IMAGES made by Plimsoll.\n")
-				a.host.inputs, o.all = []string{dir}, false
+				a.host.Inputs, o.all = []string{dir}, false
 			}
 			// Sample images are known to the sample of advisories; real ones deserve
 			// real ones.

@@ -81,16 +81,16 @@ func (d *doctor) stores(ctx context.Context) {
 		d.fail("engines", "%v", err)
 		return
 	}
-	defer h.close()
-	if len(h.stores)+len(h.problems) == 0 {
+	defer h.Close()
+	if len(h.Stores)+len(h.Problems) == 0 {
 		d.ok("engines", "none found; give --docker-root, --containerd-address or --storage-root if one is elsewhere")
 	}
-	all := h.images(ctx)
-	for _, s := range h.stores {
+	all := h.Images(ctx)
+	for _, s := range h.Stores {
 		total, unreadable := 0, map[plimsoll.ProblemCode]int{}
 		detail := map[plimsoll.ProblemCode]string{}
 		for _, img := range all {
-			if img.store == s {
+			if img.In(s) {
 				total++
 				if img.Problem != nil {
 					unreadable[img.Problem.Code]++
@@ -103,7 +103,7 @@ func (d *doctor) stores(ctx context.Context) {
 			d.fail("store", "%s: %d images cannot be read: %s: %s", s.Name(), unreadable[code], code, detail[code])
 		}
 	}
-	for _, p := range h.problems {
+	for _, p := range h.Problems {
 		d.fail("store", "%s", problemText(p))
 	}
 }

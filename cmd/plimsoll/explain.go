@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plimsoll"
+	"plimsoll/local"
 	"plimsoll/report"
 )
 
@@ -48,7 +49,7 @@ its evidence: record, range, compared versions, source and date.`,
 			generation := db.Generation()
 			r := plimsoll.Report{Tool: "plimsoll " + version, Generation: &generation}
 			var read reading
-			if o.all || len(images) > 0 || len(a.host.inputs) > 0 {
+			if o.all || len(images) > 0 || len(a.host.Inputs) > 0 {
 				o.comprehensive = true // an owned package is part of the explanation
 				if read, err = a.inventories(cmd.Context(), images, o); err != nil {
 					return err
@@ -72,10 +73,10 @@ its evidence: record, range, compared versions, source and date.`,
 	f := cmd.Flags()
 	f.StringArrayVar(&images, "image", nil, "explain the matches in this image; repeatable")
 	f.BoolVar(&o.all, "all", false, "explain the matches in every image that is stored here")
-	f.StringArrayVar(&a.host.inputs, "input", nil, "explain the matches in this archive or directory; repeatable")
+	f.StringArrayVar(&a.host.Inputs, "input", nil, "explain the matches in this archive or directory; repeatable")
 	f.StringVar(&o.dbPath, "db-path", "", "use this advisory database file")
 	f.BoolVar(&o.offline, "offline", false, "do not fetch the advisory database when there is none")
-	f.DurationVar(&o.timeout, "timeout", defaultTimeout, "longest time for one image")
+	f.DurationVar(&o.timeout, "timeout", local.DefaultTimeout, "longest time for one image")
 	a.formatFlag(cmd, &format)
 	return cmd
 }

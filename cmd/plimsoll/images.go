@@ -25,8 +25,8 @@ the engine, its size, its containers and, where it cannot be read, the reason.`,
 			if err != nil {
 				return err
 			}
-			defer h.close()
-			all := h.images(cmd.Context())
+			defer h.Close()
+			all := h.Images(cmd.Context())
 			images := make([]plimsoll.Image, len(all))
 			for i, img := range all {
 				images[i] = img.Image
@@ -36,12 +36,12 @@ the engine, its size, its containers and, where it cannot be read, the reason.`,
 			if err != nil {
 				return err
 			}
-			a.noteProblems(h.problems)
+			a.noteProblems(h.Problems)
 			switch {
-			case h.gaps() > 0:
+			case h.Gaps() > 0:
 				return &outcome{exitIncomplete, "what could not be read (see above) may hide images"}
 			case len(images) == 0:
-				a.note("No image is stored here; %s. plimsoll doctor tells more.", report.Text(h.looked()))
+				a.note("No image is stored here; %s. plimsoll doctor tells more.", report.Text(h.Looked()))
 			}
 			return nil
 		},
@@ -73,9 +73,9 @@ func (a *app) completeImages(cmd *cobra.Command, _ []string, _ string) ([]string
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	defer h.close()
+	defer h.Close()
 	var names []string
-	for _, img := range h.images(cmd.Context()) {
+	for _, img := range h.Images(cmd.Context()) {
 		for _, name := range img.Names {
 			names = append(names, report.Text(name))
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -10,11 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"plimsoll"
-	"plimsoll/engine"
 	"plimsoll/inventory"
-	"plimsoll/inventory/langpkg"
-	"plimsoll/inventory/ospkg"
-	"plimsoll/layerfs"
+	"plimsoll/local"
 	"plimsoll/match"
 	"plimsoll/report"
 	"plimsoll/vulndb"
@@ -101,9 +97,9 @@ func (a *app) sbomCommand() *cobra.Command {
 func (a *app) scanFlags(cmd *cobra.Command, o *scanOptions) {
 	f := cmd.Flags()
 	f.BoolVar(&o.all, "all", false, "every image that is stored here")
-	f.StringArrayVar(&a.host.inputs, "input", nil, "read this docker-save tar, OCI layout (directory or tar) or root file system directory instead of an engine; repeatable")
+	f.StringArrayVar(&a.host.Inputs, "input", nil, "read this docker-save tar, OCI layout (directory or tar) or root file system directory instead of an engine; repeatable")
 	f.VarP(&o.outputs, "output", "o", "FORMAT or FORMAT=FILE, repeatable: "+formatNames())
-	f.DurationVar(&o.timeout, "timeout", defaultTimeout, "longest time for one image")
+	f.DurationVar(&o.timeout, "timeout", local.DefaultTimeout, "longest time for one image")
 }
 
 func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
@@ -121,7 +117,7 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 	if err != nil {
 		return err
 	}
-	defer chosen.close()
+	defer chosen.Close()
 	db, err := a.openDatabase(ctx, o)
 	if err != nil {
 		return err
@@ -195,8 +191,8 @@ func (read reading) verdict() error {
 // targets are the images that the command line names, with the stores that hold
 // them open.
 type targets struct {
-	*host
-	images []held
+	*local.Host
+	images []local.Image
 	named  bool // one by one
 }
 
@@ -209,30 +205,32 @@ func (a *app) targets(ctx context.Context, refs []string, o scanOptions) (*targe
 	if err != nil {
 		return nil, err
 	}
-	images, err := h.choose(ctx, refs)
-	a.noteProblems(h.problems)
+	images, err := h.Choose(ctx, refs)
+	a.noteProblems(h.Problems)
 	if err == nil && len(images) == 0 {
-		err = h.empty(h.gaps())
+		err = h.Empty(h.Gaps())
 	}
 	if err != nil {
-		h.close()
+		h.Close()
 		return nil, err
 	}
-	return &targets{host: h, images: images, named: len(refs) > 0}, nil
+	return &targets{Host: h, images: images, named: len(refs) > 0}, nil
 }
 
 // read reads the images, one after the other.
 func (a *app) read(ctx context.Context, t *targets, timeout time.Duration) (reading, error) {
 	read := reading{named: t.named}
 	if !read.named {
-		read.gaps = t.gaps()
+		read.gaps = t.Gaps()
 	}
 	scanner := a.scanner()
 	progress := a.progress("scan", len(t.images))
 	defer progress.done()
 	for _, img := range t.images {
 		progress.step(img.Name())
-		r := a.inventory(ctx, scanner, img, timeout)
+		start := time.Now()
+		r := local.Read(ctx, scanner, img, timeout)
+		a.log.Debug("image read", "image", img.Name(), "packages", len(r.Inventory.Packages), "dur", time.Since(start))
 		if r.Status == plimsoll.ScanComplete && img.Engine == plimsoll.Archive && len(r.Inventory.Systems)+len(r.Inventory.Packages) == 0 {
 			a.note("%s: nothing was recognised in it; is it an image or a root file system?", report.Text(img.Store))
 		}
@@ -250,7 +248,7 @@ func (a *app) inventories(ctx context.Context, refs []string, o scanOptions) (re
 	if err != nil {
 		return reading{}, err
 	}
-	defer chosen.close()
+	defer chosen.Close()
 	return a.read(ctx, chosen, o.timeout)
 }
 
@@ -260,7 +258,7 @@ func (a *app) checkTargets(refs []string, o scanOptions) error {
 	switch {
 	case o.all && len(refs) > 0:
 		return usagef("give either --all or images, not both")
-	case !o.all && len(refs) == 0 && len(a.host.inputs) == 0:
+	case !o.all && len(refs) == 0 && len(a.host.Inputs) == 0:
 		return usagef("name an image, or give --all or --input; plimsoll images lists what is here")
 	case o.timeout <= 0:
 		return usagef("--timeout: %s leaves no time", o.timeout)
@@ -268,82 +266,9 @@ func (a *app) checkTargets(refs []string, o scanOptions) error {
 	return o.outputs.check()
 }
 
-// choose returns the images that refs name, or all; each once.
-func (h *host) choose(ctx context.Context, refs []string) ([]held, error) {
-	all := h.images(ctx)
-	if len(refs) == 0 {
-		return merged(all), nil
-	}
-	var chosen []held
-	for _, ref := range refs {
-		found, err := h.find(all, ref)
-		if err != nil {
-			return nil, err
-		}
-		chosen = append(chosen, found...)
-	}
-	return merged(chosen), nil
-}
-
 func (a *app) scanner() *inventory.Scanner {
-	cache := &dirCache{dir: a.cacheDir, fail: func(err error) { a.log.Warn("scans will be slower", "error", err) }}
-	return &inventory.Scanner{
-		Analyzers:  slices.Concat(ospkg.Analyzers(), langpkg.Analyzers()),
-		Workers:    scanWorkers,
-		Cache:      cache,
-		CacheFault: cache.fault,
-	}
-}
-
-// scanWorkers is how many layers are read at once; more would only compete for
-// the same disk.
-const scanWorkers = 2
-
-// defaultTimeout is long enough for the largest images seen, and ends a hang.
-const defaultTimeout = 15 * time.Minute
-
-// inventory reads one image. Whatever goes wrong becomes its result.
-func (a *app) inventory(ctx context.Context, scanner *inventory.Scanner, img held, timeout time.Duration) plimsoll.Result {
-	result := plimsoll.Result{Image: img.Image, Status: plimsoll.ScanComplete}
-	if img.Problem != nil {
-		result.Status, result.Problem = plimsoll.ScanFailed, img.Problem
-		return result
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, plimsoll.Errorf(plimsoll.CodeLimit, "scan image", "it took longer than --timeout %s", timeout))
-	defer cancel()
-	start, read := time.Now(), false
-	inv, err := scanner.Scan(ctx, img.Image, func() ([]layerfs.Layer, error) {
-		read = true
-		return img.store.Layers(ctx, img.Image)
-	})
-	if err == nil && read {
-		err = stillThere(ctx, img)
-	}
-	a.log.Debug("image read", "image", img.Name(), "packages", len(inv.Packages), "dur", time.Since(start))
-	if err != nil {
-		if cause := context.Cause(ctx); errors.Is(err, context.DeadlineExceeded) && cause != nil {
-			err = cause
-		}
-		problem := engine.ProblemOf(err)
-		result.Status, result.Problem = plimsoll.ScanFailed, &problem
-		return result
-	}
-	if !inv.Complete() {
-		result.Status = plimsoll.ScanPartial
-	}
-	result.Inventory, result.Problems = inv, inv.Problems
-	return result
-}
-
-// stillThere fails when an image's layers were removed while they were read: a
-// directory that was emptied under our hands looks like one that was empty
-// (acceptance IMG-23).
-func stillThere(ctx context.Context, img held) error {
-	layers, err := img.store.Layers(ctx, img.Image)
-	for _, l := range layers {
-		l.Close()
-	}
-	return err
+	cache := &local.Cache{Dir: a.cacheDir, Fail: func(err error) { a.log.Warn("scans will be slower", "error", err) }}
+	return local.NewScanner(cache, cache.Fault)
 }
 
 // judge asks the advisories about one inventory.

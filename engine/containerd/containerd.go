@@ -66,6 +66,9 @@ type server struct {
 	overlay *engine.Dir      // nil without the snapshotter
 	conn    *grpc.ClientConn // nil when no daemon answered
 
+	watch   sync.Mutex
+	watched bool // one of the stores follows the daemon's events
+
 	mu        sync.Mutex
 	users     int
 	snapshots map[string]snapshot // at txid

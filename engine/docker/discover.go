@@ -111,14 +111,14 @@ func (f *finder) open(h engine.Host, root, who string) {
 	}
 	defer dir.Close()
 	before := len(f.stores) + len(f.problems)
-	f.add(dir)
+	f.add(h, dir)
 	names, _ := dir.List(".")
 	for _, name := range names {
 		if !remapped.MatchString(name) {
 			continue
 		}
 		if path, err := dir.Sub(name); err == nil {
-			f.addRemapped(path)
+			f.addRemapped(h, path)
 		}
 	}
 	if who == "--docker-root" && len(f.stores)+len(f.problems) == before && !dir.Exists("containerd") {
@@ -126,7 +126,7 @@ func (f *finder) open(h engine.Host, root, who string) {
 	}
 }
 
-func (f *finder) addRemapped(path string) {
+func (f *finder) addRemapped(h engine.Host, path string) {
 	if f.seen[path] {
 		return
 	}
@@ -137,11 +137,11 @@ func (f *finder) addRemapped(path string) {
 		return
 	}
 	defer dir.Close()
-	f.add(dir)
+	f.add(h, dir)
 }
 
 // add adds a store for each driver that a data root has images of.
-func (f *finder) add(dir *engine.Dir) {
+func (f *finder) add(h engine.Host, dir *engine.Dir) {
 	names, err := dir.List("image")
 	if err != nil {
 		f.problem(err, "list "+filepath.Join(dir.Path(), "image"), "")
@@ -153,7 +153,7 @@ func (f *finder) add(dir *engine.Dir) {
 				f.problem(err, "open Docker's data root "+dir.Path(), "")
 				return
 			}
-			f.stores = append(f.stores, &Store{own, driver})
+			f.stores = append(f.stores, &Store{own, driver, h})
 			continue
 		}
 		images, err := dir.List(filepath.Join("image", driver, "imagedb/content/sha256"))

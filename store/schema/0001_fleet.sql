@@ -97,6 +97,8 @@ CREATE TABLE host (
   containers BIGINT NOT NULL DEFAULT 0,
   running BIGINT NOT NULL DEFAULT 0
 );
+CREATE INDEX host_certificate ON host (certificate);
+CREATE INDEX host_certificate_before ON host (certificate_before);
 CREATE INDEX host_name ON host (name, id);
 CREATE INDEX host_last_seen ON host (last_seen, id);
 CREATE INDEX host_images ON host (images, id);
@@ -353,6 +355,7 @@ CREATE TABLE scan (
   reused BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX scan_image ON scan (image_id, id);
+CREATE INDEX scan_stored ON scan (stored);
 
 -- Facts of layers, as agents keep them in their caches.
 CREATE TABLE layer_facts (
@@ -604,6 +607,7 @@ CREATE TABLE work (
 );
 CREATE INDEX work_state ON work (state, priority, queued);
 CREATE INDEX work_host ON work (host_id, state);
+CREATE INDEX work_lease ON work (lease);
 
 -- Layers that a lease is reading, so that no other reads them at the same time.
 CREATE TABLE layer_claim (

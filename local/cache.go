@@ -1,4 +1,4 @@
-package main
+package local
 
 import (
 	"fmt"
@@ -12,11 +12,11 @@ import (
 	"plimsoll"
 )
 
-// dirCache keeps values as files below a directory. It satisfies
-// inventory.Cache.
-type dirCache struct {
-	dir  string
-	fail func(error)
+// Cache keeps values as files below Dir. It satisfies inventory.Cache and may be
+// used concurrently. Fail is told of the first fault.
+type Cache struct {
+	Dir  string
+	Fail func(error)
 
 	once  sync.Once // the first fault is told, the others are its echo
 	prune sync.Once
@@ -29,12 +29,12 @@ const maxCache = 1 << 30
 // maxCacheFile bounds what is read back, in bytes.
 const maxCacheFile = 256 << 20
 
-func (c *dirCache) path(key string) string {
-	return filepath.Join(c.dir, filepath.FromSlash(key)+".s2")
+func (c *Cache) path(key string) string {
+	return filepath.Join(c.Dir, filepath.FromSlash(key)+".s2")
 }
 
 // Get returns the value of key, or false.
-func (c *dirCache) Get(key string) ([]byte, bool) {
+func (c *Cache) Get(key string) ([]byte, bool) {
 	if strings.Contains(key, "..") {
 		return nil, false
 	}
@@ -47,7 +47,7 @@ func (c *dirCache) Get(key string) ([]byte, bool) {
 }
 
 // Put writes value so that a reader sees the old or the new one, never a part.
-func (c *dirCache) Put(key string, value []byte) error {
+func (c *Cache) Put(key string, value []byte) error {
 	path := c.path(key)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -72,9 +72,9 @@ func (c *dirCache) Put(key string, value []byte) error {
 
 // keepBelow removes the oldest files while all together take more than limit
 // bytes, and what a killed process left half written.
-func (c *dirCache) keepBelow(limit int64) {
-	files, _ := filepath.Glob(filepath.Join(c.dir, "*", "*.s2"))
-	halves, _ := filepath.Glob(filepath.Join(c.dir, "*", ".tmp-*"))
+func (c *Cache) keepBelow(limit int64) {
+	files, _ := filepath.Glob(filepath.Join(c.Dir, "*", "*.s2"))
+	halves, _ := filepath.Glob(filepath.Join(c.Dir, "*", ".tmp-*"))
 	for _, half := range halves {
 		if info, err := os.Lstat(half); err == nil && time.Since(info.ModTime()) > time.Hour {
 			os.Remove(half)
@@ -104,10 +104,10 @@ func (c *dirCache) keepBelow(limit int64) {
 	}
 }
 
-// fault tells once that the cache does not work: the scan is as right as
+// Fault tells once that the cache does not work: the scan is as right as
 // before, the next one will be slower.
-func (c *dirCache) fault(err error) {
+func (c *Cache) Fault(err error) {
 	c.once.Do(func() {
-		c.fail(plimsoll.Errorf(plimsoll.CodeUnavailable, "keep facts in the cache", "%w", fmt.Errorf("%s: %w", c.dir, err)))
+		c.Fail(plimsoll.Errorf(plimsoll.CodeUnavailable, "keep facts in the cache", "%w", fmt.Errorf("%s: %w", c.Dir, err)))
 	})
 }

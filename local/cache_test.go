@@ -1,4 +1,4 @@
-package main
+package local
 
 import (
 	"os"
@@ -8,7 +8,7 @@ import (
 )
 
 func TestCacheStaysBelowItsLimit(t *testing.T) {
-	c := &dirCache{dir: t.TempDir()}
+	c := &Cache{Dir: t.TempDir()}
 	for i, key := range []string{"layer/old", "layer/middle", "image/new"} {
 		if err := c.Put(key, make([]byte, 100)); err != nil {
 			t.Fatal(err)
@@ -18,8 +18,10 @@ func TestCacheStaysBelowItsLimit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	half := filepath.Join(c.dir, "layer", ".tmp-1")
-	write(t, half, "half")
+	half := filepath.Join(c.Dir, "layer", ".tmp-1")
+	if err := os.WriteFile(half, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	long := time.Now().Add(-2 * time.Hour)
 	if err := os.Chtimes(half, long, long); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,64 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+)
+
+// PollInterval is how often a store without a stream of events is looked at.
+const PollInterval = 2 * time.Second
+
+// maxSigned bounds the entries of one directory that Signature looks at.
+const maxSigned = 4096
+
+// Poll calls changed whenever the result of signature differs from the last one,
+// until ctx ends. It is for stores that no daemon speaks for.
+func Poll(ctx context.Context, signature func() string, changed func()) error {
+	tick := time.NewTicker(PollInterval)
+	defer tick.Stop()
+	last := signature()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		if now := signature(); now != last {
+			last = now
+			changed()
+		}
+	}
+}
+
+// Signature tells the states of records apart by their size and time of change,
+// without reading them. Engines replace their records, so a change shows.
+func Signature(paths ...string) string {
+	var b []byte
+	for _, path := range paths {
+		if info, err := os.Lstat(path); err == nil {
+			b = fmt.Appendf(b, "%d %d\n", info.Size(), info.ModTime().UnixNano())
+		} else {
+			b = append(b, "-\n"...)
+		}
+	}
+	return string(b)
+}
+
+// SignatureBelow is Signature of a directory and of everything directly in it.
+func SignatureBelow(dir string) string {
+	all := Signature(dir)
+	f, err := os.Open(dir)
+	if err != nil {
+		return all
+	}
+	defer f.Close()
+	entries, _ := f.ReadDir(maxSigned) // in the directory's own order, which is stable while it does not change
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil {
+			all += fmt.Sprintf("%d\n", info.ModTime().UnixNano())
+		}
+	}
+	return all
+}

@@ -1,0 +1,550 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"time"
+
+	"plimsoll"
+	"plimsoll/api"
+)
+
+// How work is handed out.
+const (
+	// LeaseTime is how long a lease lasts without being renewed.
+	LeaseTime = 90 * time.Second
+
+	maxAttempts   = 3                // leases of one image, or deliveries of one sync request
+	retryAfter    = 10 * time.Second // wait after a lost lease, for each attempt so far
+	syncTime      = 2 * time.Minute  // for an agent to answer a sync request
+	maxCandidates = 50               // images that are looked at for one lease
+	sweepBatch    = 500              // images that one transaction ends or queues again
+)
+
+// WorkFor hands out what a host should do now: sync requests, and the lease of
+// one image when it has fewer than the settings allow, the window is open and
+// the fleet's rate permits. No image and no layer is read by two hosts at once:
+// an image whose unknown layers another lease is reading waits.
+func (s *Store) WorkFor(ctx context.Context, hostID int64) (work api.Work, err error) {
+	const op = "look for work"
+	host := worker{id: hostID}
+	// Most agents that ask have nothing to do: they must not disturb the writer.
+	var syncs, images []int64
+	err = s.read(ctx, op, func(t *tx) error {
+		if err := host.load(t); err != nil {
+			return err
+		}
+		if syncs, err = host.syncs(t); err != nil {
+			return err
+		}
+		images, err = host.candidates(t, 1)
+		return err
+	})
+	if err != nil || len(syncs) == 0 && len(images) == 0 {
+		return work, err
+	}
+	changed := false
+	err = s.writeWork(ctx, op, func(t *tx) error {
+		work, changed = api.Work{}, false
+		if work.Sync, err = host.syncs(t); err != nil {
+			return err
+		}
+		for _, task := range work.Sync {
+			changed = true
+			if err := t.startItems("task_id = ? AND image_id = 0 AND host_id = ?", hostID, task, hostID); err != nil {
+				return err
+			}
+		}
+		work.Scan, err = host.lease(t)
+		changed = changed || work.Scan != nil
+		return err
+	})
+	if err == nil && changed {
+		s.Ring(ctx, TopicTasks)
+	}
+	return work, err
+}
+
+// worker is a host that asks for work.
+type worker struct {
+	id        int64
+	analyzers string
+}
+
+func (h *worker) load(t *tx) error {
+	err := t.row("SELECT analyzers FROM host WHERE id = ? AND revoked = 0", h.id).Scan(&h.analyzers)
+	if errors.Is(err, sql.ErrNoRows) {
+		return notFound("host", h.id)
+	}
+	return err
+}
+
+// syncs returns the sync requests that the host has not been given yet.
+func (h *worker) syncs(t *tx) ([]int64, error) {
+	return ids(t.query("SELECT task_id FROM task_item WHERE host_id = ? AND state = 'queued' AND image_id = 0 ORDER BY task_id", h.id))
+}
+
+// candidates returns images that wait and that the host can read, the most
+// urgent first. A private store is read only when no other host that is online
+// holds the image in one that speaks for the fleet.
+func (h *worker) candidates(t *tx, limit int) ([]int64, error) {
+	return ids(t.query("SELECT work.image_id FROM host_image held JOIN work ON work.image_id = held.image_id "+
+		"WHERE held.host_id = ? AND held.readable = 1 AND work.state = 'queued' AND work.not_before <= ? AND (held.private = 0 OR NOT EXISTS "+
+		"(SELECT 1 FROM host_image other JOIN host ON host.id = other.host_id WHERE other.image_id = held.image_id AND other.private = 0 "+
+		"AND other.readable = 1 AND host.revoked = 0 AND host.last_seen > ?)) "+
+		"ORDER BY work.priority DESC, work.queued, work.image_id LIMIT ?", h.id, t.now, t.now-silence.Milliseconds(), limit))
+}
+
+// lease gives the host the right to read one image, nil when there is none now.
+func (h *worker) lease(t *tx) (*api.Lease, error) {
+	settings, err := t.settings()
+	if err != nil {
+		return nil, err
+	}
+	if open, err := inWindow(settings.Window, moment(t.now)); err != nil || !open {
+		return nil, err
+	}
+	var mine, all, done int64
+	if err := t.row("SELECT count(*) FROM work WHERE host_id = ? AND state = 'leased'", h.id).Scan(&mine); err != nil {
+		return nil, err
+	}
+	if mine >= int64(settings.HostConcurrency) {
+		return nil, nil
+	}
+	if settings.ScansPerHour > 0 {
+		if err := t.row("SELECT (SELECT count(*) FROM work WHERE state = 'leased'), (SELECT count(*) FROM scan WHERE stored > ?)",
+			t.now-time.Hour.Milliseconds()).Scan(&all, &done); err != nil {
+			return nil, err
+		}
+		if all+done >= int64(settings.ScansPerHour) {
+			return nil, nil
+		}
+	}
+	images, err := h.candidates(t, maxCandidates)
+	if err != nil {
+		return nil, err
+	}
+	for _, image := range images {
+		lease, err := h.take(t, image, settings)
+		if err != nil || lease != nil {
+			return lease, err
+		}
+	}
+	return nil, nil
+}
+
+// take leases an image unless another lease is reading a layer that it needs.
+func (h *worker) take(t *tx, image int64, settings api.Settings) (*api.Lease, error) {
+	id := make([]byte, 16)
+	if _, err := rand.Read(id); err != nil {
+		return nil, err
+	}
+	until := t.now + LeaseTime.Milliseconds()
+	lease := &api.Lease{ID: hex.EncodeToString(id), Until: moment(until), Timeout: settings.ScanTimeout}
+	var force bool
+	if err := t.row("SELECT image.digest, held.private, work.force, work.attempts FROM work JOIN image ON image.id = work.image_id "+
+		"JOIN host_image held ON held.image_id = work.image_id AND held.host_id = ? WHERE work.image_id = ?", h.id, image).
+		Scan(&lease.Image, &lease.Private, &force, &lease.Attempt); err != nil {
+		return nil, err
+	}
+	lease.Attempt++
+	if !lease.Private { // or it shares nothing: neither what others read nor what it will
+		var unknown [][]any
+		blocked := false
+		rows, err := t.query("SELECT DISTINCT layer.diff_id, CASE WHEN EXISTS (SELECT 1 FROM layer_facts kept WHERE kept.diff_id = layer.diff_id AND kept.analyzers = ?) "+
+			"THEN 1 ELSE 0 END, CASE WHEN EXISTS (SELECT 1 FROM layer_claim claim WHERE claim.diff_id = layer.diff_id AND claim.image_id <> ? AND claim.until > ?) THEN 1 ELSE 0 END "+
+			"FROM image_layer JOIN layer ON layer.id = image_layer.layer_id WHERE image_layer.image_id = ? ORDER BY layer.diff_id",
+			h.analyzers, image, t.now, image)
+		err = each(rows, err, func(scan func(...any) error) error {
+			var diff plimsoll.Digest
+			var known, claimed bool
+			if err := scan(&diff, &known, &claimed); err != nil {
+				return err
+			}
+			if known && !force {
+				lease.Have = append(lease.Have, diff)
+				return nil
+			}
+			blocked = blocked || claimed
+			unknown = append(unknown, []any{diff, image, until})
+			return nil
+		})
+		if err != nil || blocked {
+			return nil, err
+		}
+		if err := t.insertMany("layer_claim (diff_id, image_id, until)", 3, unknown,
+			"ON CONFLICT (diff_id) DO UPDATE SET image_id = excluded.image_id, until = excluded.until"); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := t.exec("UPDATE work SET state = 'leased', lease = ?, host_id = ?, until = ?, started = ?, attempts = attempts + 1, done = 0, total = 0 WHERE image_id = ?",
+		lease.ID, h.id, until, t.now, image); err != nil {
+		return nil, err
+	}
+	return lease, t.startItems("image_id = ?", h.id, image)
+}
+
+// startItems notes that a host works on the queued items that fit.
+func (t *tx) startItems(condition string, hostID int64, args ...any) error {
+	tasks, err := t.waiting(condition, args...)
+	if err != nil {
+		return err
+	}
+	if _, err := t.exec("UPDATE task_item SET state = 'running', host_id = ?, attempts = attempts + 1, started = CASE started WHEN 0 THEN ? ELSE started END, "+
+		"code = '', detail = '' WHERE state = 'queued' AND "+condition, append([]any{hostID, t.now}, args...)...); err != nil {
+		return err
+	}
+	for _, k := range tasks {
+		if _, err := t.exec("UPDATE task SET running = running + ? WHERE id = ?", k.queued, k.id); err != nil {
+			return err
+		}
+		if err := t.settle([]int64{k.id}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waitingTask is a task with its items that have not ended, of those asked about.
+type waitingTask struct{ id, queued, running int64 }
+
+func (t *tx) waiting(condition string, args ...any) ([]waitingTask, error) {
+	var list []waitingTask
+	rows, err := t.query("SELECT task_id, sum(CASE state WHEN 'queued' THEN 1 ELSE 0 END), sum(CASE state WHEN 'running' THEN 1 ELSE 0 END) "+
+		"FROM task_item WHERE "+waits+" AND "+condition+" GROUP BY task_id ORDER BY task_id", args...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var k waitingTask
+		err := scan(&k.id, &k.queued, &k.running)
+		list = append(list, k)
+		return err
+	})
+	return list, err
+}
+
+// endItems ends the items that fit and have not ended; hostID 0 leaves who did it.
+func (t *tx) endItems(state plimsoll.TaskState, code, detail string, hostID int64, condition string, args ...any) error {
+	column, ok := map[plimsoll.TaskState]string{plimsoll.TaskSucceeded: "succeeded", plimsoll.TaskPartial: "partial", plimsoll.TaskFailed: "failed"}[state]
+	if !ok {
+		return plimsoll.Errorf(plimsoll.CodeInternal, "end work", "%q is no end", state)
+	}
+	tasks, err := t.waiting(condition, args...)
+	if err != nil || len(tasks) == 0 {
+		return err
+	}
+	if _, err := t.exec("UPDATE task_item SET state = ?, code = ?, detail = ?, ended = ?, host_id = CASE WHEN CAST(? AS BIGINT) > 0 THEN CAST(? AS BIGINT) ELSE host_id END WHERE "+
+		waits+" AND "+condition, append([]any{state, plain(code), plain(detail), t.now, hostID, hostID}, args...)...); err != nil {
+		return err
+	}
+	for _, k := range tasks {
+		if _, err := t.exec("UPDATE task SET "+column+" = "+column+" + ?, running = running - ? WHERE id = ?", k.queued+k.running, k.running, k.id); err != nil {
+			return err
+		}
+		if err := t.settle([]int64{k.id}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// queueItems puts running items that fit back into the queue.
+func (t *tx) queueItems(uncount int64, condition string, args ...any) error {
+	tasks, err := t.waiting(condition, args...)
+	if err != nil {
+		return err
+	}
+	if _, err := t.exec("UPDATE task_item SET state = 'queued', attempts = attempts - ? WHERE state = 'running' AND "+condition,
+		append([]any{uncount}, args...)...); err != nil {
+		return err
+	}
+	for _, k := range tasks {
+		if _, err := t.exec("UPDATE task SET running = running - ? WHERE id = ?", k.running, k.id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RenewLease renews a lease and notes progress; Stop when it is lost.
+func (s *Store) RenewLease(ctx context.Context, hostID int64, lease string, p api.Progress) (answer api.ProgressAnswer, err error) {
+	err = s.write(ctx, "renew a lease", func(t *tx) error {
+		until := t.now + LeaseTime.Milliseconds()
+		n, err := affected(t.exec("UPDATE work SET until = ?, done = ?, total = ? WHERE lease = ? AND lease <> '' AND host_id = ? AND state = 'leased'",
+			until, max(0, p.Done), max(0, p.Total), lease, hostID))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			answer = api.ProgressAnswer{Stop: true}
+			return nil
+		}
+		answer = api.ProgressAnswer{Until: moment(until)}
+		_, err = t.exec("UPDATE layer_claim SET until = ? WHERE image_id IN (SELECT image_id FROM work WHERE lease = ?)", until, lease)
+		return err
+	})
+	return answer, err
+}
+
+// ReturnLease gives a lease back undone (the agent stops): the image is queued
+// again and no attempt is counted.
+func (s *Store) ReturnLease(ctx context.Context, hostID int64, lease string) error {
+	err := s.writeWork(ctx, "return a lease", func(t *tx) error {
+		host, image, err := t.leaseOf(lease)
+		if errors.Is(err, sql.ErrNoRows) || err == nil && host != hostID {
+			return nil // lost already
+		}
+		if err != nil {
+			return err
+		}
+		n, err := affected(t.exec("UPDATE work SET state = 'queued', lease = '', host_id = 0, until = 0, attempts = attempts - 1 "+
+			"WHERE image_id = ? AND state = 'leased'", image))
+		if err != nil || n == 0 {
+			return err
+		}
+		if _, err := t.exec("DELETE FROM layer_claim WHERE image_id = ?", image); err != nil {
+			return err
+		}
+		return t.queueItems(1, "image_id = ?", image)
+	})
+	if err == nil {
+		s.Ring(ctx, TopicWork)
+		s.Ring(ctx, TopicTasks)
+	}
+	return err
+}
+
+// SweepWork queues images whose lease has run out (the third time they fail),
+// fails items whose image no host holds any more, ends tasks, and returns how
+// much it changed. Called every few seconds by one console.
+func (s *Store) SweepWork(ctx context.Context) (int, error) {
+	const op = "sweep the work"
+	changed := 0
+	for {
+		n := 0
+		var found sweep
+		err := s.read(ctx, op, func(t *tx) (err error) {
+			found, err = t.sweepable()
+			return err
+		})
+		if err == nil && found.size() > 0 {
+			err = s.writeWork(ctx, op, func(t *tx) (err error) {
+				if found, err = t.sweepable(); err == nil { // another console may have been faster
+					n, err = found.size(), t.sweep(found)
+				}
+				return err
+			})
+		}
+		changed += n
+		if err != nil || n == 0 {
+			if changed > 0 {
+				s.Ring(ctx, TopicWork)
+				s.Ring(ctx, TopicTasks)
+			}
+			return changed, err
+		}
+	}
+}
+
+// sweep is what SweepWork has found.
+type sweep struct {
+	lost  []lostLease
+	over  []int64    // images whose stopped work brings no result any more
+	homes []int64    // images that no host holds
+	blind []int64    // images that no host can read any more
+	syncs [][]any    // task, number: sync requests to hosts that are gone
+	slow  []lostSync // sync requests without an answer
+}
+
+type lostLease struct{ image, attempts int64 }
+type lostSync struct{ task, number, attempts int64 }
+
+func (w *sweep) size() int {
+	return len(w.lost) + len(w.over) + len(w.homes) + len(w.blind) + len(w.syncs) + len(w.slow)
+}
+
+func (t *tx) sweepable() (w sweep, err error) {
+	rows, err := t.query("SELECT image_id, attempts FROM work WHERE state = 'leased' AND until <= ? ORDER BY image_id LIMIT ?", t.now, sweepBatch)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var l lostLease
+		err := scan(&l.image, &l.attempts)
+		w.lost = append(w.lost, l)
+		return err
+	})
+	if err != nil {
+		return w, err
+	}
+	if w.over, err = ids(t.query("SELECT image_id FROM work WHERE state = 'stopped' AND until <= ? ORDER BY image_id LIMIT ?",
+		t.now-LeaseTime.Milliseconds(), sweepBatch)); err != nil {
+		return w, err
+	}
+	const homeless = "SELECT image_id FROM work WHERE state = 'queued' AND NOT EXISTS (SELECT 1 FROM host_image JOIN host ON host.id = host_image.host_id " +
+		"WHERE host_image.image_id = work.image_id AND host.revoked = 0"
+	if w.homes, err = ids(t.query(homeless+") ORDER BY image_id LIMIT ?", sweepBatch)); err != nil {
+		return w, err
+	}
+	if w.blind, err = ids(t.query(homeless+" AND host_image.readable = 1) ORDER BY image_id LIMIT ?", sweepBatch)); err != nil {
+		return w, err
+	}
+	w.blind = slices.DeleteFunc(w.blind, func(id int64) bool { return slices.Contains(w.homes, id) })
+	rows, err = t.query("SELECT item.task_id, item.number, item.attempts, CASE WHEN EXISTS (SELECT 1 FROM host WHERE host.id = item.host_id AND host.revoked = 0) THEN 1 ELSE 0 END "+
+		"FROM task JOIN task_item item ON item.task_id = task.id WHERE task.kind = 'sync' AND task."+waits+" AND item."+waits+
+		" AND (item.state = 'running' AND item.started <= ? OR NOT EXISTS (SELECT 1 FROM host WHERE host.id = item.host_id AND host.revoked = 0)) "+
+		"ORDER BY item.task_id, item.number LIMIT ?", t.now-syncTime.Milliseconds(), sweepBatch)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var l lostSync
+		var alive bool
+		err := scan(&l.task, &l.number, &l.attempts, &alive)
+		if alive {
+			w.slow = append(w.slow, l)
+		} else {
+			w.syncs = append(w.syncs, []any{l.task, l.number})
+		}
+		return err
+	})
+	return w, err
+}
+
+func (t *tx) sweep(w sweep) error {
+	for _, l := range w.lost {
+		err := error(nil)
+		if l.attempts >= maxAttempts {
+			err = t.finishWork(l.image, 0, plimsoll.TaskFailed, api.CodeAgentLost, "the agent was lost three times while it read the image")
+		} else {
+			err = t.requeue(l)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, image := range w.over {
+		if _, err := t.exec("DELETE FROM work WHERE image_id = ?", image); err != nil {
+			return err
+		}
+	}
+	for _, image := range w.homes {
+		if err := t.finishWork(image, 0, plimsoll.TaskFailed, api.CodeNoHost, "no host holds the image any more"); err != nil {
+			return err
+		}
+	}
+	for _, image := range w.blind {
+		var code, detail string
+		if err := t.row("SELECT "+reason("code", "work.image_id")+", "+reason("detail", "work.image_id")+" FROM work WHERE image_id = ?", image).Scan(&code, &detail); err != nil {
+			return err
+		}
+		if err := t.finishWork(image, 0, plimsoll.TaskFailed, code, detail); err != nil {
+			return err
+		}
+	}
+	for _, item := range w.syncs {
+		if err := t.endItems(plimsoll.TaskFailed, api.CodeNoHost, "the host was revoked or removed", 0, "task_id = ? AND number = ?", item...); err != nil {
+			return err
+		}
+	}
+	for _, l := range w.slow {
+		err := error(nil)
+		if l.attempts >= maxAttempts {
+			err = t.endItems(plimsoll.TaskFailed, api.CodeTimeout, "the agent did not answer three times", 0, "task_id = ? AND number = ?", l.task, l.number)
+		} else if err = t.queueItems(0, "task_id = ? AND number = ?", l.task, l.number); err == nil {
+			_, err = t.exec("UPDATE task_item SET started = 0 WHERE task_id = ? AND number = ?", l.task, l.number)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// requeue queues an image whose lease was lost. The lease's ID stays: a result
+// that comes late is still one that was asked for.
+func (t *tx) requeue(l lostLease) error {
+	if _, err := t.exec("UPDATE work SET state = 'queued', not_before = ?, done = 0, total = 0 WHERE image_id = ?",
+		t.now+l.attempts*retryAfter.Milliseconds(), l.image); err != nil {
+		return err
+	}
+	if _, err := t.exec("DELETE FROM layer_claim WHERE image_id = ?", l.image); err != nil {
+		return err
+	}
+	return t.queueItems(0, "image_id = ?", l.image)
+}
+
+// finishWork ends the work on an image and every task item that waits for it.
+// state is succeeded, partial or failed. The caller rings TopicWork and
+// TopicTasks after the commit; a transaction that also writes findings must take
+// that lock first.
+func (t *tx) finishWork(imageID, hostID int64, state plimsoll.TaskState, code, detail string) error {
+	if err := t.lockWork(); err != nil {
+		return err
+	}
+	for _, step := range []string{"DELETE FROM layer_claim WHERE image_id = ?", "DELETE FROM work WHERE image_id = ?"} {
+		if _, err := t.exec(step, imageID); err != nil {
+			return err
+		}
+	}
+	return t.endItems(state, code, detail, hostID, "image_id = ?", imageID)
+}
+
+// lockWork makes a transaction of another kind one that ends work.
+func (t *tx) lockWork() error {
+	if t.s.dialect != postgres {
+		return nil
+	}
+	_, err := t.exec("SELECT pg_advisory_xact_lock(?)", int64(lockWork))
+	return err
+}
+
+// leaseOf returns the host that holds or last held the lease, and the image;
+// sql.ErrNoRows when the lease was never given or its image has been leased anew.
+func (t *tx) leaseOf(lease string) (hostID, imageID int64, err error) {
+	if lease == "" {
+		return 0, 0, sql.ErrNoRows
+	}
+	err = t.row("SELECT host_id, image_id FROM work WHERE lease = ?", plain(lease)).Scan(&hostID, &imageID)
+	return hostID, imageID, err
+}
+
+// answerSync ends the items of sync requests for a host. The caller rings
+// TopicTasks after the commit.
+func (t *tx) answerSync(hostID int64, tasks []int64) error {
+	if len(tasks) == 0 {
+		return nil
+	}
+	if err := t.lockWork(); err != nil {
+		return err
+	}
+	for _, task := range slices.Compact(slices.Sorted(slices.Values(tasks))) {
+		if err := t.endItems(plimsoll.TaskSucceeded, "", "", hostID, "task_id = ? AND image_id = 0 AND host_id = ?", task, hostID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inWindow says whether now lies within hours of the day in UTC, "22:00-06:00";
+// an empty window is always open.
+func inWindow(window string, now time.Time) (bool, error) {
+	if window == "" {
+		return true, nil
+	}
+	const clock = "15:04"
+	bad := plimsoll.Errorf(plimsoll.CodeInvalid, "read the window", "%q is not like 22:00-06:00", window)
+	if len(window) != 2*len(clock)+1 || window[len(clock)] != '-' {
+		return false, bad
+	}
+	from, err := time.Parse(clock, window[:len(clock)])
+	if err != nil {
+		return false, bad
+	}
+	to, err := time.Parse(clock, window[len(clock)+1:])
+	if err != nil {
+		return false, bad
+	}
+	minute := func(t time.Time) int { return t.Hour()*60 + t.Minute() }
+	at := minute(now.UTC())
+	if minute(from) <= minute(to) {
+		return minute(from) <= at && at < minute(to), nil
+	}
+	return at >= minute(from) || at < minute(to), nil
+}
