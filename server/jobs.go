@@ -268,12 +268,3 @@ type quietly struct{ slog.Handler }
 func (q quietly) Enabled(ctx context.Context, l slog.Level) bool {
 	return l >= slog.LevelWarn && q.Handler.Enabled(ctx, l)
 }
-
-// makeExports makes the exports that wait.
-func (s *Server) makeExports(ctx context.Context) error {
-	for {
-		if worked, err := s.exporter().next(ctx); err != nil || !worked {
-			return err
-		}
-	}
-}
