@@ -70,6 +70,8 @@ type Config struct {
 	// Shared says that the process does other things, too (a console): its
 	// priority, memory limit and processors are left alone.
 	Shared bool
+	// Console is where the console is now, when that is not where the host joined.
+	Console string
 
 	pace *pace // tests make it faster
 }
@@ -150,6 +152,11 @@ func open(c Config) (*Agent, error) {
 	id, err := loadIdentity(c.StateDir)
 	if err != nil {
 		return nil, err
+	}
+	if c.Console != "" {
+		if id.console.URL, err = consoleURL(c.Console); err != nil {
+			return nil, err
+		}
 	}
 	sp, err := openSpool(filepath.Join(c.StateDir, "spool"))
 	if err != nil {

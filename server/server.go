@@ -133,6 +133,9 @@ func New(ctx context.Context, c Config) (*Server, error) {
 // agents show them.
 func (s *Server) TLSConfig() *tls.Config { return s.ca.tlsConfig() }
 
+// Pin is the hash of the fleet CA's public key, as join tokens carry it.
+func (s *Server) Pin() string { return s.ca.pin() }
+
 // SetupURL is the link that makes the first administrator, "" once there is one.
 // It holds a secret.
 func (s *Server) SetupURL() string { return s.setup }

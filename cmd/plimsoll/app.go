@@ -73,7 +73,8 @@ software, finds system and application vulnerabilities and says what to do.`,
 
 	root.AddCommand(
 		a.scanCommand(), a.sbomCommand(), a.imagesCommand(), a.explainCommand(),
-		a.agentCommand(), a.dbCommand(), a.doctorCommand(), a.demoCommand(), a.configCommand(), a.versionCommand(),
+		a.agentCommand(), a.dbCommand(), a.upCommand(), a.consoleCommand(), a.tokenCommand(), a.userCommand(), a.backupCommand(), a.restoreCommand(),
+		a.doctorCommand(), a.demoCommand(), a.configCommand(), a.versionCommand(),
 	)
 	return root
 }
