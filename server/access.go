@@ -238,7 +238,7 @@ func (s *Server) NewEnrolmentToken(ctx context.Context, who string, r api.Enrolm
 		return api.NewSecret{}, err
 	}
 	token := s.ca.joinToken(id, secret)
-	return api.NewSecret{ID: id, Secret: token, Command: "plimsoll agent join " + s.AgentURL + " --token " + token}, nil
+	return api.NewSecret{ID: id, Secret: token, Command: "PLIMSOLL_TOKEN=" + token + " plimsoll agent join " + s.AgentURL}, nil
 }
 
 func (s *Server) addEnrolmentToken(ctx context.Context, c *caller, in *struct{ Body api.EnrolmentTokenRequest }) (api.NewSecret, error) {

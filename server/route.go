@@ -178,6 +178,7 @@ func (s *Server) newAPI() {
 	s.findingRoutes()
 	s.taskRoutes()
 	s.databaseRoutes()
+	s.exportRoutes()
 	s.agentRoutes()
 	s.pageRoutes()
 }

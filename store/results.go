@@ -14,14 +14,14 @@ import (
 // fit an index of PostgreSQL.
 const (
 	maxKey       = 300 // report IDs, leases, keys of facts
-	maxField      = 1024
+	maxField     = 1024
 	maxText      = 2000
 	maxPath      = 4096
 	maxAnalyzers = 8192
 	maxLicenses  = 1000
 	maxLocations = 10_000
 	maxSystems   = 1000
-	maxIssues  = 100_000
+	maxIssues    = 100_000
 )
 
 // ApplyResult stores what an agent read of an image and judges the packages that

@@ -384,7 +384,7 @@ func TestOfflineHostsAreWaitedFor(t *testing.T) {
 	inYard(t, func(y yard) {
 		h, gone := y.host(), y.host()
 		task := y.scan(y.image(nil, h), y.image(nil, gone))
-		pass(y.s, silence)
+		pass(y.s, OfflineAfter+time.Second)
 		y.exec("UPDATE host SET last_seen = ? WHERE id = ?", y.s.now().UnixMilli(), h)
 		y.want(task.ID, "queued", "total 2 ok 0 partial 0 failed 0 cancelled 0 running 0 queued 2 waiting 1")
 		if items := y.items(task.ID); items[0].Code != "" || items[1].Code != api.CodeHostOffline {

@@ -653,7 +653,9 @@ CREATE TABLE export (
   size BIGINT NOT NULL DEFAULT 0,
   detail {text} NOT NULL DEFAULT '',
   created BIGINT NOT NULL,
-  created_by {text} NOT NULL
+  created_by {text} NOT NULL,
+  attempts BIGINT NOT NULL DEFAULT 0,
+  touched BIGINT NOT NULL DEFAULT 0
 );
 
 CREATE TABLE export_part (
