@@ -73,9 +73,9 @@ type Server struct {
 	judge    judges
 	// following lets one at a time change which generation judges here.
 	following sync.Mutex
-	metrics  *metrics
-	openapi  func() ([]byte, error)
-	jobs     jobs
+	metrics   *metrics
+	openapi   func() ([]byte, error)
+	jobs      jobs
 
 	// stopping ends long polls and streams.
 	stopping context.Context

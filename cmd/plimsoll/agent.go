@@ -54,17 +54,17 @@ does not accept this host any more; what was not yet delivered is kept.`,
 const maxToken = 4096
 
 func (a *app) joinCommand(stateDir *string) *cobra.Command {
-	var tokenFile string
+	var token, tokenFile string
 	cmd := &cobra.Command{
 		Use:   "join CONSOLE",
 		Short: "Make this host one of a console's fleet",
 		Long: `Join gives this host an identity at the console, an address of the form
-https://HOST:PORT. The join token is made on the console; it is read from
---token-file, else from the environment variable PLIMSOLL_TOKEN, else from the
-standard input, and never from the command line, which every user of the host
-can see. The token names the console's key: no other console is accepted.`,
-		Example: `  plimsoll agent join https://console.example:8443 --token-file token
-  plimsoll agent join https://console.example:8443 < token`,
+https://HOST:PORT. The join token is made on the console; it is given with --token
+or PLIMSOLL_TOKEN, in a file with --token-file, or on the standard input. Every
+user of the host can see a command line: for a token with many uses prefer the
+others. The token names the console's key: no other console is accepted.`,
+		Example: `  plimsoll agent join https://console.example:8443 --token plim1.…
+  plimsoll agent join https://console.example:8443 --token-file token`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("name the console: plimsoll agent join https://HOST:PORT")
@@ -72,7 +72,7 @@ can see. The token names the console's key: no other console is accepted.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			token, err := a.joinToken(tokenFile)
+			token, err := a.joinToken(token, tokenFile)
 			if err != nil {
 				return err
 			}
@@ -88,13 +88,17 @@ can see. The token names the console's key: no other console is accepted.`,
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&token, "token", "", "the join token")
 	cmd.Flags().StringVar(&tokenFile, "token-file", "", "file with the join token")
 	return cmd
 }
 
 // joinToken reads the join token from wherever it was given.
-func (a *app) joinToken(file string) (string, error) {
-	if token := os.Getenv("PLIMSOLL_TOKEN"); file == "" && token != "" {
+func (a *app) joinToken(token, file string) (string, error) {
+	switch {
+	case token != "" && file != "":
+		return "", usagef("give --token or --token-file, not both")
+	case token != "":
 		return token, nil
 	}
 	in := a.stdin
