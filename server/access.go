@@ -1,15 +1,18 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"time"
 
 	"plimsoll"
 	"plimsoll/api"
 	"plimsoll/store"
 )
+
+// userName is what a user can be called.
+var userName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,100}$`)
 
 func (s *Server) accessRoutes() {
 	route(s, anybody, op("POST", "/setup", "setup", "Access", "Make the first administrator, with the link of the first start"), s.firstSetup)
@@ -54,7 +57,9 @@ type created struct {
 	ID int64 `json:"id"`
 }
 
-type byID struct {
+// ByID names what a route is about. It is exported for the API library, which
+// sets no fields of embedded types that are not.
+type ByID struct {
 	ID int64 `path:"id" minimum:"1"`
 }
 
@@ -107,7 +112,7 @@ func (s *Server) addUser(ctx context.Context, c *caller, in *struct{ Body api.Us
 }
 
 type changeUserInput struct {
-	byID
+	ByID
 	Body api.UserRequest
 }
 
@@ -145,7 +150,7 @@ func (s *Server) changeUser(ctx context.Context, c *caller, in *changeUserInput)
 	return a.User, s.Store.ChangeAccount(ctx, a)
 }
 
-func (s *Server) removeUser(ctx context.Context, c *caller, in *byID) error {
+func (s *Server) removeUser(ctx context.Context, c *caller, in *ByID) error {
 	if err := unbounded(c); err != nil {
 		return err
 	}
@@ -209,7 +214,7 @@ func (s *Server) addToken(ctx context.Context, c *caller, in *struct{ Body api.A
 	return api.NewSecret{ID: id, Secret: secret}, err
 }
 
-func (s *Server) revokeToken(ctx context.Context, c *caller, in *byID) error {
+func (s *Server) revokeToken(ctx context.Context, c *caller, in *ByID) error {
 	account, err := s.ownAccount(ctx, c)
 	if err != nil {
 		return err
@@ -223,22 +228,7 @@ func (s *Server) listEnrolmentTokens(ctx context.Context, _ *caller, _ *struct{}
 
 // NewEnrolmentToken makes a token that lets hosts join.
 func (s *Server) NewEnrolmentToken(ctx context.Context, who string, r api.EnrolmentTokenRequest) (api.NewSecret, error) {
-	for key, value := range r.Labels {
-		if !plimsoll.ValidLabel(key, value) {
-			return api.NewSecret{}, plimsoll.Errorf(plimsoll.CodeInvalid, "make an enrolment token", "%q cannot be a label", key+"="+value)
-		}
-	}
-	uses := cmp.Or(r.Uses, 1)
-	ttl := time.Duration(cmp.Or(r.TTL, 3600)) * time.Second
-	secret, hash := newSecret()
-	id, err := s.Store.AddEnrolmentToken(ctx, hash, api.EnrolmentToken{
-		Uses: uses, Total: uses, Labels: r.Labels, CreatedBy: who, Expires: s.Now().Add(ttl),
-	})
-	if err != nil {
-		return api.NewSecret{}, err
-	}
-	token := s.ca.joinToken(id, secret)
-	return api.NewSecret{ID: id, Secret: token, Command: "PLIMSOLL_TOKEN=" + token + " plimsoll agent join " + s.AgentURL}, nil
+	return newEnrolmentToken(ctx, s.Store, s.ca, r, who, s.AgentURL, s.Now())
 }
 
 func (s *Server) addEnrolmentToken(ctx context.Context, c *caller, in *struct{ Body api.EnrolmentTokenRequest }) (api.NewSecret, error) {
@@ -248,7 +238,7 @@ func (s *Server) addEnrolmentToken(ctx context.Context, c *caller, in *struct{ B
 	return s.NewEnrolmentToken(ctx, c.name, in.Body)
 }
 
-func (s *Server) revokeEnrolmentToken(ctx context.Context, c *caller, in *byID) error {
+func (s *Server) revokeEnrolmentToken(ctx context.Context, c *caller, in *ByID) error {
 	if err := unbounded(c); err != nil {
 		return err
 	}
@@ -260,7 +250,7 @@ type auditInput struct {
 	Action string    `query:"action" maxLength:"100"`
 	Since  time.Time `query:"since"`
 	Until  time.Time `query:"until"`
-	paging
+	Paging
 }
 
 func (s *Server) listAudit(ctx context.Context, c *caller, in *auditInput) (api.Page[api.AuditEntry], error) {

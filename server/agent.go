@@ -96,7 +96,7 @@ func (s *Server) join(r *http.Request) (answer api.Enrolled, err error) {
 	const op = "let the host join"
 	ctx, q := r.Context(), requestOf(r.Context())
 	q.caller.via, q.caller.name = "token", "enrolment"
-	if !s.limits.address.allow("join " + q.address) {
+	if !s.limits.join.allow(q.address) {
 		return answer, tooMany(1)
 	}
 	if err := s.sameProtocol(r); err != nil {

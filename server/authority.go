@@ -16,12 +16,14 @@ import (
 	"math/big"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"plimsoll"
+	"plimsoll/store"
 )
 
 // Lives of certificates.
@@ -47,13 +49,13 @@ type authority struct {
 }
 
 // openAuthority returns the fleet's CA, made by whichever console comes first.
-func openAuthority(ctx context.Context, s *Server) (*authority, error) {
+func openAuthority(ctx context.Context, st *store.Store, now func() time.Time) (*authority, error) {
 	const op = "open the fleet's CA"
-	text, err := s.Store.Secret(ctx, "ca", func() ([]byte, error) { return newAuthority(s.Now()) })
+	text, err := st.Secret(ctx, "ca", func() ([]byte, error) { return newAuthority(now()) })
 	if err != nil {
 		return nil, err
 	}
-	a := &authority{now: s.Now}
+	a := &authority{now: now}
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		switch block.Type {
 		case "EC PRIVATE KEY":
@@ -68,23 +70,49 @@ func openAuthority(ctx context.Context, s *Server) (*authority, error) {
 	if a.key == nil || a.cert == nil {
 		return nil, plimsoll.Errorf(plimsoll.CodeCorrupt, op, "the key or the certificate is missing")
 	}
-	if s.Certificate != "" || s.Key != "" {
-		pair, err := tls.LoadX509KeyPair(s.Certificate, s.Key)
+	return a, nil
+}
+
+// speakFor makes the console's certificates.
+func (a *authority) speakFor(c Config) error {
+	if c.Certificate != "" || c.Key != "" {
+		pair, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
 		if err != nil {
-			return nil, plimsoll.Errorf(plimsoll.CodeUnreadable, "read the console's certificate", "%w", err)
+			return plimsoll.Errorf(plimsoll.CodeUnreadable, "read the console's certificate", "%w", err)
 		}
 		a.given = &pair
 	}
-	a.names = append(slices.Clone(s.Hosts), "localhost", "127.0.0.1", "::1")
-	for _, address := range []string{s.PublicURL, s.AgentURL} {
+	a.names = []string{"localhost", "127.0.0.1", "::1"}
+	for _, name := range c.Hosts {
+		if ip := net.ParseIP(name); name == "" || ip != nil && ip.IsUnspecified() {
+			a.names = append(a.names, ownNames()...)
+		} else {
+			a.names = append(a.names, name)
+		}
+	}
+	for _, address := range []string{c.PublicURL, c.AgentURL} {
 		if u, err := url.Parse(address); err == nil && u.Hostname() != "" {
 			a.names = append(a.names, u.Hostname())
 		}
 	}
 	slices.Sort(a.names)
 	a.names = slices.Compact(a.names)
-	_, err = a.serverCertificate()
-	return a, err
+	_, err := a.serverCertificate()
+	return err
+}
+
+// ownNames is what a console that listens everywhere may be reached by.
+func ownNames() (names []string) {
+	if name, err := os.Hostname(); err == nil && name != "" {
+		names = append(names, name)
+	}
+	addresses, _ := net.InterfaceAddrs()
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLinkLocalUnicast() {
+			names = append(names, n.IP.String())
+		}
+	}
+	return names
 }
 
 func newAuthority(now time.Time) ([]byte, error) {

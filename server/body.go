@@ -54,7 +54,7 @@ func unpacked(r *http.Request, limit int64) (io.ReadCloser, error) {
 // badBody gives an error of reading a body its code.
 func badBody(err error) error {
 	var tooLarge *http.MaxBytesError
-	var p *Problem
+	var p *Refusal
 	switch {
 	case errors.As(err, &tooLarge), errors.As(err, &p):
 		return err

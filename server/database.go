@@ -25,7 +25,7 @@ func (s *Server) databaseRoutes() {
 	route(s, viewer, op("GET", "/database", "get-database", "Advisories", "State of the advisories"), func(ctx context.Context, _ *caller, _ *struct{}) (api.Database, error) {
 		return s.database(ctx)
 	})
-	route(s, viewer, op("GET", "/generations", "list-generations", "Advisories", "Generations that were active, newest first"), func(ctx context.Context, _ *caller, in *paging) (api.Page[api.Generation], error) {
+	route(s, viewer, op("GET", "/generations", "list-generations", "Advisories", "Generations that were active, newest first"), func(ctx context.Context, _ *caller, in *Paging) (api.Page[api.Generation], error) {
 		return s.Store.Generations(ctx, in.list(""))
 	})
 	route(s, viewer, op("GET", "/generations/{id}/changes", "list-changes", "Advisories", "What a generation changed"), func(ctx context.Context, c *caller, in *changesInput) (api.Page[api.Change], error) {
@@ -42,9 +42,9 @@ func (s *Server) databaseRoutes() {
 }
 
 type changesInput struct {
-	byID
+	ByID
 	Kind string `query:"kind" enum:"new,gone,changed"`
-	paging
+	Paging
 }
 
 func (s *Server) database(ctx context.Context) (d api.Database, err error) {

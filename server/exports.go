@@ -33,10 +33,10 @@ func (s *Server) exportRoutes() {
 		}
 		return s.Store.StartExport(ctx, n)
 	})
-	route(s, operator, op("GET", "/exports", "list-exports", "Exports", "List your exports, or all for administrators"), func(ctx context.Context, c *caller, in *paging) (api.Page[api.Export], error) {
+	route(s, operator, op("GET", "/exports", "list-exports", "Exports", "List your exports, or all for administrators"), func(ctx context.Context, c *caller, in *Paging) (api.Page[api.Export], error) {
 		return s.Store.Exports(ctx, c.who(), in.list(""))
 	})
-	route(s, operator, op("GET", "/exports/{id}", "get-export", "Exports", "One export"), func(ctx context.Context, c *caller, in *byID) (api.Export, error) {
+	route(s, operator, op("GET", "/exports/{id}", "get-export", "Exports", "One export"), func(ctx context.Context, c *caller, in *ByID) (api.Export, error) {
 		return s.Store.Export(ctx, c.who(), in.ID)
 	})
 	s.file(operator, op("GET", "/exports/{id}/content", "download-export", "Exports", "The file of an export"), nil, s.download)

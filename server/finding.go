@@ -37,7 +37,7 @@ func (s *Server) findingRoutes() {
 		f := store.DecisionFilter{Query: in.Query, Kind: in.Kind, State: in.State, Idle: in.Idle}
 		return s.Store.Decisions(ctx, c.scope, f, in.list(""))
 	})
-	route(s, viewer, op("GET", "/decisions/{id}", "get-decision", "Decisions", "One decision"), func(ctx context.Context, c *caller, in *byID) (api.Decision, error) {
+	route(s, viewer, op("GET", "/decisions/{id}", "get-decision", "Decisions", "One decision"), func(ctx context.Context, c *caller, in *ByID) (api.Decision, error) {
 		return s.Store.Decision(ctx, c.scope, in.ID)
 	})
 	route(s, operator, op("PUT", "/decisions/{id}", "change-decision", "Decisions", "Change a decision"), func(ctx context.Context, c *caller, in *changeDecisionInput) (api.Decision, error) {
@@ -49,7 +49,7 @@ func (s *Server) findingRoutes() {
 	route(s, viewer, op("GET", "/decisions/{id}/events", "list-decision-events", "Decisions", "History of a decision"), func(ctx context.Context, c *caller, in *pageOfOne) (api.Page[api.DecisionEvent], error) {
 		return s.Store.DecisionEvents(ctx, c.scope, in.ID, in.list(""))
 	})
-	route(s, viewer, op("GET", "/decision-events", "list-all-decision-events", "Decisions", "History of all decisions"), func(ctx context.Context, c *caller, in *paging) (api.Page[api.DecisionEvent], error) {
+	route(s, viewer, op("GET", "/decision-events", "list-all-decision-events", "Decisions", "History of all decisions"), func(ctx context.Context, c *caller, in *Paging) (api.Page[api.DecisionEvent], error) {
 		return s.Store.DecisionEvents(ctx, c.scope, 0, in.list(""))
 	})
 }
@@ -57,7 +57,7 @@ func (s *Server) findingRoutes() {
 type vulnerabilitiesInput struct {
 	api.VulnerabilityFilter
 	Sort string `query:"sort" enum:"priority,name,score,epss,images,findings,firstSeen,published"`
-	paging
+	Paging
 }
 
 type vulnerabilityInput struct {
@@ -68,7 +68,7 @@ type vulnerabilityInput struct {
 type findingsInput struct {
 	api.FindingFilter
 	Sort string `query:"sort" enum:"priority,firstSeen"`
-	paging
+	Paging
 }
 
 type findingInput struct {
@@ -80,15 +80,15 @@ type decisionsInput struct {
 	Kind  string `query:"kind" enum:"ignore,fixed,whitelist"`
 	State string `query:"state" enum:"active,expired,revoked"`
 	Idle  bool   `query:"idle" doc:"active ones that match nothing"`
-	paging
+	Paging
 }
 
 type changeDecisionInput struct {
-	byID
+	ByID
 	Body api.Decision
 }
 
 type revokeDecisionInput struct {
-	byID
+	ByID
 	Remark string `query:"remark" maxLength:"2000"`
 }

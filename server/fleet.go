@@ -21,7 +21,7 @@ func (s *Server) fleetRoutes() {
 	})
 
 	route(s, viewer, op("GET", "/hosts", "list-hosts", "Hosts", "List hosts"), s.listHosts)
-	route(s, viewer, op("GET", "/hosts/{id}", "get-host", "Hosts", "One host"), func(ctx context.Context, c *caller, in *byID) (api.Host, error) {
+	route(s, viewer, op("GET", "/hosts/{id}", "get-host", "Hosts", "One host"), func(ctx context.Context, c *caller, in *ByID) (api.Host, error) {
 		return s.Store.Host(ctx, c.scope, in.ID)
 	})
 	route(s, admin, op("PATCH", "/hosts/{id}", "label-host", "Hosts", "Replace the labels of a host"), s.labelHost)
@@ -31,7 +31,7 @@ func (s *Server) fleetRoutes() {
 	route(s, viewer, op("GET", "/images", "list-images", "Images", "List images"), func(ctx context.Context, c *caller, in *imagesInput) (api.Page[api.Image], error) {
 		return s.Store.Images(ctx, c.scope, in.ImageFilter, in.list(in.Sort))
 	})
-	route(s, viewer, op("GET", "/images/{id}", "get-image", "Images", "One image, with layers, history and scans"), func(ctx context.Context, c *caller, in *byID) (api.ImageDetail, error) {
+	route(s, viewer, op("GET", "/images/{id}", "get-image", "Images", "One image, with layers, history and scans"), func(ctx context.Context, c *caller, in *ByID) (api.ImageDetail, error) {
 		return s.Store.Image(ctx, c.scope, in.ID)
 	})
 	route(s, viewer, op("GET", "/images/{id}/presences", "list-presences", "Images", "Where an image is or was"), func(ctx context.Context, c *caller, in *pageOfOne) (api.Page[api.Presence], error) {
@@ -60,20 +60,20 @@ func (s *Server) fleetRoutes() {
 	})
 }
 
-// paging is what every list takes.
-type paging struct {
+// Paging is what every list takes. It is exported for the same reason as ByID.
+type Paging struct {
 	Asc    bool   `query:"asc" doc:"ascending"`
 	Cursor string `query:"cursor" maxLength:"4000" doc:"next of the page before"`
 	Limit  int    `query:"limit" minimum:"0" maximum:"500" doc:"rows; default 50"`
 }
 
-func (p paging) list(sort string) api.List {
+func (p Paging) list(sort string) api.List {
 	return api.List{Sort: sort, Asc: p.Asc, Cursor: p.Cursor, Limit: p.Limit}
 }
 
 type pageOfOne struct {
-	byID
-	paging
+	ByID
+	Paging
 }
 
 // The sort keys are those of package api; a test compares.
@@ -81,29 +81,29 @@ type (
 	imagesInput struct {
 		api.ImageFilter
 		Sort string `query:"sort" enum:"risk,name,size,created,firstSeen,lastSeen,scannedAt,packages,fixable,kev,hosts,containers"`
-		paging
+		Paging
 	}
 	softwareInput struct {
 		api.SoftwareFilter
 		Sort string `query:"sort" enum:"name,images,risk,firstSeen"`
-		paging
+		Paging
 	}
 	hostsInput struct {
 		api.HostFilter
 		Sort string `query:"sort" enum:"name,lastSeen,images"`
-		paging
+		Paging
 	}
 )
 
 type placesInput struct {
 	api.SoftwareFilter
-	paging
+	Paging
 }
 
 type installedInput struct {
-	byID
+	ByID
 	api.SoftwareFilter
-	paging
+	Paging
 }
 
 type containersInput struct {
@@ -112,7 +112,7 @@ type containersInput struct {
 	Query   string `query:"q" maxLength:"300" doc:"part of a name or pod, or the beginning of an ID"`
 	Running bool   `query:"running"`
 	Gone    bool   `query:"gone" doc:"those that are gone too"`
-	paging
+	Paging
 }
 
 func (s *Server) listHosts(ctx context.Context, c *caller, in *hostsInput) (api.Page[api.Host], error) {
@@ -130,7 +130,7 @@ func checkLabel(label string) error {
 func contains(list []string, s string) bool { return slices.Contains(list, s) }
 
 type labelHostInput struct {
-	byID
+	ByID
 	Body struct {
 		Labels plimsoll.Labels `json:"labels" maxProperties:"64"`
 	}
@@ -154,7 +154,7 @@ func (s *Server) labelHost(ctx context.Context, c *caller, in *labelHostInput) (
 	return s.Store.Host(ctx, c.scope, in.ID)
 }
 
-func (s *Server) revokeHost(ctx context.Context, c *caller, in *byID) error {
+func (s *Server) revokeHost(ctx context.Context, c *caller, in *ByID) error {
 	if _, err := s.Store.Host(ctx, c.scope, in.ID); err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (s *Server) revokeHost(ctx context.Context, c *caller, in *byID) error {
 	return nil
 }
 
-func (s *Server) removeHost(ctx context.Context, c *caller, in *byID) error {
+func (s *Server) removeHost(ctx context.Context, c *caller, in *ByID) error {
 	if _, err := s.Store.Host(ctx, c.scope, in.ID); err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (s *Server) removeHost(ctx context.Context, c *caller, in *byID) error {
 	return nil
 }
 
-func (s *Server) imagePlan(ctx context.Context, c *caller, in *byID) (api.Plan, error) {
+func (s *Server) imagePlan(ctx context.Context, c *caller, in *ByID) (api.Plan, error) {
 	if _, err := s.Store.Image(ctx, c.scope, in.ID); err != nil {
 		return api.Plan{}, err
 	}

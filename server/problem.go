@@ -22,8 +22,8 @@ const (
 	codeTooLarge        plimsoll.Code = "too_large"       // body
 )
 
-// Problem is the body of an answer that is an error (RFC 9457).
-type Problem struct {
+// Refusal is the body of an answer that is an error (RFC 9457).
+type Refusal struct {
 	Title  string        `json:"title"`
 	Status int           `json:"status"`
 	Code   plimsoll.Code `json:"code" doc:"stable word for what went wrong"`
@@ -34,12 +34,12 @@ type Problem struct {
 	retry int // seconds until trying again may help
 }
 
-func (p *Problem) Error() string             { return p.Detail }
-func (p *Problem) GetStatus() int            { return p.Status }
-func (p *Problem) ContentType(string) string { return "application/problem+json" }
+func (p *Refusal) Error() string             { return p.Detail }
+func (p *Refusal) GetStatus() int            { return p.Status }
+func (p *Refusal) ContentType(string) string { return "application/problem+json" }
 
-func newProblem(status int, code plimsoll.Code, detail string) *Problem {
-	return &Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
+func newProblem(status int, code plimsoll.Code, detail string) *Refusal {
+	return &Refusal{Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
 }
 
 // statuses says which status an error's code has; every other one is 500.
@@ -69,8 +69,8 @@ func statusOf(code plimsoll.Code) int {
 
 // problemOf turns an error into an answer. What only the operator should know
 // goes to the log: an internal error tells its caller nothing but the request's ID.
-func (s *Server) problemOf(ctx context.Context, err error) *Problem {
-	var p *Problem
+func (s *Server) problemOf(ctx context.Context, err error) *Refusal {
+	var p *Refusal
 	if errors.As(err, &p) {
 		return p
 	}

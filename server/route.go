@@ -151,7 +151,7 @@ func (s *Server) describe(o *huma.Operation, r rule) {
 	} else {
 		o.Description = strings.TrimSpace(o.Description + "\n\nNeeds the role " + string(r.need) + ".")
 	}
-	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Refusal](), true, "Refusal")
 	if o.Responses == nil {
 		o.Responses = map[string]*huma.Response{}
 	}
@@ -228,12 +228,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := s.admit(r, q, rule); err != nil {
 		s.fail(answer, r, err)
-		return
+		if q.caller.name == "" { // a stranger cannot fill the audit log
+			return
+		}
+	} else {
+		r.Body = http.MaxBytesReader(answer, r.Body, cmp.Or(rule.body, maxBody))
+		s.mux.ServeHTTP(answer, r)
 	}
-	r.Body = http.MaxBytesReader(answer, r.Body, cmp.Or(rule.body, maxBody))
-	s.mux.ServeHTTP(answer, r)
 	if changes(r.Method) && !rule.quiet && rule.need != agents {
-		s.note(r, q, rule, answer.status)
+		s.note(r, q, rule, pattern, answer.status)
 	}
 }
 
@@ -286,10 +289,14 @@ func (s *Server) unknown(w http.ResponseWriter, r *http.Request, pattern string)
 }
 
 // note adds an entry to the audit log.
-func (s *Server) note(r *http.Request, q *request, rule rule, status int) {
+func (s *Server) note(r *http.Request, q *request, rule rule, pattern string, status int) {
+	_, form, _ := strings.Cut(pattern, " ")
+	parts := strings.Split(r.URL.Path, "/")
 	var object []string
-	for _, name := range pathNames(r.Pattern) {
-		object = append(object, name+"="+r.PathValue(name))
+	for i, part := range strings.Split(form, "/") {
+		if name, ok := strings.CutPrefix(part, "{"); ok && i < len(parts) {
+			object = append(object, strings.TrimRight(name, ".}$")+"="+parts[i])
+		}
 	}
 	entry := api.AuditEntry{
 		At: s.Now(), User: q.caller.name, Via: cmp.Or(q.caller.via, "session"), Action: rule.operation,
@@ -299,16 +306,6 @@ func (s *Server) note(r *http.Request, q *request, rule rule, status int) {
 	if err := s.Store.Audit(ctx, entry); err != nil {
 		s.Log.ErrorContext(ctx, "audit entry not kept", "request", q.id, "action", entry.Action, "user", entry.User, "error", err)
 	}
-}
-
-// pathNames returns the wildcards of a pattern.
-func pathNames(pattern string) (names []string) {
-	for _, part := range strings.Split(pattern, "/") {
-		if name, ok := strings.CutPrefix(part, "{"); ok {
-			names = append(names, strings.TrimRight(name, ".}"))
-		}
-	}
-	return names
 }
 
 // secure sets what every answer says to a browser.
@@ -342,7 +339,7 @@ func clientAddress(r *http.Request) string {
 	return addr.String()
 }
 
-func tooMany(seconds int) *Problem {
+func tooMany(seconds int) *Refusal {
 	p := newProblem(http.StatusTooManyRequests, codeTooMany, "too many requests")
 	p.retry = seconds
 	return p

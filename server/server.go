@@ -69,7 +69,7 @@ type Server struct {
 	cross    *http.CrossOriginProtection
 	hashing  *semaphore.Weighted // password hashes at a time
 	ingests  *semaphore.Weighted // large bodies from agents at a time
-	limits   struct{ address, account, credential *limits }
+	limits   struct{ address, account, join, credential *limits }
 	judge    judges
 	// following lets one at a time change which generation judges here.
 	following sync.Mutex
@@ -113,8 +113,12 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	s.stopping, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.limits.address = newLimits(time.Second, 10)
 	s.limits.account = newLimits(6*time.Second, 10)
+	s.limits.join = newLimits(time.Second/20, 200)
 	s.limits.credential = newLimits(time.Second/50, 200)
-	if s.ca, err = openAuthority(ctx, s); err != nil {
+	if s.ca, err = openAuthority(ctx, c.Store, c.Now); err != nil {
+		return nil, err
+	}
+	if err := s.ca.speakFor(c); err != nil {
 		return nil, err
 	}
 	s.newSessions()

@@ -31,16 +31,16 @@ func (s *Server) taskRoutes() {
 	route(s, viewer, op("GET", "/tasks", "list-tasks", "Tasks", "List tasks, newest first"), func(ctx context.Context, c *caller, in *tasksInput) (api.Page[api.Task], error) {
 		return s.Store.Tasks(ctx, c.scope, c.name, in.TaskFilter, in.list(""))
 	})
-	route(s, viewer, op("GET", "/tasks/{id}", "get-task", "Tasks", "One task with its progress"), func(ctx context.Context, c *caller, in *byID) (api.Task, error) {
+	route(s, viewer, op("GET", "/tasks/{id}", "get-task", "Tasks", "One task with its progress"), func(ctx context.Context, c *caller, in *ByID) (api.Task, error) {
 		return s.Store.Task(ctx, c.scope, c.name, in.ID)
 	})
 	route(s, viewer, op("GET", "/tasks/{id}/items", "list-task-items", "Tasks", "Images or hosts of a task"), func(ctx context.Context, c *caller, in *taskItemsInput) (api.Page[api.TaskItem], error) {
 		return s.Store.TaskItems(ctx, c.scope, c.name, in.ID, in.State, in.list(""))
 	})
-	route(s, operator, op("POST", "/tasks/{id}/stop", "stop-task", "Tasks", "Stop a task"), func(ctx context.Context, c *caller, in *byID) (api.Task, error) {
+	route(s, operator, op("POST", "/tasks/{id}/stop", "stop-task", "Tasks", "Stop a task"), func(ctx context.Context, c *caller, in *ByID) (api.Task, error) {
 		return s.Store.StopTask(ctx, c.scope, c.name, in.ID)
 	})
-	route(s, operator, op("POST", "/tasks/{id}/retry", "retry-task", "Tasks", "Do again what failed or was stopped"), func(ctx context.Context, c *caller, in *byID) (api.Task, error) {
+	route(s, operator, op("POST", "/tasks/{id}/retry", "retry-task", "Tasks", "Do again what failed or was stopped"), func(ctx context.Context, c *caller, in *ByID) (api.Task, error) {
 		return s.Store.RetryTask(ctx, c.scope, c.name, in.ID)
 	})
 
@@ -50,7 +50,7 @@ func (s *Server) taskRoutes() {
 		return s.putSchedule(ctx, in.Body)
 	})
 	route(s, operator, op("PUT", "/schedules/{id}", "change-schedule", "Tasks", "Replace a schedule"), s.changeSchedule)
-	command(s, operator, op("DELETE", "/schedules/{id}", "remove-schedule", "Tasks", "Remove a schedule"), func(ctx context.Context, c *caller, in *byID) error {
+	command(s, operator, op("DELETE", "/schedules/{id}", "remove-schedule", "Tasks", "Remove a schedule"), func(ctx context.Context, c *caller, in *ByID) error {
 		if _, err := s.schedule(ctx, c, in.ID); err != nil {
 			return err
 		}
@@ -73,13 +73,13 @@ func (s *Server) document(o huma.Operation, need need) {
 
 type tasksInput struct {
 	api.TaskFilter
-	paging
+	Paging
 }
 
 type taskItemsInput struct {
-	byID
+	ByID
 	State string `query:"state" enum:"queued,running,succeeded,partial,failed,cancelled"`
-	paging
+	Paging
 }
 
 func (s *Server) startScan(ctx context.Context, c *caller, in *struct{ Body api.ScanRequest }) (api.Task, error) {
@@ -121,7 +121,7 @@ func (s *Server) schedule(ctx context.Context, c *caller, id int64) (api.Schedul
 }
 
 type changeScheduleInput struct {
-	byID
+	ByID
 	Body api.Schedule
 }
 
