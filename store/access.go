@@ -261,10 +261,10 @@ func (s *Store) AuditLog(ctx context.Context, f AuditFilter, l api.List) (page a
 		w.and("audit.at < ?", ms(f.Until))
 	}
 	err = s.read(ctx, "read the audit log", func(t *tx) error {
-		page, err = fetch(t, k, "at, account, via, action, object, detail, address, ok", "audit", w,
+		page, err = fetch(t, k, "id, at, account, via, action, object, detail, address, ok", "audit", w,
 			func(scan func(...any) error) (e api.AuditEntry, err error) {
 				var at int64
-				err = scan(&at, &e.User, &e.Via, &e.Action, &e.Object, &e.Detail, &e.Address, &e.OK)
+				err = scan(&e.ID, &at, &e.User, &e.Via, &e.Action, &e.Object, &e.Detail, &e.Address, &e.OK)
 				e.At = moment(at)
 				return e, err
 			})

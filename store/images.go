@@ -351,9 +351,3 @@ func (t *tx) firstNames(scope plimsoll.Scope, ids []int64) (map[int64]string, er
 	})
 	return names, err
 }
-
-// Inventory returns an image and its inventory as the agent read them, byte for
-// byte the same once encoded. CodeNotFound when it was never read.
-func (s *Store) Inventory(ctx context.Context, scope plimsoll.Scope, imageID int64) (plimsoll.Image, plimsoll.Inventory, error) {
-	panic("todo S2")
-}

@@ -6,14 +6,10 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"time"
 
 	"plimsoll"
 	"plimsoll/api"
 )
-
-// silence is how long a host may be silent before its images wait for it.
-const silence = 3 * time.Minute
 
 const taskColumns = "task.id, task.kind, task.state, task.title, task.created_by, task.created, task.started, task.ended, task.total, task.succeeded, " +
 	"task.partial, task.failed, task.cancelled, task.running, task.stopping, task.detail, task.export_id"
@@ -45,8 +41,8 @@ func itemInSight(scope plimsoll.Scope) (string, []any) {
 // nobody is the condition under which the hosts that could work on an item, alias
 // item, are all silent; its two parameters say since when.
 const nobody = "NOT EXISTS (SELECT 1 FROM host_image JOIN host ON host.id = host_image.host_id WHERE host_image.image_id = item.image_id " +
-	"AND host_image.readable = 1 AND host.revoked = 0 AND host.last_seen > ?) AND " +
-	"NOT EXISTS (SELECT 1 FROM host WHERE item.image_id = 0 AND host.id = item.host_id AND host.last_seen > ?)"
+	"AND host_image.readable = 1 AND host.revoked = 0 AND host.last_seen >= ?) AND " +
+	"NOT EXISTS (SELECT 1 FROM host WHERE item.image_id = 0 AND host.id = item.host_id AND host.last_seen >= ?)"
 
 var taskSorts = []sortKey{{name: "created", column: "task.id", desc: true}}
 
@@ -121,7 +117,7 @@ func (t *tx) progress(scope plimsoll.Scope, task *api.Task) error {
 		return nil
 	}
 	sight, args := itemInSight(scope)
-	alive := t.now - silence.Milliseconds()
+	alive := t.now - OfflineAfter.Milliseconds()
 	counts := map[plimsoll.TaskState]int64{}
 	var worked int64 // items that ended after somebody worked on them
 	task.Waiting = 0
@@ -194,7 +190,7 @@ func (s *Store) TaskItems(ctx context.Context, scope plimsoll.Scope, who string,
 		} else {
 			names = "NULLIF(image.name, '')"
 		}
-		alive := t.now - silence.Milliseconds()
+		alive := t.now - OfflineAfter.Milliseconds()
 		columns := "item.image_id, COALESCE(" + names + ", image.digest, ''), COALESCE(worker.id, 0), COALESCE(worker.name, ''), item.state, item.code, item.detail, " +
 			"item.attempts, item.started, item.ended, item.reused, COALESCE(work.done, 0), COALESCE(work.total, 0), " +
 			"CASE WHEN item.state = 'queued' AND " + nobody + " THEN 1 ELSE 0 END"

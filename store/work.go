@@ -95,8 +95,8 @@ func (h *worker) candidates(t *tx, limit int) ([]int64, error) {
 	return ids(t.query("SELECT work.image_id FROM host_image held JOIN work ON work.image_id = held.image_id "+
 		"WHERE held.host_id = ? AND held.readable = 1 AND work.state = 'queued' AND work.not_before <= ? AND (held.private = 0 OR NOT EXISTS "+
 		"(SELECT 1 FROM host_image other JOIN host ON host.id = other.host_id WHERE other.image_id = held.image_id AND other.private = 0 "+
-		"AND other.readable = 1 AND host.revoked = 0 AND host.last_seen > ?)) "+
-		"ORDER BY work.priority DESC, work.queued, work.image_id LIMIT ?", h.id, t.now, t.now-silence.Milliseconds(), limit))
+		"AND other.readable = 1 AND host.revoked = 0 AND host.last_seen >= ?)) "+
+		"ORDER BY work.priority DESC, work.queued, work.image_id LIMIT ?", h.id, t.now, t.now-OfflineAfter.Milliseconds(), limit))
 }
 
 // lease gives the host the right to read one image, nil when there is none now.
@@ -366,7 +366,8 @@ func (w *sweep) size() int {
 }
 
 func (t *tx) sweepable() (w sweep, err error) {
-	rows, err := t.query("SELECT image_id, attempts FROM work WHERE state = 'leased' AND until <= ? ORDER BY image_id LIMIT ?", t.now, sweepBatch)
+	rows, err := t.query("SELECT image_id, attempts FROM work WHERE state = 'leased' AND (until <= ? OR NOT EXISTS "+
+		"(SELECT 1 FROM host WHERE host.id = work.host_id AND host.revoked = 0)) ORDER BY image_id LIMIT ?", t.now, sweepBatch)
 	err = each(rows, err, func(scan func(...any) error) error {
 		var l lostLease
 		err := scan(&l.image, &l.attempts)
