@@ -169,9 +169,9 @@ func (t *tx) sumWork(scope plimsoll.Scope, d *api.Dashboard) (err error) {
 	w.and("k.state IN ('queued', 'running')")
 	if !scope.All {
 		host, hostArgs := hostInSight(scope, "e.host_id")
-		held, heldArgs := hostInSight(scope, "o.host_id")
+		held, heldArgs := heldInSight(scope, "e.image_id")
 		w.and("EXISTS (SELECT 1 FROM task_item e WHERE e.task_id = k.id AND (e.image_id = 0 AND "+host+
-			" OR EXISTS (SELECT 1 FROM host_image o WHERE o.image_id = e.image_id AND "+held+")))", slices.Concat(hostArgs, heldArgs)...)
+			" OR "+held+"))", slices.Concat(hostArgs, heldArgs)...)
 	}
 	d.RunningTasks, err = t.count("task k", w)
 	return err

@@ -58,47 +58,36 @@ func imageFilter(scope plimsoll.Scope, f api.ImageFilter) where {
 	default:
 		w.seesImage(scope, "i")
 	}
-	sight, sightArgs := hostInSight(scope, "p.host_id")
-	// within narrows to images with a presence that fits; those of gone images count.
-	within := func(condition string, args ...any) {
-		if live {
-			condition = "p.gone = 0 AND " + condition
-		} else {
-			condition = "(p.gone = 0 OR i.gone > 0) AND " + condition
-		}
-		w.and("EXISTS (SELECT 1 FROM presence p WHERE p.image_id = i.id AND "+condition+" AND "+sight+")", slices.Concat(args, sightArgs)...)
-	}
 	if f.Query != "" {
-		names := "EXISTS (SELECT 1 FROM presence p WHERE p.image_id = i.id AND (p.gone = 0 OR i.gone > 0) AND " + like("p.name_lower") + " AND " + sight + ")"
+		names, namesArgs := placed(scope, live, like("p.name_lower"), likePattern(f.Query))
 		id := strings.TrimPrefix(strings.ToLower(f.Query), "sha256:")
 		if strings.Trim(id, "0123456789abcdef") == "" {
-			w.and(names+" OR i.digest >= ? AND i.digest < ?",
-				slices.Concat([]any{likePattern(f.Query)}, sightArgs, []any{"sha256:" + id, afterPrefix("sha256:" + id)})...)
-		} else {
-			w.and(names, slices.Concat([]any{likePattern(f.Query)}, sightArgs)...)
+			names += " OR i.digest >= ? AND i.digest < ?"
+			namesArgs = append(namesArgs, "sha256:"+id, afterPrefix("sha256:"+id))
 		}
+		w.and(names, namesArgs...)
 	}
 	if f.Repository != "" {
-		within("p.repository_id IN (SELECT id FROM repository WHERE name = ?)", f.Repository)
+		text, args := placed(scope, live, "p.repository_id IN (SELECT id FROM repository WHERE name = ?)", f.Repository)
+		w.and(text, args...)
+	}
+	hosts := func(condition string, args ...any) {
+		text, args := onHosts(scope, live, condition, args...)
+		w.and(text, args...)
 	}
 	if f.Host != 0 {
-		if live {
-			host, hostArgs := hostInSight(scope, "o.host_id")
-			w.and("i.id IN (SELECT o.image_id FROM host_image o WHERE o.host_id = ? AND "+host+")", slices.Concat([]any{f.Host}, hostArgs)...)
-		} else {
-			within("p.host_id = ?", f.Host)
-		}
+		hosts("p.host_id = ?", f.Host)
 	}
 	if f.HostName != "" {
-		within("p.host_id IN (SELECT id FROM host WHERE "+like("lower(name)")+")", likePattern(f.HostName))
+		hosts("p.host_id IN (SELECT id FROM host WHERE "+like("lower(name)")+")", likePattern(f.HostName))
 	}
 	if f.Address != "" {
 		// Addresses are a list in JSON; one may be written with its network's size.
 		one, sized := likeEscapes.Replace(`"`+f.Address+`"`), likeEscapes.Replace(`"`+f.Address+`/`)
-		within("p.host_id IN (SELECT id FROM host WHERE "+like("addresses")+" OR "+like("addresses")+")", "%"+one+"%", "%"+sized+"%")
+		hosts("p.host_id IN (SELECT id FROM host WHERE "+like("addresses")+" OR "+like("addresses")+")", "%"+one+"%", "%"+sized+"%")
 	}
 	if f.Label != "" {
-		within("p.host_id IN (SELECT host_id FROM host_label WHERE label = ?)", f.Label)
+		hosts("p.host_id IN (SELECT host_id FROM host_label WHERE label = ?)", f.Label)
 	}
 	contained(&w, scope, f)
 	if len(f.States) > 0 {
@@ -145,6 +134,28 @@ func imageFilter(scope plimsoll.Scope, f api.ImageFilter) where {
 	return w
 }
 
+// placed returns the condition for images i with a presence p in sight that
+// fits: a live one or, unless only live images are asked for, any of a gone image.
+// What fits is found once, not for each image: that would read the presences of
+// all of them.
+func placed(scope plimsoll.Scope, live bool, condition string, args ...any) (string, []any) {
+	sight, sightArgs := hostInSight(scope, "p.host_id")
+	from := "presence p WHERE +p.gone = 0" // "+": nearly all rows are live, no index helps
+	if !live {
+		from = "presence p JOIN image x ON x.id = p.image_id WHERE (p.gone = 0 OR x.gone > 0)"
+	}
+	return "i.id IN (SELECT p.image_id FROM " + from + " AND " + condition + " AND " + sight + ")", slices.Concat(args, sightArgs)
+}
+
+// onHosts is placed for conditions about nothing but the host.
+func onHosts(scope plimsoll.Scope, live bool, condition string, args ...any) (string, []any) {
+	if !live {
+		return placed(scope, live, condition, args...)
+	}
+	sight, sightArgs := hostInSight(scope, "p.host_id")
+	return "i.id IN (SELECT p.image_id FROM host_image p WHERE " + condition + " AND " + sight + ")", slices.Concat(args, sightArgs)
+}
+
 // contained adds the conditions about what images contain and what runs of them.
 func contained(w *where, scope plimsoll.Scope, f api.ImageFilter) {
 	if f.Software != "" {
@@ -168,7 +179,7 @@ func contained(w *where, scope plimsoll.Scope, f api.ImageFilter) {
 		runs, args := "i.running > 0", []any(nil)
 		if !scope.All {
 			text, sightArgs := hostInSight(scope, "u.host_id")
-			runs, args = "EXISTS (SELECT 1 FROM host_image u WHERE u.image_id = i.id AND u.running > 0 AND "+text+")", sightArgs
+			runs, args = "i.id IN (SELECT u.image_id FROM host_image u WHERE u.running > 0 AND "+text+")", sightArgs
 		}
 		if f.InUse == "no" {
 			runs = "NOT (" + runs + ")"

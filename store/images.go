@@ -125,7 +125,7 @@ func scopedOrder(scope plimsoll.Scope, k *keyset, w *where) string {
 // numbers of hosts and containers by those in sight.
 func (t *tx) seen(scope plimsoll.Scope, at map[int64]*api.Image) error {
 	ids := pageIDs(at)
-	sight, sightArgs := hostInSight(scope, "p.host_id")
+	sight, sightArgs := hostInSight(scope, "+p.host_id") // "+": the images lead, not all hosts in sight
 	rows, err := t.query(`SELECT DISTINCT p.image_id, p.name FROM presence p JOIN image i ON i.id = p.image_id
 		WHERE (p.gone = 0 OR i.gone > 0) AND p.name <> '' AND p.image_id IN (`+marks(len(ids))+") AND "+sight+" ORDER BY p.image_id, p.name",
 		append(args(ids), sightArgs...)...)
@@ -336,7 +336,7 @@ func (t *tx) firstNames(scope plimsoll.Scope, ids []int64) (map[int64]string, er
 		return names, nil
 	}
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
-	sight, sightArgs := hostInSight(scope, "p.host_id")
+	sight, sightArgs := hostInSight(scope, "+p.host_id")
 	rows, err := t.query(`SELECT p.image_id, min(p.name) FROM presence p JOIN image i ON i.id = p.image_id
 		WHERE (p.gone = 0 OR i.gone > 0) AND p.name <> '' AND p.image_id IN (`+marks(len(ids))+") AND "+sight+" GROUP BY p.image_id",
 		append(args(ids), sightArgs...)...)

@@ -115,9 +115,17 @@ func (w *where) seesHost(scope plimsoll.Scope, column string) {
 // scope holds now.
 func (w *where) seesLive(scope plimsoll.Scope, column string) {
 	if !scope.All {
-		text, args := hostInSight(scope, "held.host_id")
-		w.and("EXISTS (SELECT 1 FROM host_image held WHERE held.image_id = "+column+" AND "+text+")", args...)
+		text, args := heldInSight(scope, column)
+		w.and(text, args...)
 	}
+}
+
+// heldInSight returns the condition under which a host within the scope holds
+// the image whose ID is in column. It reads what these hosts hold, once: they
+// are few where it matters.
+func heldInSight(scope plimsoll.Scope, column string) (string, []any) {
+	text, args := hostInSight(scope, "held.host_id")
+	return column + " IN (SELECT held.image_id FROM host_image held WHERE " + text + ")", args
 }
 
 // seesImage narrows to images within the scope, gone ones too: those that a host
@@ -126,11 +134,10 @@ func (w *where) seesImage(scope plimsoll.Scope, alias string) {
 	if scope.All {
 		return
 	}
-	now, args := hostInSight(scope, "held.host_id")
+	now, args := heldInSight(scope, alias+".id")
 	once, more := hostInSight(scope, "was.host_id")
-	w.and("EXISTS (SELECT 1 FROM host_image held WHERE held.image_id = "+alias+".id AND "+now+") OR "+
-		alias+".gone > 0 AND EXISTS (SELECT 1 FROM presence was WHERE was.image_id = "+alias+".id AND "+once+")",
-		append(slices.Clone(args), more...)...)
+	w.and(now+" OR "+alias+".gone > 0 AND EXISTS (SELECT 1 FROM presence was WHERE was.image_id = "+alias+".id AND "+once+")",
+		slices.Concat(args, more)...)
 }
 
 // sortKey is one order that a list offers. An index over column and the rows' ID

@@ -197,8 +197,10 @@ func schemeOf(kind plimsoll.PackageType) (version.Scheme, bool) {
 // heldBy returns the condition under which a host in sight that the filter
 // allows holds the image in column now.
 func heldBy(scope plimsoll.Scope, f api.SoftwareFilter, column string) (string, []any) {
+	if scope.All && f.Host == 0 && f.Label == "" {
+		return "EXISTS (SELECT 1 FROM host_image o WHERE o.image_id = " + column + ")", nil
+	}
 	condition, sightArgs := hostInSight(scope, "o.host_id")
-	condition = "EXISTS (SELECT 1 FROM host_image o WHERE o.image_id = " + column + " AND " + condition
 	out := slices.Clone(sightArgs)
 	if f.Host != 0 {
 		condition += " AND o.host_id = ?"
@@ -208,7 +210,7 @@ func heldBy(scope plimsoll.Scope, f api.SoftwareFilter, column string) (string, 
 		condition += " AND o.host_id IN (SELECT host_id FROM host_label WHERE label = ?)"
 		out = append(out, f.Label)
 	}
-	return condition + ")", out
+	return column + " IN (SELECT o.image_id FROM host_image o WHERE " + condition + ")", out
 }
 
 // Software lists distinct packages of live images.
@@ -268,10 +270,10 @@ func imagesInSight[T any](t *tx, scope plimsoll.Scope, list []T, of func(*T) *ap
 		p := of(&list[i])
 		ids[i], p.Images = p.ID, 0
 	}
-	sight, sightArgs := hostInSight(scope, "o.host_id")
+	held, heldArgs := heldInSight(scope, "n.image_id")
 	numbers := make(map[int64]int64, len(ids))
 	rows, err := t.query(`SELECT n.software_id, count(DISTINCT n.image_id) FROM instance n WHERE n.software_id IN (`+marks(len(ids))+`)
-		AND EXISTS (SELECT 1 FROM host_image o WHERE o.image_id = n.image_id AND `+sight+") GROUP BY n.software_id", append(args(ids), sightArgs...)...)
+		AND `+held+" GROUP BY n.software_id", append(args(ids), heldArgs...)...)
 	err = each(rows, err, func(scan func(...any) error) error {
 		var id, n int64
 		err := scan(&id, &n)
