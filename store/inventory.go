@@ -30,7 +30,7 @@ type reading struct {
 
 // prepare computes the software keys of a result and has the packages judged
 // that the fleet does not know. judge may be nil.
-func (s *Store) prepare(ctx context.Context, hostID int64, r *api.ScanResult, judge plimsoll.Judge) (*reading, error) {
+func (s *Store) prepare(ctx context.Context, r *api.ScanResult, judge plimsoll.Judge) (*reading, error) {
 	in := &reading{result: r}
 	if r.Inventory == nil {
 		return in, nil
@@ -40,17 +40,13 @@ func (s *Store) prepare(ctx context.Context, hostID int64, r *api.ScanResult, ju
 		return in, nil
 	}
 	in.judge = judge.Generation().ID
-	known := map[string]int64{}
-	applied := false
+	var known map[string]int64
 	err := s.read(ctx, "find the software of a result", func(t *tx) (err error) {
-		if applied, err = t.reported(hostID, r.Report); err != nil || applied {
-			return err
-		}
 		known, err = t.softwareIDs(in.keys)
 		return err
 	})
-	if err != nil || applied {
-		return in, err
+	if err != nil {
+		return nil, err
 	}
 	return in, in.judgeUnknown(ctx, known, judge)
 }

@@ -37,7 +37,16 @@ func (s *Store) ApplyResult(ctx context.Context, hostID int64, r api.ScanResult,
 	if err := checkResult(&r); err != nil {
 		return false, err
 	}
-	reading, err := s.prepare(ctx, hostID, &r, judge)
+	err = s.read(ctx, op, func(t *tx) (err error) {
+		if known, err = t.reported(hostID, r.Report); err == nil && !known {
+			_, err = t.asked(hostID, &r)
+		}
+		return err
+	})
+	if err != nil || known {
+		return known, err
+	}
+	reading, err := s.prepare(ctx, &r, judge)
 	if err != nil {
 		return false, err
 	}
@@ -46,10 +55,7 @@ func (s *Store) ApplyResult(ctx context.Context, hostID int64, r api.ScanResult,
 		if known, err = t.reported(hostID, r.Report); err != nil || known {
 			return err
 		}
-		host, imageID, err := t.leaseOf(r.Lease)
-		if errors.Is(err, sql.ErrNoRows) || err == nil && host != hostID {
-			return plimsoll.Errorf(plimsoll.CodeNotFound, op, "the host was not asked to read %s", r.Image.Short())
-		}
+		imageID, err := t.asked(hostID, &r)
 		if err != nil {
 			return err
 		}
@@ -65,6 +71,16 @@ func (s *Store) ApplyResult(ctx context.Context, hostID int64, r api.ScanResult,
 		s.Ring(ctx, TopicWork)
 	}
 	return known, err
+}
+
+// asked returns the image that a host was asked to read; CodeNotFound when its
+// lease was never given to it.
+func (t *tx) asked(hostID int64, r *api.ScanResult) (imageID int64, err error) {
+	host, imageID, err := t.leaseOf(r.Lease)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && host != hostID {
+		return 0, plimsoll.Errorf(plimsoll.CodeNotFound, "store a result", "the host was not asked to read %s", r.Image.Short())
+	}
+	return imageID, err
 }
 
 // reported says whether a report of a host was applied before.
