@@ -360,6 +360,8 @@ type place struct {
 	root, path string
 }
 
+// storeInstances makes the instances of an image those of an inventory. Effects
+// on what is gone end with applyDecisions, which counts them.
 func (t *tx) storeInstances(imageID int64, in *reading, software map[string]int64) error {
 	type layer struct {
 		number int64
@@ -448,9 +450,6 @@ func (t *tx) storeInstances(imageID int64, in *reading, software map[string]int6
 	}
 	slices.Sort(gone)
 	for part := range slices.Chunk(gone, chunk) {
-		if _, err := t.exec("DELETE FROM effect WHERE instance_id IN ("+marks(len(part))+")", args(part)...); err != nil {
-			return err
-		}
 		if _, err := t.exec("DELETE FROM instance WHERE id IN ("+marks(len(part))+")", args(part)...); err != nil {
 			return err
 		}
