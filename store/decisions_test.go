@@ -87,7 +87,9 @@ func TestDecisionsEnd(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		_, _, judge := shop(t, s)
 		left := func(n int) []string { return list(t, s, plimsoll.Everything, api.FindingFilter{Vulnerability: cve(n)}) }
-		both := func(n int) []string { return []string{"shop/a:1 " + cve(n) + " left open", "shop/c:1 " + cve(n) + " left open"} }
+		both := func(n int) []string {
+			return []string{"shop/a:1 " + cve(n) + " left open", "shop/c:1 " + cve(n) + " left open"}
+		}
 
 		tomorrow := testStart.Add(day)
 		made := mustDecide(t, s, api.DecisionRequest{Rules: []api.Decision{{Kind: "whitelist", Vulnerability: "ghsa-LEFT", Remark: "by another name", Expires: &tomorrow}}})

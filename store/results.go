@@ -46,30 +46,40 @@ func (s *Store) ApplyResult(ctx context.Context, hostID int64, r api.ScanResult,
 	if err != nil || known {
 		return known, err
 	}
-	reading, err := s.prepare(ctx, &r, judge)
-	if err != nil {
-		return false, err
+	// A second time when software was removed meanwhile that the first reading knew.
+	for range 2 {
+		var reading *reading
+		if reading, err = s.prepare(ctx, &r, judge); err != nil {
+			return false, err
+		}
+		if known, err = s.applyReading(ctx, hostID, reading); !s.dialect.brokenReference(err) {
+			break
+		}
 	}
-	err = s.writeFindings(ctx, op, func(t *tx) error {
-		var err error
-		if known, err = t.reported(hostID, r.Report); err != nil || known {
-			return err
-		}
-		imageID, err := t.asked(hostID, &r)
-		if err != nil {
-			return err
-		}
-		state, err := t.storeResult(hostID, imageID, reading)
-		if err != nil {
-			return err
-		}
-		code, detail := reasonOf(&r)
-		return t.finishWork(imageID, hostID, state, code, detail)
-	})
 	if err == nil && !known {
 		s.Ring(ctx, TopicTasks)
 		s.Ring(ctx, TopicWork)
 	}
+	return known, err
+}
+
+func (s *Store) applyReading(ctx context.Context, hostID int64, in *reading) (known bool, err error) {
+	err = s.writeFindings(ctx, "store a result", func(t *tx) error {
+		var err error
+		if known, err = t.reported(hostID, in.result.Report); err != nil || known {
+			return err
+		}
+		imageID, err := t.asked(hostID, in.result)
+		if err != nil {
+			return err
+		}
+		state, err := t.storeResult(hostID, imageID, in)
+		if err != nil {
+			return err
+		}
+		code, detail := reasonOf(in.result)
+		return t.finishWork(imageID, hostID, state, code, detail)
+	})
 	return known, err
 }
 
