@@ -110,21 +110,20 @@ func (t *tx) imageCounts(ids []int64) (map[int64]*imageCounts, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err = t.query(`SELECT i.image_id, i.software_id, s.covered, s.ended, s.system_id, count(*) FROM instance i JOIN software s ON s.id = i.software_id
-		WHERE i.image_id IN (`+list+") GROUP BY i.image_id, i.software_id, s.covered, s.ended, s.system_id ORDER BY i.image_id, i.software_id", args(ids)...)
+	// In the order of its index; grouping in the database would sort again.
+	rows, err = t.query(`SELECT i.image_id, i.software_id, s.covered, s.ended, s.system_id FROM instance i JOIN software s ON s.id = i.software_id
+		WHERE i.image_id IN (`+list+") ORDER BY i.image_id, i.software_id", args(ids)...)
+	var image, software, system int64
+	var covered, ended bool
 	err = each(rows, err, func(scan func(...any) error) error {
-		var image, software, system, n int64
-		var covered, ended bool
-		if err := scan(&image, &software, &covered, &ended, &system, &n); err != nil {
+		if err := scan(&image, &software, &covered, &ended, &system); err != nil {
 			return err
 		}
 		img := images[image]
-		img.packages += n
-		if !covered {
-			img.uncovered += n
-		}
+		img.packages++
+		img.uncovered += bit(!covered)
 		img.ended = img.ended || ended && system == img.system && system != 0
-		if img.live() {
+		if n := len(img.share.software); img.live() && (n == 0 || img.share.software[n-1] != software) {
 			img.share.software = append(img.share.software, software)
 		}
 		return nil
@@ -150,7 +149,6 @@ func (t *tx) imageCounts(ids []int64) (map[int64]*imageCounts, error) {
 	rows, err = t.query(`SELECT i.image_id, i.id, m.id, m.vulnerability_id, m.class, m.severity, m.fix, m.kev, m.malicious
 		FROM instance i JOIN match m ON m.software_id = i.software_id WHERE i.image_id IN (`+list+") AND "+counted, args(ids)...)
 	var f finding
-	var image int64
 	var key riskKey
 	var severity plimsoll.Severity
 	var fix plimsoll.FixState

@@ -85,6 +85,16 @@ func (d *dialect) again(err error) bool {
 	return errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
+// brokenReference says whether err is about a row that another one refers to.
+func (d *dialect) brokenReference(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "23503"
+	}
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+}
+
 func isFull(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {

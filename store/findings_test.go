@@ -107,7 +107,7 @@ func storeReport(ctx context.Context, s *Store, host int64, r api.ScanResult, ju
 	if err := checkResult(&r); err != nil {
 		return err
 	}
-	in, err := s.prepare(ctx, host, &r, judge)
+	in, err := s.prepare(ctx, &r, judge)
 	if err != nil {
 		return err
 	}

@@ -24,35 +24,28 @@ type reading struct {
 	systemOf []int                       // of each package: index of its system, -1 for none
 	keys     []string                    // software key of each package
 	owned    []bool                      // of each package: the distribution speaks for it
+	known    map[string]knownSoftware    // by software key, of what the fleet knew before the transaction
 	judge    plimsoll.Digest             // the advisories that verdicts are by; empty without a judge
 	verdicts map[string]plimsoll.Verdict // by software key, of what the fleet did not know
 }
 
 // prepare computes the software keys of a result and has the packages judged
 // that the fleet does not know. judge may be nil.
-func (s *Store) prepare(ctx context.Context, hostID int64, r *api.ScanResult, judge plimsoll.Judge) (*reading, error) {
+func (s *Store) prepare(ctx context.Context, r *api.ScanResult, judge plimsoll.Judge) (*reading, error) {
 	in := &reading{result: r}
 	if r.Inventory == nil {
 		return in, nil
 	}
 	in.identify()
-	if judge == nil {
-		return in, nil
-	}
-	in.judge = judge.Generation().ID
-	known := map[string]int64{}
-	applied := false
 	err := s.read(ctx, "find the software of a result", func(t *tx) (err error) {
-		if applied, err = t.reported(hostID, r.Report); err != nil || applied {
-			return err
-		}
-		known, err = t.softwareIDs(in.keys)
+		in.known, err = t.knownSoftware(in.keys)
 		return err
 	})
-	if err != nil || applied {
+	if err != nil || judge == nil {
 		return in, err
 	}
-	return in, in.judgeUnknown(ctx, known, judge)
+	in.judge = judge.Generation().ID
+	return in, in.judgeUnknown(ctx, judge)
 }
 
 // identify computes what the packages of an inventory are in the fleet.
@@ -85,11 +78,11 @@ func (in *reading) identify() {
 }
 
 // judgeUnknown has the packages judged that are not known, system by system.
-func (in *reading) judgeUnknown(ctx context.Context, known map[string]int64, judge plimsoll.Judge) error {
+func (in *reading) judgeUnknown(ctx context.Context, judge plimsoll.Judge) error {
 	in.verdicts = make(map[string]plimsoll.Verdict)
 	bySystem := make(map[int][]int) // indices of packages, one for each key
 	for i, key := range in.keys {
-		if _, ok := known[key]; ok {
+		if _, ok := in.known[key]; ok {
 			continue
 		}
 		if _, ok := in.verdicts[key]; !ok {
@@ -171,26 +164,34 @@ func encode(v any) string {
 	return string(data)
 }
 
-// softwareIDs returns the IDs of those keys that the fleet knows.
-func (t *tx) softwareIDs(keys []string) (map[string]int64, error) {
-	ids := make(map[string]int64, len(keys))
+// knownSoftware is a software row as far as storing an inventory needs it: its
+// ID, and the texts of the package that was seen first.
+type knownSoftware struct {
+	id             int64
+	licenses       string
+	supplier, purl string
+}
+
+// knownSoftware returns what the fleet knows of the keys.
+func (t *tx) knownSoftware(keys []string) (map[string]knownSoftware, error) {
+	found := make(map[string]knownSoftware, len(keys))
 	unique := slices.Compact(slices.Sorted(slices.Values(keys)))
 	for part := range slices.Chunk(unique, chunk) {
-		rows, err := t.query("SELECT key, id FROM software WHERE key IN ("+marks(len(part))+")", args(part)...)
+		rows, err := t.query("SELECT key, id, licenses, supplier, purl FROM software WHERE key IN ("+marks(len(part))+")", args(part)...)
 		err = each(rows, err, func(scan func(...any) error) error {
 			var key string
-			var id int64
-			if err := scan(&key, &id); err != nil {
+			var k knownSoftware
+			if err := scan(&key, &k.id, &k.licenses, &k.supplier, &k.purl); err != nil {
 				return err
 			}
-			ids[key] = id
+			found[key] = k
 			return nil
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	return ids, nil
+	return found, nil
 }
 
 // chunk is how many values one IN lists.
@@ -262,19 +263,31 @@ func systemName(os plimsoll.OS) string {
 }
 
 // storeSoftware adds the packages that the fleet did not know, with what the
-// advisories say of them, and returns the IDs of all by key.
-func (t *tx) storeSoftware(in *reading, systems []int64) (map[string]int64, error) {
-	ids, err := t.softwareIDs(in.keys)
+// advisories say of them, and returns all by key. What was known before the
+// transaction is believed: a row that was removed since breaks a foreign key, and
+// the result is prepared again.
+func (t *tx) storeSoftware(in *reading, systems []int64) (map[string]knownSoftware, error) {
+	var missing []string
+	for _, key := range in.keys {
+		if _, ok := in.known[key]; !ok {
+			missing = append(missing, key)
+		}
+	}
+	if len(missing) == 0 {
+		return in.known, nil
+	}
+	all, err := t.knownSoftware(missing) // another result may have brought some meanwhile
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(all, in.known)
 	var rows [][]any
 	var added []string
 	for i, key := range in.keys {
-		if _, ok := ids[key]; ok {
+		if _, ok := all[key]; ok {
 			continue
 		}
-		ids[key] = 0
+		all[key] = knownSoftware{}
 		added = append(added, key)
 		p := &in.result.Inventory.Packages[i]
 		var system int64
@@ -284,14 +297,11 @@ func (t *tx) storeSoftware(in *reading, systems []int64) (map[string]int64, erro
 		rows = append(rows, []any{key, string(p.Type), p.Name, strings.ToLower(p.Name), p.Version, p.Arch, p.Source.Name, p.Source.Version,
 			p.Module, p.Origin, system, bit(in.owned[i]), p.PURL, encodeList(p.Licenses), p.Supplier, t.now})
 	}
-	if len(added) == 0 {
-		return ids, nil
-	}
 	if err := t.insertMany(`software (key, type, name, name_lower, version, arch, source_name, source_version,
 		module, origin, system_id, owned, purl, licenses, supplier, first_seen)`, 16, rows, ""); err != nil {
 		return nil, err
 	}
-	fresh, err := t.softwareIDs(added)
+	fresh, err := t.knownSoftware(added)
 	if err != nil {
 		return nil, err
 	}
@@ -301,13 +311,13 @@ func (t *tx) storeSoftware(in *reading, systems []int64) (map[string]int64, erro
 	}
 	var list []judgement
 	for _, key := range added {
-		ids[key] = fresh[key]
+		all[key] = fresh[key]
 		if verdict, ok := in.verdicts[key]; ok && generation > 0 {
-			list = append(list, judgement{software: fresh[key], verdict: verdict})
+			list = append(list, judgement{software: fresh[key].id, verdict: verdict})
 		}
 	}
 	_, err = t.storeVerdicts(generation, list)
-	return ids, err
+	return all, err
 }
 
 // encodeList is encode with "[]" for no list.
@@ -364,7 +374,9 @@ type place struct {
 	root, path string
 }
 
-func (t *tx) storeInstances(imageID int64, in *reading, software map[string]int64) error {
+// storeInstances makes the instances of an image those of an inventory. Effects
+// on what is gone end with applyDecisions, which counts them.
+func (t *tx) storeInstances(imageID int64, in *reading, software map[string]knownSoftware) error {
 	type layer struct {
 		number int64
 		base   bool
@@ -387,10 +399,6 @@ func (t *tx) storeInstances(imageID int64, in *reading, software map[string]int6
 	if err != nil {
 		return err
 	}
-	shared, err := t.textsOf(slices.Sorted(maps.Values(software)))
-	if err != nil {
-		return err
-	}
 	kept := make(map[int64]instance)
 	const newest = math.MaxInt64
 	packages := in.result.Inventory.Packages
@@ -406,10 +414,11 @@ func (t *tx) storeInstances(imageID int64, in *reading, software map[string]int6
 				return plimsoll.Errorf(plimsoll.CodeInvalid, "store an inventory", "package %d lies in a layer that the image does not have", i)
 			}
 		}
-		id := software[in.keys[i]]
+		shared := software[in.keys[i]]
+		id := shared.id
 		want[i] = instance{software: id, path: p.Path, class: plimsoll.PathClass(p), root: p.Root, owner: p.Owner, layer: at.number, base: at.base,
 			evidence: string(p.Evidence), bundled: p.Bundled, dev: p.Dev}
-		extras[i] = extraOf(p, shared[id])
+		extras[i] = extraOf(p, shared)
 		was := place{id, p.Root, p.Path}
 		switch list := before[was]; {
 		case len(list) > 0:
@@ -452,9 +461,6 @@ func (t *tx) storeInstances(imageID int64, in *reading, software map[string]int6
 	}
 	slices.Sort(gone)
 	for part := range slices.Chunk(gone, chunk) {
-		if _, err := t.exec("DELETE FROM effect WHERE instance_id IN ("+marks(len(part))+")", args(part)...); err != nil {
-			return err
-		}
 		if _, err := t.exec("DELETE FROM instance WHERE id IN ("+marks(len(part))+")", args(part)...); err != nil {
 			return err
 		}
@@ -479,37 +485,9 @@ func (t *tx) instancesOf(imageID int64) (map[place][]instance, error) {
 	return found, err
 }
 
-// texts are what the software row keeps of the package that was seen first.
-type texts struct {
-	licenses       []string
-	supplier, purl string
-}
-
-func (t *tx) textsOf(software []int64) (map[int64]texts, error) {
-	found := make(map[int64]texts, len(software))
-	for part := range slices.Chunk(software, chunk) {
-		rows, err := t.query("SELECT id, licenses, supplier, purl FROM software WHERE id IN ("+marks(len(part))+")", args(part)...)
-		err = each(rows, err, func(scan func(...any) error) error {
-			var id int64
-			var licenses string
-			var x texts
-			if err := scan(&id, &licenses, &x.supplier, &x.purl); err != nil {
-				return err
-			}
-			x.licenses = decodeList[string](licenses)
-			found[id] = x
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
-}
-
-func extraOf(p *plimsoll.Package, shared texts) extra {
+func extraOf(p *plimsoll.Package, shared knownSoftware) extra {
 	e := extra{Locations: p.Locations, Remark: p.Remark}
-	if !slices.Equal(p.Licenses, shared.licenses) {
+	if encodeList(p.Licenses) != shared.licenses {
 		own := append([]string{}, p.Licenses...) // never null
 		e.Licenses = &own
 	}

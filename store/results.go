@@ -37,34 +37,60 @@ func (s *Store) ApplyResult(ctx context.Context, hostID int64, r api.ScanResult,
 	if err := checkResult(&r); err != nil {
 		return false, err
 	}
-	reading, err := s.prepare(ctx, hostID, &r, judge)
-	if err != nil {
-		return false, err
-	}
-	err = s.writeFindings(ctx, op, func(t *tx) error {
-		var err error
-		if known, err = t.reported(hostID, r.Report); err != nil || known {
-			return err
+	err = s.read(ctx, op, func(t *tx) (err error) {
+		if known, err = t.reported(hostID, r.Report); err == nil && !known {
+			_, err = t.asked(hostID, &r)
 		}
-		host, imageID, err := t.leaseOf(r.Lease)
-		if errors.Is(err, sql.ErrNoRows) || err == nil && host != hostID {
-			return plimsoll.Errorf(plimsoll.CodeNotFound, op, "the host was not asked to read %s", r.Image.Short())
-		}
-		if err != nil {
-			return err
-		}
-		state, err := t.storeResult(hostID, imageID, reading)
-		if err != nil {
-			return err
-		}
-		code, detail := reasonOf(&r)
-		return t.finishWork(imageID, hostID, state, code, detail)
+		return err
 	})
+	if err != nil || known {
+		return known, err
+	}
+	// A second time when software was removed meanwhile that the first reading knew.
+	for range 2 {
+		var reading *reading
+		if reading, err = s.prepare(ctx, &r, judge); err != nil {
+			return false, err
+		}
+		if known, err = s.applyReading(ctx, hostID, reading); !s.dialect.brokenReference(err) {
+			break
+		}
+	}
 	if err == nil && !known {
 		s.Ring(ctx, TopicTasks)
 		s.Ring(ctx, TopicWork)
 	}
 	return known, err
+}
+
+func (s *Store) applyReading(ctx context.Context, hostID int64, in *reading) (known bool, err error) {
+	err = s.writeFindings(ctx, "store a result", func(t *tx) error {
+		var err error
+		if known, err = t.reported(hostID, in.result.Report); err != nil || known {
+			return err
+		}
+		imageID, err := t.asked(hostID, in.result)
+		if err != nil {
+			return err
+		}
+		state, err := t.storeResult(hostID, imageID, in)
+		if err != nil {
+			return err
+		}
+		code, detail := reasonOf(in.result)
+		return t.finishWork(imageID, hostID, state, code, detail)
+	})
+	return known, err
+}
+
+// asked returns the image that a host was asked to read; CodeNotFound when its
+// lease was never given to it.
+func (t *tx) asked(hostID int64, r *api.ScanResult) (imageID int64, err error) {
+	host, imageID, err := t.leaseOf(r.Lease)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && host != hostID {
+		return 0, plimsoll.Errorf(plimsoll.CodeNotFound, "store a result", "the host was not asked to read %s", r.Image.Short())
+	}
+	return imageID, err
 }
 
 // reported says whether a report of a host was applied before.
