@@ -80,7 +80,7 @@ func (t *tx) startScan(n NewScan) (int64, error) {
 			"host_id = (SELECT scan_host FROM image WHERE image.id = task_item.image_id)"+mine+
 			" AND EXISTS (SELECT 1 FROM image WHERE image.id = task_item.image_id AND image.state = 'succeeded' AND image.analyzers <> ''"+
 			" AND image.analyzers = (SELECT host.analyzers FROM host_image JOIN host ON host.id = host_image.host_id"+
-			" WHERE host_image.image_id = image.id AND host.revoked = 0 ORDER BY host.last_seen DESC, host.id LIMIT 1)"+
+			" WHERE host_image.image_id = image.id AND host.revoked = 0 ORDER BY host.last_seen + 0 DESC, host.id LIMIT 1)"+ // "+ 0": few hosts hold the image, many are in the index
 			" AND (image.private = 0 OR NOT EXISTS "+holder+" AND host_image.private = 0)))", t.now, id); err != nil {
 			return 0, err
 		}

@@ -91,11 +91,16 @@ func (h *worker) syncs(t *tx) ([]int64, error) {
 // urgent first. A private store is read only when no other host that is online
 // holds the image in one that speaks for the fleet.
 func (h *worker) candidates(t *tx, limit int) ([]int64, error) {
-	return ids(t.query("SELECT work.image_id FROM host_image held JOIN work ON work.image_id = held.image_id "+
-		"WHERE held.host_id = ? AND held.readable = 1 AND work.state = 'queued' AND work.not_before <= ? AND (held.private = 0 OR NOT EXISTS "+
-		"(SELECT 1 FROM host_image other JOIN host ON host.id = other.host_id WHERE other.image_id = held.image_id AND other.private = 0 "+
+	// From the host's images to the queue: whatever the planner believes of the
+	// queue, which is empty at one moment and long at the next.
+	return ids(t.query("SELECT id FROM (SELECT held.image_id AS id, held.private AS private, (SELECT work.priority FROM work "+
+		"WHERE work.image_id = held.image_id AND work.state = 'queued' AND work.not_before <= ?) AS priority "+
+		"FROM host_image held WHERE held.host_id = ? AND held.readable = 1) waiting "+
+		"WHERE priority IS NOT NULL AND (private = 0 OR NOT EXISTS "+
+		"(SELECT 1 FROM host_image other JOIN host ON host.id = other.host_id WHERE other.image_id = waiting.id AND other.private = 0 "+
 		"AND other.readable = 1 AND host.revoked = 0 AND host.last_seen >= ?)) "+
-		"ORDER BY work.priority DESC, work.queued, work.image_id LIMIT ?", h.id, t.now, t.now-OfflineAfter.Milliseconds(), limit))
+		"ORDER BY priority DESC, (SELECT work.queued FROM work WHERE work.image_id = waiting.id), id LIMIT ?",
+		t.now, h.id, t.now-OfflineAfter.Milliseconds(), limit))
 }
 
 // lease gives the host the right to read one image, nil when there is none now.
