@@ -18,27 +18,27 @@ type Selection struct {
 
 // ImageFilter narrows the list of images. Empty fields do not narrow.
 type ImageFilter struct {
-	Query      string   `json:"q,omitempty" maxLength:"300" doc:"part of a name, or the beginning of an image ID"`
-	Repository string   `json:"repository,omitempty" maxLength:"300"`
-	States     []string `json:"state,omitempty"`
-	Queue      string   `json:"queue,omitempty" enum:"queued,running,any"`
-	Risks      []string `json:"risk,omitempty"`
-	System     string   `json:"system,omitempty" maxLength:"100"`
-	Host       int64    `json:"host,omitempty"`
-	HostName   string   `json:"hostName,omitempty" maxLength:"255"`
-	Address    string   `json:"address,omitempty" maxLength:"64" doc:"of a host"`
-	Label      string   `json:"label,omitempty" maxLength:"320"`
-	Container  string   `json:"container,omitempty" maxLength:"300" doc:"part of a container's name, or the beginning of its ID"`
-	Pod        string   `json:"pod,omitempty" maxLength:"300"`
-	Software   string   `json:"software,omitempty" maxLength:"300" doc:"exact name of a package in it"`
-	Vuln       string   `json:"vulnerability,omitempty" maxLength:"100"`
-	InUse      string   `json:"inUse,omitempty" enum:"yes,no" doc:"whether a running container uses it"`
-	Gone       string   `json:"gone,omitempty" enum:"yes,no,any" doc:"default no"`
-	MinSev     string   `json:"minSeverity,omitempty"`
-	Fixable    bool     `json:"fixable,omitempty"`
-	KEV        bool     `json:"kev,omitempty"`
-	Code       string   `json:"code,omitempty" maxLength:"60"`
-	IDs        []int64  `json:"ids,omitempty" maxItems:"10000"`
+	Query      string   `json:"q,omitempty" query:"q" maxLength:"300" doc:"part of a name, or the beginning of an image ID"`
+	Repository string   `json:"repository,omitempty" query:"repository" maxLength:"300"`
+	States     []string `json:"state,omitempty" query:"state,explode"`
+	Queue      string   `json:"queue,omitempty" query:"queue" enum:"queued,running,any"`
+	Risks      []string `json:"risk,omitempty" query:"risk,explode"`
+	System     string   `json:"system,omitempty" query:"system" maxLength:"100"`
+	Host       int64    `json:"host,omitempty" query:"host"`
+	HostName   string   `json:"hostName,omitempty" query:"hostName" maxLength:"255"`
+	Address    string   `json:"address,omitempty" query:"address" maxLength:"64" doc:"of a host"`
+	Label      string   `json:"label,omitempty" query:"label" maxLength:"320"`
+	Container  string   `json:"container,omitempty" query:"container" maxLength:"300" doc:"part of a container's name, or the beginning of its ID"`
+	Pod        string   `json:"pod,omitempty" query:"pod" maxLength:"300"`
+	Software   string   `json:"software,omitempty" query:"software" maxLength:"300" doc:"exact name of a package in it"`
+	Vuln       string   `json:"vulnerability,omitempty" query:"vulnerability" maxLength:"100"`
+	InUse      string   `json:"inUse,omitempty" query:"inUse" enum:"yes,no" doc:"whether a running container uses it"`
+	Gone       string   `json:"gone,omitempty" query:"gone" enum:"yes,no,any" doc:"default no"`
+	MinSev     string   `json:"minSeverity,omitempty" query:"minSeverity"`
+	Fixable    bool     `json:"fixable,omitempty" query:"fixable"`
+	KEV        bool     `json:"kev,omitempty" query:"kev"`
+	Code       string   `json:"code,omitempty" query:"code" maxLength:"60"`
+	IDs        []int64  `json:"ids,omitempty" query:"ids,explode" maxItems:"10000"`
 }
 
 // ImageSorts are the sort keys of images, the default first.
@@ -46,25 +46,25 @@ var ImageSorts = []string{"risk", "name", "size", "created", "firstSeen", "lastS
 
 // FindingFilter narrows the list of findings.
 type FindingFilter struct {
-	Image         int64    `json:"image,omitempty"`
-	Repository    string   `json:"repository,omitempty" maxLength:"300" doc:"judge states for this repository alone"`
-	Vulnerability string   `json:"vulnerability,omitempty" maxLength:"100" doc:"any ID of the alias group"`
-	Software      int64    `json:"software,omitempty"`
-	Package       string   `json:"package,omitempty" maxLength:"300"`
-	Type          string   `json:"type,omitempty" maxLength:"40"`
-	Path          string   `json:"path,omitempty" maxLength:"4096" doc:"glob over path classes"`
-	Class         string   `json:"class,omitempty" enum:"system,application"`
-	States        []string `json:"state,omitempty" doc:"default open"`
-	Severities    []string `json:"severity,omitempty"`
-	Fix           string   `json:"fix,omitempty" maxLength:"40"`
-	Fixable       bool     `json:"fixable,omitempty"`
-	KEV           bool     `json:"kev,omitempty"`
-	Host          int64    `json:"host,omitempty"`
-	Label         string   `json:"label,omitempty" maxLength:"320"`
-	Decision      int64    `json:"decision,omitempty"`
-	Base          string   `json:"base,omitempty" enum:"yes,no"`
-	IDs           []string `json:"ids,omitempty" maxItems:"10000"`
-	Since         int64    `json:"since,omitempty" doc:"first seen at or after, unix milliseconds"`
+	Image         int64    `json:"image,omitempty" query:"image"`
+	Repository    string   `json:"repository,omitempty" query:"repository" maxLength:"300" doc:"judge states for this repository alone"`
+	Vulnerability string   `json:"vulnerability,omitempty" query:"vulnerability" maxLength:"100" doc:"any ID of the alias group"`
+	Software      int64    `json:"software,omitempty" query:"software"`
+	Package       string   `json:"package,omitempty" query:"package" maxLength:"300"`
+	Type          string   `json:"type,omitempty" query:"type" maxLength:"40"`
+	Path          string   `json:"path,omitempty" query:"path" maxLength:"4096" doc:"glob over path classes"`
+	Class         string   `json:"class,omitempty" query:"class" enum:"system,application"`
+	States        []string `json:"state,omitempty" query:"state,explode" doc:"default open"`
+	Severities    []string `json:"severity,omitempty" query:"severity,explode"`
+	Fix           string   `json:"fix,omitempty" query:"fix" maxLength:"40"`
+	Fixable       bool     `json:"fixable,omitempty" query:"fixable"`
+	KEV           bool     `json:"kev,omitempty" query:"kev"`
+	Host          int64    `json:"host,omitempty" query:"host"`
+	Label         string   `json:"label,omitempty" query:"label" maxLength:"320"`
+	Decision      int64    `json:"decision,omitempty" query:"decision"`
+	Base          string   `json:"base,omitempty" query:"base" enum:"yes,no"`
+	IDs           []string `json:"ids,omitempty" query:"ids,explode" maxItems:"10000"`
+	Since         int64    `json:"since,omitempty" query:"since" doc:"first seen at or after, unix milliseconds"`
 }
 
 // FindingSorts are the sort keys of findings: by what to act on first, or newest first.
@@ -72,16 +72,16 @@ var FindingSorts = []string{"priority", "firstSeen"}
 
 // VulnerabilityFilter narrows the risk view.
 type VulnerabilityFilter struct {
-	Query      string   `json:"q,omitempty" maxLength:"300" doc:"part of an ID or alias"`
-	Class      string   `json:"class,omitempty" enum:"system,application"`
-	Severities []string `json:"severity,omitempty"`
-	KEV        bool     `json:"kev,omitempty"`
-	Fixable    bool     `json:"fixable,omitempty"`
-	Package    string   `json:"package,omitempty" maxLength:"300"`
-	Handled    string   `json:"handled,omitempty" enum:"yes,no,any" doc:"no: with open findings (default); yes: all handled"`
-	Host       int64    `json:"host,omitempty"`
-	Label      string   `json:"label,omitempty" maxLength:"320"`
-	Since      int64    `json:"since,omitempty" doc:"first seen at or after, unix milliseconds"`
+	Query      string   `json:"q,omitempty" query:"q" maxLength:"300" doc:"part of an ID or alias"`
+	Class      string   `json:"class,omitempty" query:"class" enum:"system,application"`
+	Severities []string `json:"severity,omitempty" query:"severity,explode"`
+	KEV        bool     `json:"kev,omitempty" query:"kev"`
+	Fixable    bool     `json:"fixable,omitempty" query:"fixable"`
+	Package    string   `json:"package,omitempty" query:"package" maxLength:"300"`
+	Handled    string   `json:"handled,omitempty" query:"handled" enum:"yes,no,any" doc:"no: with open findings (default); yes: all handled"`
+	Host       int64    `json:"host,omitempty" query:"host"`
+	Label      string   `json:"label,omitempty" query:"label" maxLength:"320"`
+	Since      int64    `json:"since,omitempty" query:"since" doc:"first seen at or after, unix milliseconds"`
 }
 
 // VulnerabilitySorts are the sort keys of the risk view.
@@ -89,21 +89,21 @@ var VulnerabilitySorts = []string{"priority", "name", "score", "epss", "images",
 
 // SoftwareFilter narrows the list of software.
 type SoftwareFilter struct {
-	Query    string `json:"q,omitempty" maxLength:"300" doc:"part of a name"`
-	Name     string `json:"name,omitempty" maxLength:"300" doc:"exact name"`
-	Type     string `json:"type,omitempty" maxLength:"40"`
-	Version  string `json:"version,omitempty" maxLength:"200"`
-	Below    string `json:"below,omitempty" maxLength:"200" doc:"versions below this one, in the ecosystem's order; needs name"`
-	AtLeast  string `json:"atLeast,omitempty" maxLength:"200" doc:"this version and above; needs name"`
-	License  string `json:"license,omitempty" maxLength:"200"`
-	Path     string `json:"path,omitempty" maxLength:"4096" doc:"glob"`
-	PURL     string `json:"purl,omitempty" maxLength:"1000" doc:"beginning of a purl"`
-	System   string `json:"system,omitempty" maxLength:"100"`
-	Covered  string `json:"covered,omitempty" enum:"yes,no"`
-	Affected bool   `json:"affected,omitempty" doc:"with a vulnerability"`
-	Image    int64  `json:"image,omitempty"`
-	Host     int64  `json:"host,omitempty"`
-	Label    string `json:"label,omitempty" maxLength:"320"`
+	Query    string `json:"q,omitempty" query:"q" maxLength:"300" doc:"part of a name"`
+	Name     string `json:"name,omitempty" query:"name" maxLength:"300" doc:"exact name"`
+	Type     string `json:"type,omitempty" query:"type" maxLength:"40"`
+	Version  string `json:"version,omitempty" query:"version" maxLength:"200"`
+	Below    string `json:"below,omitempty" query:"below" maxLength:"200" doc:"versions below this one, in the ecosystem's order; needs name"`
+	AtLeast  string `json:"atLeast,omitempty" query:"atLeast" maxLength:"200" doc:"this version and above; needs name"`
+	License  string `json:"license,omitempty" query:"license" maxLength:"200"`
+	Path     string `json:"path,omitempty" query:"path" maxLength:"4096" doc:"glob"`
+	PURL     string `json:"purl,omitempty" query:"purl" maxLength:"1000" doc:"beginning of a purl"`
+	System   string `json:"system,omitempty" query:"system" maxLength:"100"`
+	Covered  string `json:"covered,omitempty" query:"covered" enum:"yes,no"`
+	Affected bool   `json:"affected,omitempty" query:"affected" doc:"with a vulnerability"`
+	Image    int64  `json:"image,omitempty" query:"image"`
+	Host     int64  `json:"host,omitempty" query:"host"`
+	Label    string `json:"label,omitempty" query:"label" maxLength:"320"`
 }
 
 // SoftwareSorts are the sort keys of software.
@@ -111,9 +111,9 @@ var SoftwareSorts = []string{"name", "images", "risk", "firstSeen"}
 
 // HostFilter narrows the list of hosts.
 type HostFilter struct {
-	Query string `json:"q,omitempty" maxLength:"255"`
-	State string `json:"state,omitempty" enum:"online,late,offline,never,revoked"`
-	Label string `json:"label,omitempty" maxLength:"320"`
+	Query string `json:"q,omitempty" query:"q" maxLength:"255"`
+	State string `json:"state,omitempty" query:"state" enum:"online,late,offline,never,revoked"`
+	Label string `json:"label,omitempty" query:"label" maxLength:"320"`
 	IDs   []int64
 }
 
@@ -122,8 +122,8 @@ var HostSorts = []string{"name", "lastSeen", "images"}
 
 // TaskFilter narrows the list of tasks.
 type TaskFilter struct {
-	Kind  string `json:"kind,omitempty" enum:"scan,sync,export,database"`
-	State string `json:"state,omitempty"`
+	Kind  string `json:"kind,omitempty" query:"kind" enum:"scan,sync,export,database"`
+	State string `json:"state,omitempty" query:"state"`
 }
 
 // Task is work that was asked for, with its progress.

@@ -25,9 +25,10 @@ const (
 // cacheScope returns what cached values are good for: the analysers, and the
 // store that vouches for the content. Who writes a store can put any files under
 // any diff ID, and some stores belong to users of the host; their layers must
-// not speak for those of another store. What comes from an archive was verified.
-func cacheScope(img plimsoll.Image, set string) string {
-	if img.Engine == plimsoll.Archive {
+// not speak for those of another store. What comes from an archive was verified;
+// what the administrator's own engine recorded is as good as the host itself.
+func (s *Scanner) cacheScope(img plimsoll.Image, set string) string {
+	if img.Engine == plimsoll.Archive || s.Vouched != nil && s.Vouched(img) {
 		return set
 	}
 	return set + "\n" + string(img.Engine) + " " + img.Store
@@ -36,6 +37,12 @@ func cacheScope(img plimsoll.Image, set string) string {
 func cacheKey(kind string, id plimsoll.Digest, scope string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", cacheFormat, scope))
 	return kind + "/" + id.Hex() + "-" + hex.EncodeToString(sum[:8])
+}
+
+// SharedKey returns the key under which the facts of a layer from a vouched
+// store are kept: the same on every host with the same analysers.
+func (s *Scanner) SharedKey(diff plimsoll.Digest) string {
+	return cacheKey("layer", diff, s.AnalyzerSet())
 }
 
 // cachedFacts is the stored form of layerFacts. It says whose facts they are: a

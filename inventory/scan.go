@@ -34,6 +34,15 @@ type Scanner struct {
 	Cache Cache
 	// CacheFault is told when the cache cannot keep something; optional.
 	CacheFault func(error)
+	// Vouched says whether whoever can write the image's store is trusted like
+	// the host's administrator. Facts of such layers are kept by diff ID and
+	// analyser set alone, the same on every host; others by store. Without it
+	// only archives, which are verified, are kept so.
+	Vouched func(plimsoll.Image) bool
+	// Counted is told of each layer, concurrently: whether its facts came from
+	// the cache or it was read. Optional. An inventory that comes from the cache
+	// as a whole counts no layer.
+	Counted func(diff plimsoll.Digest, cached bool)
 }
 
 // maxPackages bounds the packages of one image (reliability: an image can claim
@@ -62,7 +71,7 @@ func (s *Scanner) AnalyzerSet() string {
 // back as an inventory with problems.
 func (s *Scanner) Scan(ctx context.Context, img plimsoll.Image, open func() ([]layerfs.Layer, error)) (plimsoll.Inventory, error) {
 	set := s.AnalyzerSet()
-	scope := cacheScope(img, set)
+	scope := s.cacheScope(img, set)
 	kept := identified(img)
 	if kept {
 		if inv, ok := s.cachedInventory(img.ID, set, scope); ok {
@@ -189,6 +198,7 @@ func (s *Scanner) layer(ctx context.Context, diff plimsoll.Digest, scope string,
 		if listed.Load() > maxListed {
 			return nil, tooMany
 		}
+		s.count(diff, true)
 		return facts, nil
 	}
 	v := &visitor{analyzers: s.Analyzers, layer: layer, listed: listed}
@@ -199,6 +209,7 @@ func (s *Scanner) layer(ctx context.Context, diff plimsoll.Digest, scope string,
 	if listed.Load() > maxListed {
 		return nil, tooMany
 	}
+	s.count(diff, false)
 	facts := &layerFacts{index: index, Files: v.facts(index), Problems: problems}
 	for name := range index.Links() {
 		if v.Wants(name) == Yes {
@@ -209,6 +220,12 @@ func (s *Scanner) layer(ctx context.Context, diff plimsoll.Digest, scope string,
 		s.keepLayer(diff, scope, facts)
 	}
 	return facts, nil
+}
+
+func (s *Scanner) count(diff plimsoll.Digest, cached bool) {
+	if s.Counted != nil {
+		s.Counted(diff, cached)
+	}
 }
 
 func (f *layerFacts) repeatable() bool {

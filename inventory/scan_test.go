@@ -363,6 +363,34 @@ func TestLayerIsReadOnceForAllImages(t *testing.T) {
 	check(t, warm, func() plimsoll.Inventory { inv := scan(t, nil, second); return inv }())
 }
 
+// Facts of a layer have the same key on every host if the administrator vouches
+// for the store, and else belong to the store alone.
+func TestFactsOfVouchedStores(t *testing.T) {
+	img := newImage(t, []entry{{"db.pkgs", "a 1\n"}})
+	img.Engine, img.Store = plimsoll.Docker, "/var/lib/docker"
+	for _, vouched := range []bool{true, false} {
+		cache := &memoryCache{values: map[string][]byte{}}
+		counted := map[bool]int{}
+		s := &inventory.Scanner{
+			Analyzers: []inventory.Analyzer{lines{}}, Cache: cache,
+			Vouched: func(plimsoll.Image) bool { return vouched },
+			Counted: func(_ plimsoll.Digest, cached bool) { counted[cached]++ },
+		}
+		scan(t, s, img)
+		if _, shared := cache.values[s.SharedKey(img.Layers[0].DiffID)]; shared != vouched {
+			t.Errorf("vouched %v: kept under the shared key: %v", vouched, shared)
+		}
+		other := newImage(t, []entry{{"db.pkgs", "a 1\n"}}, []entry{{"x.pkgs", "b 1\n"}})
+		other.Engine, other.Store = plimsoll.Podman, "/home/u/storage"
+		scan(t, s, other)
+		want := map[bool]int{false: 3} // the layer of the other store is read anew
+		if vouched {
+			want = map[bool]int{false: 2, true: 1}
+		}
+		check(t, counted, want)
+	}
+}
+
 func TestBrokenCacheCostsNoResult(t *testing.T) {
 	img := newImage(t, []entry{{"db.pkgs", "a 1\n"}})
 	want := scan(t, nil, img)

@@ -1,37 +1,136 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"io"
-	"iter"
+	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+	"golang.org/x/sync/semaphore"
+
 	"plimsoll"
 	"plimsoll/api"
-	"plimsoll/match"
 	"plimsoll/report"
 	"plimsoll/store"
 )
 
-// An exporter makes the files that people and programs take away: lists of the
-// fleet, and full reports of images.
-type exporter struct {
-	store *store.Store
-	// advisories lends the generation in use until done is called; ok is false
-	// when there is none.
-	advisories func() (db advisories, done func(), ok bool)
-	tool       string // "plimsoll 1.2.3"
+// Limits of files that are taken away.
+const (
+	downloadTime = time.Hour // for one file
+	maxRendering = 4         // reports of single images that are made at a time, in memory
+)
+
+func (s *Server) exportRoutes() {
+	route(s, operator, op("POST", "/exports", "start-export", "Exports", "Start to make a file of a list or of reports"), func(ctx context.Context, c *caller, in *struct{ Body api.ExportRequest }) (api.Export, error) {
+		n, err := newExport(in.Body, c.scope, c.name, s.Now())
+		if err != nil {
+			return api.Export{}, err
+		}
+		return s.Store.StartExport(ctx, n)
+	})
+	route(s, operator, op("GET", "/exports", "list-exports", "Exports", "List your exports, or all for administrators"), func(ctx context.Context, c *caller, in *paging) (api.Page[api.Export], error) {
+		return s.Store.Exports(ctx, c.who(), in.list(""))
+	})
+	route(s, operator, op("GET", "/exports/{id}", "get-export", "Exports", "One export"), func(ctx context.Context, c *caller, in *byID) (api.Export, error) {
+		return s.Store.Export(ctx, c.who(), in.ID)
+	})
+	s.file(operator, op("GET", "/exports/{id}/content", "download-export", "Exports", "The file of an export"), nil, s.download)
+	rendering := semaphore.NewWeighted(maxRendering)
+	sbom, full := []string{"cyclonedx", "spdx"}, []string{"json", "html", "csv", "cyclonedx", "spdx"}
+	s.file(viewer, op("GET", "/images/{id}/sbom", "get-image-sbom", "Images", "Bill of materials of an image"), sbom, s.imageFile(rendering, sbom, "sbom", (*exporter).inventory))
+	s.file(viewer, op("GET", "/images/{id}/report", "get-image-report", "Images", "Everything about an image, with evidence and plan"), full, s.imageFile(rendering, full, "report", (*exporter).image))
 }
 
-// advisories is one generation of advisories.
-type advisories interface {
-	match.Advisories
-	Generation() plimsoll.Generation
+// file adds a route that answers with a file, in one of the formats if there are
+// several.
+func (s *Server) file(need need, o huma.Operation, formats []string, h http.HandlerFunc) {
+	o.Parameters = []*huma.Param{{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: "integer"}}}
+	if formats != nil {
+		words := make([]any, len(formats))
+		for i, f := range formats {
+			words[i] = f
+		}
+		o.Parameters = append(o.Parameters, &huma.Param{Name: "format", In: "query", Schema: &huma.Schema{Type: "string", Enum: words, Default: formats[0]}})
+	}
+	o.Responses = map[string]*huma.Response{"200": {Description: "The file", Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: "string", Format: "binary"}}}}}
+	s.document(o, need)
+	s.raw(o.Method+" "+o.Path, rule{need: need, operation: o.OperationID, time: downloadTime}, h)
 }
 
-// maxReportImages bounds the images of one report, which is made in memory.
-const maxReportImages = 100
+func (s *Server) exporter() *exporter {
+	return &exporter{store: s.Store, judges: &s.judge, tool: strings.TrimSpace("plimsoll " + s.Version)}
+}
+
+// download answers with the file of an export.
+func (s *Server) download(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		s.fail(w, r, plimsoll.Errorf(plimsoll.CodeNotFound, "read export", "there is no such export"))
+		return
+	}
+	who := requestOf(r.Context()).caller.who()
+	e, err := s.Store.Export(r.Context(), who, id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if e.State != plimsoll.TaskSucceeded {
+		s.fail(w, r, newProblem(http.StatusConflict, plimsoll.CodeInvalid, "the export has no file: it is "+string(e.State)))
+		return
+	}
+	attach(w.Header(), e.FileName, e.MediaType, e.Size)
+	if err := s.Store.ReadExport(r.Context(), who, id, w); err != nil {
+		s.Log.WarnContext(r.Context(), "download not finished", "request", requestOf(r.Context()).id, "export", id, "error", err)
+		panic(http.ErrAbortHandler) // half a file must not look like a whole one
+	}
+}
+
+// imageFile answers with a file about one image, made at once. The first of the
+// formats is the default.
+func (s *Server) imageFile(rendering *semaphore.Weighted, formats []string, what string,
+	render func(*exporter, context.Context, io.Writer, report.Format, plimsoll.Scope, int64) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		format := formats[0]
+		if given := r.URL.Query().Get("format"); given != "" {
+			format = given
+		}
+		f, ok := formOf(format)
+		if !ok || f.report == "" || !slices.Contains(formats, format) {
+			s.fail(w, r, plimsoll.Errorf(plimsoll.CodeInvalid, "choose format", "%q is none of %s", format, strings.Join(formats, ", ")))
+			return
+		}
+		id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+		if err != nil {
+			s.fail(w, r, plimsoll.Errorf(plimsoll.CodeNotFound, "read image", "there is no such image"))
+			return
+		}
+		if err := rendering.Acquire(r.Context(), 1); err != nil {
+			s.fail(w, r, plimsoll.Errorf(plimsoll.CodeUnavailable, "write report", "%w", err))
+			return
+		}
+		defer rendering.Release(1)
+		var b bytes.Buffer
+		if err := render(s.exporter(), r.Context(), &b, f.report, requestOf(r.Context()).caller.scope, id); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		attach(w.Header(), fileName("image-"+strconv.FormatInt(id, 10)+"-"+what, f.extension), f.media, int64(b.Len()))
+		b.WriteTo(w)
+	}
+}
+
+// attach says that the answer is a file to keep, not a page to show.
+func attach(h http.Header, name, media string, size int64) {
+	h.Set("Content-Type", media)
+	h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	h.Set("Content-Length", strconv.FormatInt(size, 10))
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+}
 
 // form is how one format of an export looks from outside.
 type form struct {
@@ -95,6 +194,16 @@ func fileName(stem, extension string) string {
 	return stem + "." + extension
 }
 
+// makeExports makes the exports that wait, one after the other.
+func (s *Server) makeExports(ctx context.Context) error {
+	x := s.exporter()
+	for {
+		if worked, err := x.next(ctx); err != nil || !worked {
+			return err
+		}
+	}
+}
+
 // next makes one export that waits; worked is false when none does. An export
 // that could not be made is no error: it tells its own.
 func (x *exporter) next(ctx context.Context) (worked bool, err error) {
@@ -139,158 +248,4 @@ func (x *exporter) progress(ctx context.Context, task int64) func(done, total in
 			_ = x.store.SetTask(ctx, task, plimsoll.TaskRunning, done, max(done, total), "")
 		}
 	}
-}
-
-func (x *exporter) write(ctx context.Context, w io.Writer, n *store.NewExport, progress func(done, total int64)) (rows int64, err error) {
-	f, _ := formOf(n.Request.Format)
-	if n.Request.Kind == "report" {
-		ids, err := x.store.SelectImages(ctx, n.Scope, api.Selection{Filter: new(given(n.Request.Images))})
-		if err != nil {
-			return 0, err
-		}
-		return int64(len(ids)), x.report(ctx, w, f.report, n.Scope, ids, progress)
-	}
-	list, err := x.list(ctx, n)
-	if err != nil {
-		return 0, err
-	}
-	if list.Notes, err = x.notes(ctx, n.Scope); err != nil {
-		return 0, err
-	}
-	list.Rows = counted(list.Rows, progress)
-	return report.WriteList(w, f.list, list)
-}
-
-func counted(rows iter.Seq2[[]any, error], progress func(done, total int64)) iter.Seq2[[]any, error] {
-	return func(yield func([]any, error) bool) {
-		done := int64(0)
-		for row, err := range rows {
-			if !yield(row, err) {
-				return
-			}
-			done++
-			progress(done, done)
-		}
-	}
-}
-
-// notes says by which advisories the fleet is judged, and what the list leaves out.
-func (x *exporter) notes(ctx context.Context, scope plimsoll.Scope) ([]string, error) {
-	var notes []string
-	g, err := x.store.CurrentGeneration(ctx)
-	switch {
-	case plimsoll.CodeOf(err) == plimsoll.CodeNotFound:
-		notes = append(notes, "There are no advisories: nothing was judged.")
-	case err != nil:
-		return nil, err
-	default:
-		notes = append(notes, "Advisories of "+g.Built.UTC().Format(time.DateOnly)+".")
-		if g.Sample {
-			notes = append(notes, "They are a sample for demonstration: most vulnerabilities are missing.")
-		}
-		if g.Evaluated == nil {
-			notes = append(notes, "Some software still waits to be judged by them.")
-		}
-	}
-	if !scope.All {
-		notes = append(notes, "Only hosts labelled "+strings.Join(scope.Labels, " or ")+".")
-	}
-	return notes, nil
-}
-
-// report writes the full report of these images, by the advisories of now. It
-// tells all findings, whatever was decided about them.
-func (x *exporter) report(ctx context.Context, w io.Writer, f report.Format, scope plimsoll.Scope, ids []int64, progress func(done, total int64)) error {
-	if len(ids) > maxReportImages {
-		return &plimsoll.Error{Code: plimsoll.CodeLimit, Op: "export report", Hint: "narrow the selection, or export the list of findings, which has no limit",
-			Err: plimsoll.Errorf(plimsoll.CodeLimit, "select images", "%d images are selected, a report holds %d", len(ids), maxReportImages)}
-	}
-	r := plimsoll.Report{Tool: x.tool}
-	db, done, ok := x.advisories()
-	if ok {
-		defer done()
-		g := db.Generation()
-		r.Generation = &g
-	}
-	for i, id := range ids {
-		result, err := x.result(ctx, scope, id)
-		if err != nil {
-			return err
-		}
-		if ok && result.Status != plimsoll.ScanFailed {
-			if err := judge(ctx, db, &result); err != nil {
-				return err
-			}
-		}
-		r.Results = append(r.Results, result)
-		progress(int64(i+1), int64(len(ids)))
-	}
-	return report.Write(w, f, r, report.Options{Packages: true})
-}
-
-// inventory writes the bill of materials of one image: what is in it, not what
-// is wrong with it.
-func (x *exporter) inventory(ctx context.Context, w io.Writer, f report.Format, scope plimsoll.Scope, id int64) error {
-	result, err := x.result(ctx, scope, id)
-	if err != nil {
-		return err
-	}
-	if result.Status == plimsoll.ScanFailed {
-		return &plimsoll.Error{Code: plimsoll.CodeNotFound, Op: "read inventory", Hint: "start a scan of the image",
-			Err: plimsoll.Errorf(plimsoll.CodeNotFound, "read image", "%s", result.Problem.Detail)}
-	}
-	return report.Write(w, f, plimsoll.Report{Tool: x.tool, Results: []plimsoll.Result{result}}, report.Options{Packages: true})
-}
-
-// result returns what is known of an image's content, not yet judged.
-func (x *exporter) result(ctx context.Context, scope plimsoll.Scope, id int64) (plimsoll.Result, error) {
-	detail, err := x.store.Image(ctx, scope, id)
-	if err != nil {
-		return plimsoll.Result{}, err
-	}
-	img, inv, err := x.store.Inventory(ctx, scope, id)
-	if plimsoll.CodeOf(err) == plimsoll.CodeNotFound {
-		return plimsoll.Result{Image: unread(&detail), Status: plimsoll.ScanFailed, Problem: whyUnread(&detail)}, nil
-	}
-	if err != nil {
-		return plimsoll.Result{}, err
-	}
-	img.Names = detail.Names // those in sight
-	r := plimsoll.Result{Image: img, Status: plimsoll.ScanComplete, Inventory: inv, Problems: inv.Problems}
-	if !inv.Complete() {
-		r.Status = plimsoll.ScanPartial
-	}
-	return r, nil
-}
-
-// unread returns what is known of an image that was never read.
-func unread(d *api.ImageDetail) plimsoll.Image {
-	img := plimsoll.Image{ID: d.Digest, Names: d.Names, Manifests: d.Manifests, Size: d.Size}
-	if d.Created != nil {
-		img.Created = *d.Created
-	}
-	return img
-}
-
-func whyUnread(d *api.ImageDetail) *plimsoll.Problem {
-	switch {
-	case d.Code != "":
-		return &plimsoll.Problem{Code: plimsoll.ProblemCode(d.Code), Detail: d.Detail}
-	case d.Queue != "":
-		return &plimsoll.Problem{Code: "not-scanned", Detail: "it waits to be scanned"}
-	}
-	return &plimsoll.Problem{Code: "not-scanned", Detail: "nobody has asked for a scan of it"}
-}
-
-// judge asks the advisories about one inventory.
-func judge(ctx context.Context, db advisories, r *plimsoll.Result) error {
-	e, err := match.Evaluate(ctx, db, r.Inventory, match.Options{Now: db.Generation().Built})
-	if err != nil {
-		return err
-	}
-	r.Matched = true
-	r.Findings, r.Coverage = e.Findings, e.Coverage
-	r.Problems = append(r.Problems[:len(r.Problems):len(r.Problems)], e.Problems...)
-	r.Plan = match.Plan(r.Image, r.Inventory, e.Findings)
-	return nil
 }

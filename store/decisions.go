@@ -2,21 +2,299 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
 
 	"plimsoll"
 	"plimsoll/api"
 )
 
+// decisionColumns are what scanDecision reads.
+const decisionColumns = `id, kind, vulnerability, package_type, package, path, repositories, image_ids, labels, remark, author,
+	created, expires, until_fix, revoked, hits`
+
+func scanDecision(scan func(...any) error) (d plimsoll.Decision, hits int64, err error) {
+	var repositories, images, labels string
+	var created, expires, revoked int64
+	err = scan(&d.ID, &d.Kind, &d.Vulnerability, &d.PackageType, &d.Package, &d.Path, &repositories, &images, &labels, &d.Remark, &d.Author,
+		&created, &expires, &d.UntilFix, &revoked, &hits)
+	d.Repositories, d.ImageIDs, d.Labels = decodeList[string](repositories), decodeList[plimsoll.Digest](images), decodeList[string](labels)
+	d.Created, d.Expires, d.Revoked = moment(created), moment(expires), moment(revoked)
+	return d, hits, err
+}
+
+// wire turns a decision into what the API says of it.
+func wire(d *plimsoll.Decision, hits int64, now time.Time) api.Decision {
+	w := api.Decision{ID: d.ID, Kind: d.Kind, Vulnerability: d.Vulnerability, PackageType: d.PackageType, Package: d.Package, Path: d.Path,
+		Repositories: d.Repositories, ImageIDs: d.ImageIDs, Labels: d.Labels, Remark: d.Remark, UntilFix: d.UntilFix, Author: d.Author,
+		Created: momentOrNil(ms(d.Created)), Expires: momentOrNil(ms(d.Expires)), Revoked: momentOrNil(ms(d.Revoked)), Hits: hits}
+	switch {
+	case !d.Revoked.IsZero():
+		w.State = "revoked"
+	case !d.Active(now):
+		w.State = "expired"
+	default:
+		w.State = "active"
+	}
+	return w
+}
+
 // Decide makes the decisions that a request means, in one transaction, and
 // returns them. Whoever asks must see every host that a decision reaches:
 // outside of everything, rules get the scope's labels (see plimsoll.Decision.Labels).
-func (s *Store) Decide(ctx context.Context, scope plimsoll.Scope, who string, r api.DecisionRequest) ([]api.Decision, error) {
-	panic("todo S2")
+func (s *Store) Decide(ctx context.Context, scope plimsoll.Scope, who string, r api.DecisionRequest) (made []api.Decision, err error) {
+	err = s.writeFindings(ctx, "decide", func(t *tx) error {
+		made = nil
+		ids, _, err := t.decide(scope, who, r)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			d, hits, err := t.decision(id)
+			if err != nil {
+				return err
+			}
+			made = append(made, wire(&d, hits, moment(t.now)))
+		}
+		return nil
+	})
+	return made, err
 }
 
+// errPreview ends a transaction that was only to see what would happen.
+var errPreview = errors.New("nothing was to be changed")
+
 // Preview says what Decide would change, and changes nothing.
-func (s *Store) Preview(ctx context.Context, scope plimsoll.Scope, who string, r api.DecisionRequest) (api.Preview, error) {
-	panic("todo S2")
+func (s *Store) Preview(ctx context.Context, scope plimsoll.Scope, who string, r api.DecisionRequest) (p api.Preview, err error) {
+	err = s.writeFindings(ctx, "preview a decision", func(t *tx) error {
+		p = api.Preview{Sample: []api.Finding{}}
+		var ids, images []int64
+		var err error
+		before := make(map[findingID]bool)
+		ids, images, err = t.decideAfter(scope, who, r, func(images []int64) error { return t.openIn(images, before) })
+		if err != nil {
+			return err
+		}
+		after := make(map[findingID]bool)
+		if err := t.openIn(images, after); err != nil {
+			return err
+		}
+		p.Rules = len(ids)
+		if err := t.describe(scope, &p, handledNow(before, after)); err != nil {
+			return err
+		}
+		return errPreview
+	})
+	if errors.Is(err, errPreview) {
+		err = nil
+	}
+	return p, err
+}
+
+// findingID is a finding and the image that it is in.
+type findingID struct{ image, instance, match int64 }
+
+// openIn adds the open findings of images to found.
+func (t *tx) openIn(images []int64, found map[findingID]bool) error {
+	for part := range slices.Chunk(images, chunk) {
+		rows, err := t.query(`SELECT i.image_id, i.id, m.id FROM instance i JOIN match m ON m.software_id = i.software_id AND m.gone = 0
+			JOIN image g ON g.id = i.image_id WHERE i.image_id IN (`+marks(len(part))+`) AND NOT (g.repositories > 0 AND
+			(SELECT count(*) FROM effect e WHERE e.instance_id = i.id AND e.match_id = m.id) >= g.repositories)`, args(part)...)
+		err = each(rows, err, func(scan func(...any) error) error {
+			var f findingID
+			if err := scan(&f.image, &f.instance, &f.match); err != nil {
+				return err
+			}
+			found[f] = true
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// handledNow returns, in order, what was open before and is not any more.
+func handledNow(before, after map[findingID]bool) []findingID {
+	var list []findingID
+	for f := range before {
+		if !after[f] {
+			list = append(list, f)
+		}
+	}
+	slices.SortFunc(list, func(a, b findingID) int {
+		return slices.Compare([]int64{a.image, a.instance, a.match}, []int64{b.image, b.instance, b.match})
+	})
+	return list
+}
+
+// describe counts the findings of a preview that are in scope.
+func (t *tx) describe(scope plimsoll.Scope, p *api.Preview, handled []findingID) error {
+	var images []int64
+	for _, f := range handled {
+		images = append(images, f.image)
+	}
+	images = slices.Compact(images)
+	sees := make(map[int64]bool)
+	hosts := make(map[int64]bool)
+	for part := range slices.Chunk(images, chunk) {
+		var w where
+		in(&w, "image_id", part)
+		w.seesHost(scope, "host_id")
+		rows, err := t.query("SELECT image_id, host_id, running FROM host_image"+w.String(), w.args...)
+		err = each(rows, err, func(scan func(...any) error) error {
+			var image, host, running int64
+			if err := scan(&image, &host, &running); err != nil {
+				return err
+			}
+			sees[image], hosts[host] = true, true
+			p.Containers += running
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	const sample = 20
+	var ids []string
+	for _, f := range handled {
+		if sees[f.image] {
+			p.Findings++
+			if len(ids) < sample {
+				ids = append(ids, findingName(f.instance, f.match))
+			}
+		}
+	}
+	p.Images, p.Hosts = int64(len(sees)), int64(len(hosts))
+	if len(ids) == 0 {
+		return nil
+	}
+	page, err := t.findings(scope, api.FindingFilter{IDs: ids, States: allStates}, api.List{Limit: sample})
+	if err == nil {
+		p.Sample = page.Items
+	}
+	return err
+}
+
+// decide stores the decisions of a request and applies them. It returns their
+// IDs and the images that they may reach.
+func (t *tx) decide(scope plimsoll.Scope, who string, r api.DecisionRequest) (ids, images []int64, err error) {
+	return t.decideAfter(scope, who, r, func([]int64) error { return nil })
+}
+
+// decideAfter is decide that calls look before anything changes.
+func (t *tx) decideAfter(scope plimsoll.Scope, who string, r api.DecisionRequest, look func(images []int64) error) (ids, images []int64, err error) {
+	rules, err := t.rulesOf(scope, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range rules {
+		reached, err := t.reach(&rules[i])
+		if err != nil {
+			return nil, nil, err
+		}
+		images = append(images, reached...)
+	}
+	slices.Sort(images)
+	images = slices.Compact(images)
+	if err := look(images); err != nil {
+		return nil, nil, err
+	}
+	for i := range rules {
+		d := &rules[i]
+		d.Author = who
+		id, err := t.id(`INSERT INTO decision (kind, vulnerability, package_type, package, path, repositories, image_ids, labels, remark, author,
+			created, expires, until_fix) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+			string(d.Kind), d.Vulnerability, string(d.PackageType), d.Package, d.Path, encodeList(d.Repositories), encodeList(d.ImageIDs), encodeList(d.Labels),
+			d.Remark, who, t.now, ms(d.Expires), bit(d.UntilFix))
+		if err != nil {
+			return nil, nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, images, t.reapply(ids, images, who, "created", "")
+}
+
+// reapply applies all decisions to images anew and notes what some have become.
+func (t *tx) reapply(ids, images []int64, who, action, remark string) error {
+	if err := t.applyDecisions(images); err != nil {
+		return err
+	}
+	if err := t.recount(images); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		d, hits, err := t.decision(id)
+		if err != nil {
+			return err
+		}
+		said := remark
+		if said == "" {
+			said = d.Remark
+		}
+		if _, err := t.exec("INSERT INTO decision_event (decision_id, at, account, action, remark, findings, rule) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			id, t.now, who, action, said, hits, encode(wire(&d, hits, moment(t.now)))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) decision(id int64) (plimsoll.Decision, int64, error) {
+	return scanDecision(t.row("SELECT "+decisionColumns+" FROM decision WHERE id = ?", id).Scan)
+}
+
+// reach returns the live images that may have findings which a decision fits.
+func (t *tx) reach(d *plimsoll.Decision) (ids []int64, err error) {
+	var w where
+	w.and("image.gone = 0 AND image.inventory > 0")
+	if len(d.ImageIDs) > 0 {
+		in(&w, "image.digest", d.ImageIDs)
+	}
+	exact := func(pattern string) bool { return !strings.ContainsAny(pattern, "*?") }
+	switch {
+	case d.Vulnerability != "":
+		named, err := t.vulnerabilitiesNamed(d.Vulnerability)
+		if err != nil {
+			return nil, err
+		}
+		w.and("image.id IN (SELECT i.image_id FROM match m JOIN instance i ON i.software_id = m.software_id WHERE m.vulnerability_id IN ("+
+			marks(len(named))+") AND m.gone = 0)", args(named)...)
+	case d.Package != "" && exact(d.Package):
+		w.and("image.id IN (SELECT i.image_id FROM software s JOIN instance i ON i.software_id = s.id WHERE s.name_lower = ? AND s.name = ?)",
+			strings.ToLower(d.Package), d.Package)
+	}
+	if len(d.Repositories) > 0 && !slices.ContainsFunc(d.Repositories, func(r string) bool { return !exact(r) }) {
+		names := make([]string, 0, 2*len(d.Repositories))
+		for _, r := range d.Repositories {
+			names = append(names, r, plimsoll.Repository(r))
+		}
+		w.and("image.id IN (SELECT p.image_id FROM presence p JOIN repository r ON r.id = p.repository_id WHERE p.gone = 0 AND r.name IN ("+
+			marks(len(names))+"))", args(names)...)
+	}
+	if w.err != nil {
+		return nil, w.err
+	}
+	return t.ids("SELECT image.id FROM image"+w.String()+" ORDER BY image.id", w.args...)
+}
+
+// ids reads one column of numbers.
+func (t *tx) ids(query string, args ...any) (ids []int64, err error) {
+	rows, err := t.query(query, args...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var id int64
+		if err := scan(&id); err != nil {
+			return err
+		}
+		ids = append(ids, id)
+		return nil
+	})
+	return ids, err
 }
 
 // DecisionFilter narrows the list of decisions.
@@ -27,46 +305,236 @@ type DecisionFilter struct {
 	Idle  bool   // active ones that match nothing
 }
 
+// seesDecision narrows to decisions that concern somebody: with one of their
+// labels, or with an effect on an image in sight.
+func (w *where) seesDecision(scope plimsoll.Scope, alias string) {
+	if scope.All {
+		return
+	}
+	var held where
+	held.seesLive(scope, "e.image_id")
+	condition := "EXISTS (SELECT 1 FROM effect e WHERE e.decision_id = " + alias + ".id AND " + strings.Join(held.conditions, " AND ") + ")"
+	values := held.args
+	for _, label := range scope.Labels {
+		condition += " OR " + like(alias+".labels")
+		values = append(values, "%"+likeEscapes.Replace(encode(label))+"%")
+	}
+	w.and(condition, values...)
+}
+
 // Decisions lists decisions, newest first.
-func (s *Store) Decisions(ctx context.Context, scope plimsoll.Scope, f DecisionFilter, l api.List) (api.Page[api.Decision], error) {
-	panic("todo S2")
+func (s *Store) Decisions(ctx context.Context, scope plimsoll.Scope, f DecisionFilter, l api.List) (page api.Page[api.Decision], err error) {
+	err = s.read(ctx, "list decisions", func(t *tx) error {
+		k, err := newKeyset(l, "decisions", "d.id", []sortKey{{name: "id", column: "d.id", desc: true}})
+		if err != nil {
+			return err
+		}
+		var w where
+		w.seesDecision(scope, "d")
+		if f.Query != "" {
+			var conditions []string
+			var values []any
+			for _, column := range []string{"d.vulnerability", "d.package", "d.repositories", "d.remark", "d.author"} {
+				conditions = append(conditions, like("lower("+column+")"))
+				values = append(values, likePattern(f.Query))
+			}
+			w.and(strings.Join(conditions, " OR "), values...)
+		}
+		if f.Kind != "" {
+			w.and("d.kind = ?", f.Kind)
+		}
+		const active = "d.revoked = 0 AND (d.expires = 0 OR d.expires > ?)"
+		switch f.State {
+		case "":
+		case "active":
+			w.and(active, t.now)
+		case "expired":
+			w.and("d.revoked = 0 AND d.expires > 0 AND d.expires <= ?", t.now)
+		case "revoked":
+			w.and("d.revoked > 0")
+		default:
+			return plimsoll.Errorf(plimsoll.CodeInvalid, "list decisions", "a decision is active, expired or revoked")
+		}
+		if f.Idle {
+			w.and(active+" AND d.hits = 0", t.now)
+		}
+		page, err = fetch(t, k, decisionColumns, "decision d", w, func(scan func(...any) error) (api.Decision, error) {
+			d, hits, err := scanDecision(scan)
+			return wire(&d, hits, moment(t.now)), err
+		})
+		if err != nil {
+			return err
+		}
+		if page.Total, err = t.count("decision d", w); err != nil {
+			return err
+		}
+		for i := range page.Items {
+			if err := t.hitsInSight(scope, &page.Items[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return page, err
+}
+
+// hitsInSight replaces the hits of a decision by those in scope.
+func (t *tx) hitsInSight(scope plimsoll.Scope, d *api.Decision) error {
+	if scope.All {
+		return nil
+	}
+	var w where
+	w.and("e.decision_id = ?", d.ID)
+	w.seesLive(scope, "e.image_id")
+	return t.row("SELECT count(*) FROM (SELECT DISTINCT e.instance_id, e.match_id FROM effect e"+w.String()+") AS found", w.args...).Scan(&d.Hits)
 }
 
 // Decision returns one.
-func (s *Store) Decision(ctx context.Context, scope plimsoll.Scope, id int64) (api.Decision, error) {
-	panic("todo S2")
+func (s *Store) Decision(ctx context.Context, scope plimsoll.Scope, id int64) (found api.Decision, err error) {
+	err = s.read(ctx, "read a decision", func(t *tx) error {
+		var w where
+		w.and("d.id = ?", id)
+		w.seesDecision(scope, "d")
+		d, hits, err := scanDecision(t.row("SELECT "+decisionColumns+" FROM decision d"+w.String(), w.args...).Scan)
+		if errors.Is(err, sql.ErrNoRows) {
+			return notFound("decision", id)
+		}
+		found = wire(&d, hits, moment(t.now))
+		if err != nil {
+			return err
+		}
+		return t.hitsInSight(scope, &found)
+	})
+	return found, err
+}
+
+// ownDecision returns a decision that somebody may change: within their labels.
+func (t *tx) ownDecision(scope plimsoll.Scope, id int64) (plimsoll.Decision, error) {
+	d, _, err := t.decision(id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return d, notFound("decision", id)
+	}
+	if err == nil && !scope.All && (len(d.Labels) == 0 || !within(d.Labels, scope.Labels)) {
+		return d, notFound("decision", id)
+	}
+	if err == nil && !d.Revoked.IsZero() {
+		return d, plimsoll.Errorf(plimsoll.CodeInvalid, "change a decision", "it was revoked")
+	}
+	return d, err
+}
+
+func within(labels, of []string) bool {
+	return !slices.ContainsFunc(labels, func(l string) bool { return !slices.Contains(of, l) })
 }
 
 // ChangeDecision replaces the conditions, the remark and the end of a decision.
-func (s *Store) ChangeDecision(ctx context.Context, scope plimsoll.Scope, who string, id int64, d api.Decision) (api.Decision, error) {
-	panic("todo S2")
+func (s *Store) ChangeDecision(ctx context.Context, scope plimsoll.Scope, who string, id int64, d api.Decision) (changed api.Decision, err error) {
+	err = s.writeFindings(ctx, "change a decision", func(t *tx) error {
+		was, err := t.ownDecision(scope, id)
+		if err != nil {
+			return err
+		}
+		now, err := t.ruleOf(scope, d)
+		if err != nil {
+			return err
+		}
+		images, err := t.reach(&now)
+		if err != nil {
+			return err
+		}
+		had, err := t.ids("SELECT DISTINCT image_id FROM effect WHERE decision_id = ?", id)
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(`UPDATE decision SET kind = ?, vulnerability = ?, package_type = ?, package = ?, path = ?, repositories = ?, image_ids = ?,
+			labels = ?, remark = ?, expires = ?, until_fix = ?, expired = 0 WHERE id = ?`,
+			string(now.Kind), now.Vulnerability, string(now.PackageType), now.Package, now.Path, encodeList(now.Repositories), encodeList(now.ImageIDs),
+			encodeList(now.Labels), now.Remark, ms(now.Expires), bit(now.UntilFix), was.ID); err != nil {
+			return err
+		}
+		if err := t.reapply([]int64{id}, append(images, had...), who, "changed", ""); err != nil {
+			return err
+		}
+		after, hits, err := t.decision(id)
+		changed = wire(&after, hits, moment(t.now))
+		return err
+	})
+	return changed, err
 }
 
 // RevokeDecision ends a decision: what it alone handled is open again.
 func (s *Store) RevokeDecision(ctx context.Context, scope plimsoll.Scope, who string, id int64, remark string) error {
-	panic("todo S2")
-}
-
-// DecisionEvents lists the history: of one decision, or all (0), newest first.
-func (s *Store) DecisionEvents(ctx context.Context, scope plimsoll.Scope, decision int64, l api.List) (api.Page[api.DecisionEvent], error) {
-	panic("todo S2")
-}
-
-// FindingHistory lists the events of every decision that fits or fitted a
-// finding's identity, newest first.
-func (s *Store) FindingHistory(ctx context.Context, scope plimsoll.Scope, finding string) ([]api.DecisionEvent, error) {
-	panic("todo S2")
+	return s.writeFindings(ctx, "revoke a decision", func(t *tx) error {
+		if !fits(remark, maxText) {
+			return plimsoll.Errorf(plimsoll.CodeInvalid, "revoke a decision", "the remark is too long or no text")
+		}
+		if _, err := t.ownDecision(scope, id); err != nil {
+			return err
+		}
+		if _, err := t.exec("UPDATE decision SET revoked = ? WHERE id = ?", t.now, id); err != nil {
+			return err
+		}
+		had, err := t.ids("SELECT DISTINCT image_id FROM effect WHERE decision_id = ?", id)
+		if err != nil {
+			return err
+		}
+		return t.reapply([]int64{id}, had, who, "revoked", remark)
+	})
 }
 
 // ExpireDecisions ends the effect of decisions whose time is over and returns how many.
-func (s *Store) ExpireDecisions(ctx context.Context) (int, error) { panic("todo S2") }
+func (s *Store) ExpireDecisions(ctx context.Context) (n int, err error) {
+	err = s.writeFindings(ctx, "end decisions", func(t *tx) error {
+		over, err := t.ids("SELECT id FROM decision WHERE revoked = 0 AND expired = 0 AND expires > 0 AND expires <= ? ORDER BY id", t.now)
+		if n = len(over); err != nil || n == 0 {
+			return err
+		}
+		var images []int64
+		for part := range slices.Chunk(over, chunk) {
+			if _, err := t.exec("UPDATE decision SET expired = 1 WHERE id IN ("+marks(len(part))+")", args(part)...); err != nil {
+				return err
+			}
+			had, err := t.ids("SELECT DISTINCT image_id FROM effect WHERE decision_id IN ("+marks(len(part))+")", args(part)...)
+			if err != nil {
+				return err
+			}
+			images = append(images, had...)
+		}
+		return t.reapply(over, images, "", "expired", "")
+	})
+	return n, err
+}
 
-// applyDecisions computes anew which decisions fit the findings of these images.
-// Whoever changes an image's instances, matches, repositories or hosts calls it,
-// then recount.
-func (t *tx) applyDecisions(imageIDs []int64) error { panic("todo S2") }
+// DecisionEvents lists the history: of one decision, or all (0), newest first.
+func (s *Store) DecisionEvents(ctx context.Context, scope plimsoll.Scope, decision int64, l api.List) (page api.Page[api.DecisionEvent], err error) {
+	err = s.read(ctx, "list the history of decisions", func(t *tx) error {
+		k, err := newKeyset(l, "decision events", "e.id", []sortKey{{name: "id", column: "e.id", desc: true}})
+		if err != nil {
+			return err
+		}
+		var w where
+		if decision != 0 {
+			w.and("e.decision_id = ?", decision)
+		}
+		w.seesDecision(scope, "d")
+		page, err = fetch(t, k, eventColumns, "decision_event e JOIN decision d ON d.id = e.decision_id", w, scanEvent)
+		return err
+	})
+	return page, err
+}
 
-// recount computes anew the counts of images, of the risks that they have part
-// in, and of the decisions that reach them. gained and lost vulnerabilities of the
-// images are found by comparing with what the risk view holds.
-func (t *tx) recount(imageIDs []int64) error { panic("todo S2") }
+const eventColumns = "e.id, e.decision_id, e.at, e.account, e.action, e.remark, e.findings, e.rule"
+
+func scanEvent(scan func(...any) error) (e api.DecisionEvent, err error) {
+	var at int64
+	var rule string
+	if err := scan(&e.ID, &e.Decision, &at, &e.User, &e.Action, &e.Remark, &e.Findings, &rule); err != nil {
+		return e, err
+	}
+	e.At = moment(at)
+	if rule != "" {
+		e.Rule = new(api.Decision)
+		err = json.Unmarshal([]byte(rule), e.Rule)
+	}
+	return e, err
+}

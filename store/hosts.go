@@ -153,7 +153,8 @@ func (s *Store) Heartbeat(ctx context.Context, hostID int64, h api.Heartbeat) er
 	if c.err != nil {
 		return c.err
 	}
-	return s.write(ctx, "note a heartbeat", func(t *tx) error {
+	started := false // the agent, since the last heartbeat
+	err := s.write(ctx, "note a heartbeat", func(t *tx) error {
 		var known string
 		err := t.row("SELECT boot FROM host WHERE id = ? AND revoked = 0", hostID).Scan(&known)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -163,6 +164,7 @@ func (s *Store) Heartbeat(ctx context.Context, hostID int64, h api.Heartbeat) er
 			return err
 		}
 		boots, returned := takeTurn(known, h.Boot)
+		started = boots != known && !returned && known != ""
 		var skew int64 // seconds
 		if !h.Now.IsZero() {
 			const tolerated = 60
@@ -175,6 +177,10 @@ func (s *Store) Heartbeat(ctx context.Context, hostID int64, h api.Heartbeat) er
 			t.now, skew, boots, h.MachineID, max(h.Dropped, 0), bit(returned), hostID)
 		return err
 	})
+	if err == nil && started {
+		err = s.loseLeases(ctx, hostID)
+	}
+	return err
 }
 
 // takeTurn notes the start of an agent's process that speaks now. An agent that

@@ -16,6 +16,7 @@ import (
 type where struct {
 	conditions []string
 	args       []any
+	from       []any // parameters of the tables before WHERE
 	err        error // the first text that no column can hold
 }
 
@@ -261,7 +262,7 @@ func (k *keyset) next(at position) string {
 // page's Total is -1.
 func fetch[T any](t *tx, k *keyset, columns, from string, w where, scan func(scan func(...any) error) (T, error)) (api.Page[T], error) {
 	page := api.Page[T]{Items: []T{}, Total: -1}
-	w.conditions, w.args = slices.Clone(w.conditions), slices.Clone(w.args) // the caller may count with it
+	w.conditions, w.args = slices.Clip(w.conditions), slices.Clip(w.args) // the caller may count with it
 	direction, beyond := " DESC", " < "
 	if k.asc {
 		direction, beyond = "", " > "
@@ -277,7 +278,7 @@ func fetch[T any](t *tx, k *keyset, columns, from string, w where, scan func(sca
 		order += ", " + k.id + direction
 	}
 	query := "SELECT " + k.key.column + ", " + k.id + ", " + columns + " FROM " + from + w.String() + " ORDER BY " + order + " LIMIT ?"
-	rows, err := t.query(query, append(w.args, k.limit+1)...)
+	rows, err := t.query(query, slices.Concat(w.from, w.args, []any{k.limit + 1})...)
 	var last position
 	err = each(rows, err, func(read func(...any) error) error {
 		if len(page.Items) == k.limit { // one more than was asked for: there is a next page
@@ -317,6 +318,6 @@ func (t *tx) count(from string, w where) (n int64, err error) {
 	if w.err != nil {
 		return 0, w.err
 	}
-	err = t.row("SELECT count(*) FROM "+from+w.String(), w.args...).Scan(&n)
+	err = t.row("SELECT count(*) FROM "+from+w.String(), slices.Concat(w.from, w.args)...).Scan(&n)
 	return n, err
 }

@@ -16,14 +16,14 @@ type spot struct {
 	store, name string
 }
 
-// place is what the host says about an image at a spot.
-type place struct {
+// presence is what the host says about an image at a spot.
+type presence struct {
 	repository   int64
 	code, detail string
 	private      bool
 }
 
-type places map[spot]place
+type presences map[spot]presence
 
 // ids returns the touched images in ascending order.
 func (y *syncing) ids() []int64 { return slices.Sorted(maps.Keys(y.images)) }
@@ -71,8 +71,10 @@ func (y *syncing) findMoved() error {
 	}
 	slices.Sort(names)
 	for part := range slices.Chunk(slices.Compact(names), maxParameters/2) {
+		// "+" keeps the database from reading all live rows of the fleet: the
+		// host's own are few.
 		rows, err := y.query(`SELECT p.image_id, i.digest, i.platform, p.engine, p.store, p.name FROM presence p JOIN image i ON i.id = p.image_id
-			WHERE p.host_id = ? AND p.gone = 0 AND p.name IN (`+marks(len(part))+")", append([]any{y.host}, args(part)...)...)
+			WHERE p.host_id = ? AND +p.gone = 0 AND p.name IN (`+marks(len(part))+")", append([]any{y.host}, args(part)...)...)
 		err = each(rows, err, func(scan func(...any) error) error {
 			var id int64
 			var d plimsoll.Digest
@@ -157,7 +159,7 @@ func (y *syncing) placeNames() error {
 	taken := make(map[spot]bool)
 	names := []string{""}
 	for _, f := range y.images {
-		f.was, f.now = make(places), make(places)
+		f.was, f.now = make(presences), make(presences)
 		if f.record == nil {
 			continue
 		}
@@ -176,7 +178,7 @@ func (y *syncing) placeNames() error {
 	type row struct {
 		id, image int64
 		at        spot
-		place
+		presence
 	}
 	var live []row
 	err = y.eachTouched(`SELECT id, image_id, engine, store, name, repository_id, code, detail, private FROM presence
@@ -186,7 +188,7 @@ func (y *syncing) placeNames() error {
 			return err
 		}
 		live = append(live, r)
-		y.images[r.image].was[r.at] = r.place
+		y.images[r.image].was[r.at] = r.presence
 		return nil
 	})
 	if err != nil {
@@ -230,7 +232,7 @@ func (f *touched) placeNow(taken map[spot]bool, repositories map[string]int64) {
 	case f.gone:
 	case f.record != nil:
 		for _, p := range f.record.Places {
-			at := place{private: p.Private}
+			at := presence{private: p.Private}
 			if p.Problem != nil {
 				at.code, at.detail = string(p.Problem.Code), p.Problem.Detail
 			}

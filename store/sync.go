@@ -81,8 +81,8 @@ type touched struct {
 	held   bool           // by this host before
 	lost   bool           // a name to another image, whose record says so
 
-	was, now            places // live ones
-	containers, running int64  // on this host, now
+	was, now            presences // live ones
+	containers, running int64     // on this host, now
 
 	name  string // the image's in the fleet, now
 	again bool   // that name must be searched for

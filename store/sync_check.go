@@ -185,7 +185,7 @@ func (c *syncCheck) image(i *api.HostImage) {
 		c.text("containers.state", con.State, maxWord)
 		c.text("containers.pod", con.Pod, maxName)
 	}
-	describe(i)
+	cutImage(i)
 }
 
 func (c *syncCheck) problem(field string, p api.Problem) api.Problem {
@@ -199,8 +199,8 @@ func (c *syncCheck) problem(field string, p api.Problem) api.Problem {
 	return p
 }
 
-// describe cuts what an image says of itself.
-func describe(i *api.HostImage) {
+// cutImage cuts what an image says of itself.
+func cutImage(i *api.HostImage) {
 	i.Platform = plimsoll.Platform{OS: cut(i.Platform.OS, maxCode), Architecture: cut(i.Platform.Architecture, maxCode),
 		Variant: cut(i.Platform.Variant, maxCode)}
 	i.Config.User, i.Config.WorkingDir = cut(i.Config.User, maxWord), cut(i.Config.WorkingDir, maxName)

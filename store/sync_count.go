@@ -50,7 +50,7 @@ func (y *syncing) countNames() error {
 	return nil
 }
 
-func (p places) repositories() []int64 {
+func (p presences) repositories() []int64 {
 	var list []int64
 	for _, at := range p {
 		list = append(list, at.repository)
@@ -59,7 +59,7 @@ func (p places) repositories() []int64 {
 	return slices.Compact(list)
 }
 
-func (p places) names(name string) bool {
+func (p presences) names(name string) bool {
 	for at := range p {
 		if at.name == name {
 			return true

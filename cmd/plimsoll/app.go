@@ -73,7 +73,8 @@ software, finds system and application vulnerabilities and says what to do.`,
 
 	root.AddCommand(
 		a.scanCommand(), a.sbomCommand(), a.imagesCommand(), a.explainCommand(),
-		a.dbCommand(), a.doctorCommand(), a.demoCommand(), a.configCommand(), a.versionCommand(),
+		a.agentCommand(), a.dbCommand(), a.upCommand(), a.consoleCommand(), a.tokenCommand(), a.userCommand(), a.backupCommand(), a.restoreCommand(),
+		a.doctorCommand(), a.demoCommand(), a.configCommand(), a.versionCommand(),
 	)
 	return root
 }
@@ -103,12 +104,9 @@ func (a *app) prepare() error {
 	case a.quiet:
 		level = slog.LevelError
 	}
-	options := &slog.HandlerOptions{Level: level}
+	a.log = a.logger(level)
 	switch a.logFormat {
-	case "text":
-		a.log = slog.New(slog.NewTextHandler(a.stderr, options))
-	case "json":
-		a.log = slog.New(slog.NewJSONHandler(a.stderr, options))
+	case "text", "json":
 	default:
 		return usagef("--log-format: %q is neither text nor json", a.logFormat)
 	}
@@ -118,6 +116,14 @@ func (a *app) prepare() error {
 		return usagef("--color: %q is none of auto, always, never", a.color)
 	}
 	return nil
+}
+
+func (a *app) logger(level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if a.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(a.stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, options))
 }
 
 // colored says whether w gets colours: by flag, then NO_COLOR, FORCE_COLOR and

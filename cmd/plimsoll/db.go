@@ -51,14 +51,19 @@ EPSS; each can be another address or a directory or file in the same shape.`,
 			return a.updateDatabase(cmd.Context(), o)
 		},
 	}
+	feedFlags(cmd, &o)
+	cmd.Flags().BoolVar(&o.Force, "force", false, "accept fewer or older records than before")
+	return cmd
+}
+
+// feedFlags say where advisories come from.
+func feedFlags(cmd *cobra.Command, o *feed.Options) {
 	f := cmd.Flags()
 	f.StringVar(&o.Base, "osv", feed.PublicOSV, "base address or directory of OSV exports")
 	f.StringVar(&o.KEV, "kev", feed.PublicKEV, "address or file of CISA's catalogue (JSON); empty for none")
 	f.StringVar(&o.EPSS, "epss", feed.PublicEPSS, "address or file of EPSS scores (CSV); empty for none")
 	f.StringVar(&o.CVSS, "cvss", "", "address or file of further CVSS scores (CSV: cve, source, version, vector, base_score, base_severity)")
 	f.StringSliceVar(&o.Ecosystems, "ecosystems", nil, "OSV ecosystems to fetch (default: all that Plimsoll can match)")
-	f.BoolVar(&o.Force, "force", false, "accept fewer or older records than before")
-	return cmd
 }
 
 func (a *app) updateDatabase(ctx context.Context, o feed.Options) error {
@@ -257,15 +262,24 @@ func (a *app) sampleDatabase(ctx context.Context, fetch bool) (string, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // of another version
 		return "", err
 	}
-	w := vulndb.NewWriter(path)
+	if err := writeSample(ctx, vulndb.NewWriter(path)); err != nil {
+		return "", err
+	}
+	a.noteSample()
+	return path, nil
+}
+
+// writeSample makes a generation of the built-in sample of advisories.
+func writeSample(ctx context.Context, w *vulndb.Writer) error {
 	sources, _, err := feed.Compile(ctx, w, sample.Advisories())
 	if err != nil {
 		w.Abort()
-		return "", err
+		return err
 	}
-	if _, err := w.Finish(ctx, sources, true); err != nil {
-		return "", err
-	}
+	_, err = w.Finish(ctx, sources, true)
+	return err
+}
+
+func (a *app) noteSample() {
 	a.note("Using the built-in SAMPLE of advisories: it is small and dated, and misses nearly everything.\nFor real results: plimsoll db update\nIts facts come from the GitHub and PyPA advisory databases (CC-BY 4.0), Debian, Alpine, CISA and FIRST (EPSS).\n")
-	return path, nil
 }

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
-
 	"github.com/spf13/cobra"
 
 	"plimsoll/local"
-	"plimsoll/sample"
 )
 
 func (a *app) demoCommand() *cobra.Command {
@@ -32,15 +28,10 @@ dated sample of advisories. It says which of the two it did.`,
 			}
 			o := scanOptions{all: true, timeout: local.DefaultTimeout}
 			if found == 0 {
-				dir := filepath.Join(a.cacheDir, "sample-images")
-				if err := os.RemoveAll(dir); err != nil {
+				if err := a.useSampleImages("scanning"); err != nil {
 					return err
 				}
-				if err := sample.Write(dir); err != nil {
-					return err
-				}
-				a.note("No container engine on this host holds an image that can be read: scanning SAMPLE IMAGES made by Plimsoll.\n")
-				a.host.Inputs, o.all = []string{dir}, false
+				o.all = false
 			}
 			// Sample images are known to the sample of advisories; real ones deserve
 			// real ones.

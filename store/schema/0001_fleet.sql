@@ -479,6 +479,13 @@ CREATE INDEX risk_findings ON risk (class, findings, id);
 CREATE INDEX risk_first_seen ON risk (class, first_seen, id);
 CREATE INDEX risk_published ON risk (class, published, id);
 
+-- What of an image the counts of software and the risk view hold now, so that a
+-- recount adds and removes no more than the difference (see counts.go).
+CREATE TABLE share (
+  image_id BIGINT PRIMARY KEY,
+  data {blob} NOT NULL
+){rowless};
+
 -- Images and vulnerabilities whose counts a running re-evaluation has yet to renew.
 CREATE TABLE dirty_image (image_id BIGINT PRIMARY KEY){rowless};
 CREATE TABLE dirty_risk (vulnerability_id BIGINT PRIMARY KEY){rowless};

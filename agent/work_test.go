@@ -1,0 +1,487 @@
+package agent
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"plimsoll"
+	"plimsoll/api"
+)
+
+// only returns the one result that the console has of a lease.
+func (c *console) only(lease string) (found api.ScanResult) {
+	c.t.Helper()
+	c.until("the result of "+lease, func() bool {
+		for _, r := range c.results {
+			if r.Lease == lease {
+				found = r
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+func TestScanIsDelivered(t *testing.T) {
+	f, to := newFixture(t), newConsole(t)
+	id := f.id(t, "sample/shop:1.0")
+	to.give(api.Work{Scan: &api.Lease{ID: "one", Image: id, Attempt: 2, Timeout: 60}})
+	c := config(t, f)
+	stop := start(t, c, to)
+	r := to.only("one")
+	if r.Status != plimsoll.ScanComplete || r.Image != id || r.Attempt != 2 || r.Private || r.Inventory == nil || len(r.Inventory.Packages) == 0 {
+		t.Errorf("got %+v", r)
+	}
+	if r.Analyzed != 3 || r.Reused != 0 {
+		t.Errorf("read %d layers, reused %d", r.Analyzed, r.Reused)
+	}
+	to.until("the spool is empty", func() bool {
+		held, _ := filepath.Glob(filepath.Join(c.StateDir, "spool", "*"))
+		return len(held) == 0
+	})
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// An image that is gone or was never here is a result, too.
+func TestFailedScanIsDelivered(t *testing.T) {
+	f, to := newFixture(t), newConsole(t)
+	to.give(api.Work{Scan: &api.Lease{ID: "one", Image: "sha256:gone", Timeout: 60}})
+	start(t, config(t, f), to)
+	if r := to.only("one"); r.Status != plimsoll.ScanFailed || r.Problem == nil || r.Problem.Code != plimsoll.ProblemImageGone || r.Inventory != nil {
+		t.Errorf("got %+v", r)
+	}
+}
+
+// A layer is read once in the fleet: the second host takes its facts from the
+// console, and both come to the same inventory.
+func TestFactsOfLayersAreShared(t *testing.T) {
+	f, to := newFixture(t), newConsole(t)
+	id := f.id(t, "sample/shop:1.0")
+	to.give(api.Work{Scan: &api.Lease{ID: "first", Image: id, Timeout: 60}})
+	stop := start(t, config(t, f), to)
+	first := to.only("first")
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if len(to.facts) != 3 || to.factGets != 0 {
+		t.Fatalf("the console keeps facts of %d layers and was asked %d times", len(to.facts), to.factGets)
+	}
+	var have []plimsoll.Digest
+	for _, l := range to.images[id].Layers[:2] {
+		have = append(have, l.DiffID)
+	}
+	to.give(api.Work{Scan: &api.Lease{ID: "second", Image: id, Timeout: 60, Have: have}})
+	start(t, config(t, f), to) // another host: nothing is in its cache
+	second := to.only("second")
+	if second.Analyzed != 1 || second.Reused != 2 || to.factGets != 2 {
+		t.Errorf("read %d, reused %d, asked %d times", second.Analyzed, second.Reused, to.factGets)
+	}
+	if fmt.Sprint(*first.Inventory) != fmt.Sprint(*second.Inventory) {
+		t.Error("shared facts make another inventory")
+	}
+}
+
+// What a console sends as facts is not believed: damaged facts, or those of
+// another layer, are a miss.
+func TestForgedFactsAreAMiss(t *testing.T) {
+	f, to := newFixture(t), newConsole(t)
+	id := f.id(t, "sample/shop:1.0")
+	to.give(api.Work{Scan: &api.Lease{ID: "first", Image: id, Timeout: 60}})
+	stop := start(t, config(t, f), to)
+	first := to.only("first")
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	var have []plimsoll.Digest
+	for _, l := range to.images[id].Layers {
+		have = append(have, l.DiffID)
+	}
+	to.mu.Lock()
+	var keys []string
+	for key := range to.facts {
+		keys = append(keys, key)
+	}
+	to.facts[keys[0]] = to.facts[keys[1]] // of another layer
+	to.facts[keys[1]] = []byte("no facts at all")
+	to.facts[keys[2]] = nil
+	to.mu.Unlock()
+	to.give(api.Work{Scan: &api.Lease{ID: "second", Image: id, Timeout: 60, Have: have}})
+	start(t, config(t, f), to)
+	second := to.only("second")
+	if second.Analyzed != 3 || fmt.Sprint(*first.Inventory) != fmt.Sprint(*second.Inventory) {
+		t.Errorf("read %d layers; the inventories differ or forged facts were used", second.Analyzed)
+	}
+}
+
+// What a user's store holds under a digest neither comes from the fleet nor
+// goes to it, whoever of the two says that it is private.
+func TestPrivateStoresShareNothing(t *testing.T) {
+	for _, byStore := range []bool{true, false} {
+		t.Run(fmt.Sprintf("store says %v", byStore), func(t *testing.T) {
+			f, to := newFixture(t), newConsole(t)
+			f.private = byStore
+			lease := api.Lease{ID: "one", Image: f.id(t, "sample/debian:12"), Timeout: 60, Private: !byStore}
+			l, err := f.List(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, img := range l.Images {
+				for _, layer := range img.Layers {
+					lease.Have = append(lease.Have, layer.DiffID)
+				}
+			}
+			to.give(api.Work{Scan: &lease})
+			start(t, config(t, f), to)
+			if r := to.only("one"); !r.Private || r.Status != plimsoll.ScanComplete || r.Analyzed != 1 {
+				t.Errorf("got %+v", r)
+			}
+			if len(to.facts) != 0 || to.factGets != 0 {
+				t.Errorf("%d facts sent, %d asked for", len(to.facts), to.factGets)
+			}
+		})
+	}
+}
+
+// Facts that the console does not take cost no result.
+func TestFactsThatAreRefusedCostNoResult(t *testing.T) {
+	f, to := newFixture(t), newConsole(t)
+	to.fault = func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/facts") {
+			refuse(w, http.StatusInsufficientStorage, "full")
+			return true
+		}
+		return false
+	}
+	to.give(api.Work{Scan: &api.Lease{ID: "one", Image: f.id(t, "sample/debian:12"), Timeout: 60}})
+	start(t, config(t, f), to)
+	if r := to.only("one"); r.Status != plimsoll.ScanComplete {
+		t.Errorf("got %+v", r)
+	}
+}
+
+func TestRunningScanIsStopped(t *testing.T) {
+	for name, fault := range map[string]func(*console){
+		"by a user": func(to *console) { to.stop["one"] = true },
+		"by a lost lease": func(to *console) {
+			to.fault = func(w http.ResponseWriter, r *http.Request) bool {
+				if strings.HasSuffix(r.URL.Path, "/progress") {
+					refuse(w, http.StatusNotFound, "not_found")
+					return true
+				}
+				return false
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, to := newFixture(t), newConsole(t)
+			f.hold = make(chan struct{}) // never ends by itself
+			fault(to)
+			to.give(api.Work{Scan: &api.Lease{ID: "one", Image: f.id(t, "sample/debian:12"), Timeout: 60}})
+			start(t, config(t, f), to)
+			to.until("the scan runs", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return f.reads == 1 })
+			to.until("the agent is idle", func() bool { return len(to.beats) > 0 && to.beats[len(to.beats)-1].Scanning == 0 })
+			// The next lease is done, and nothing was reported of the first.
+			f.mu.Lock()
+			f.hold = nil
+			f.mu.Unlock()
+			to.give(api.Work{Scan: &api.Lease{ID: "two", Image: f.id(t, "sample/debian:12"), Timeout: 60}})
+			to.only("two")
+			if len(to.results) != 1 || len(to.returned) != 0 {
+				t.Errorf("%d results, given back %v", len(to.results), to.returned)
+			}
+		})
+	}
+}
+
+func TestLeaseIsRenewedAndTimeRunsOut(t *testing.T) {
+	f, to := newFixture(t), newConsole(t)
+	f.hold = make(chan struct{})
+	to.give(api.Work{Scan: &api.Lease{ID: "one", Image: f.id(t, "sample/shop:1.0"), Timeout: 60}})
+	start(t, config(t, f), to)
+	to.until("progress with the number of layers", func() bool { return len(to.progress) > 1 && to.progress[len(to.progress)-1].Total == 3 })
+	close(f.hold)
+	to.only("one")
+}
+
+// An agent that is stopped gives back what it has not read.
+func TestLeaseIsGivenBack(t *testing.T) {
+	f, to := newFixture(t), newConsole(t)
+	f.hold = make(chan struct{})
+	to.give(api.Work{Scan: &api.Lease{ID: "one", Image: f.id(t, "sample/debian:12"), Timeout: 60}})
+	stop := start(t, config(t, f), to)
+	to.until("the scan runs", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return f.reads == 1 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if len(to.returned) != 1 || to.returned[0] != "one" || len(to.results) != 0 {
+		t.Errorf("given back %v, %d results", to.returned, len(to.results))
+	}
+}
+
+// SYS: a report is delivered at least once whatever the network does, and what
+// the console refuses for good is not sent again.
+func TestDelivery(t *testing.T) {
+	status := func(code int, header ...string) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) {
+			if len(header) == 2 {
+				w.Header().Set(header[0], header[1])
+			}
+			w.WriteHeader(code)
+		}
+	}
+	cut := func(w http.ResponseWriter) {
+		w.Header().Set("Content-Length", "1000")
+		w.WriteHeader(http.StatusOK)
+		w.Write([]byte("{"))
+		panic(http.ErrAbortHandler)
+	}
+	for name, test := range map[string]struct {
+		faults    []func(http.ResponseWriter)
+		delivered bool
+	}{
+		"busy":             {[]func(http.ResponseWriter){status(503), status(503), status(500)}, true},
+		"busy for a while": {[]func(http.ResponseWriter){status(429, "Retry-After", "1")}, true},
+		"cut off":          {[]func(http.ResponseWriter){cut, cut}, true},
+		"proxy refuses":    {[]func(http.ResponseWriter){status(403), status(401), status(408)}, true},
+		"refused for good": {[]func(http.ResponseWriter){status(400)}, false},
+		"too large":        {[]func(http.ResponseWriter){status(413)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, to := newFixture(t), newConsole(t)
+			met := 0
+			to.fault = func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.Contains(r.URL.Path, "/results/") {
+					return false
+				}
+				to.mu.Lock()
+				i := met
+				met++
+				to.mu.Unlock()
+				if i >= len(test.faults) {
+					return false
+				}
+				test.faults[i](w)
+				return true
+			}
+			to.give(api.Work{Scan: &api.Lease{ID: "one", Image: f.id(t, "sample/debian:12"), Timeout: 60}})
+			c := config(t, f)
+			started := time.Now()
+			stop := start(t, c, to)
+			if test.delivered {
+				to.only("one")
+				if len(to.results) != 1 || to.puts != 1 || met != len(test.faults)+1 {
+					t.Errorf("%d results of %d attempts", len(to.results), met)
+				}
+				if name == "busy for a while" && time.Since(started) < time.Second {
+					t.Error("it came before the console wanted it")
+				}
+			} else {
+				to.until("it is counted", func() bool { return to.beats != nil && to.beats[len(to.beats)-1].Dropped == 1 })
+				if to.puts != 0 || met != 1 {
+					t.Errorf("sent %d times", met)
+				}
+			}
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// What was read while the console was away comes after a restart, and what a
+// crash left half written does not.
+func TestSpoolSurvivesARestart(t *testing.T) {
+	f, to := newFixture(t), newConsole(t)
+	c := config(t, f)
+	down := true
+	to.fault = func(w http.ResponseWriter, r *http.Request) bool {
+		to.mu.Lock()
+		defer to.mu.Unlock()
+		if down && strings.Contains(r.URL.Path, "/results/") {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		}
+		return false
+	}
+	to.give(api.Work{Scan: &api.Lease{ID: "one", Image: f.id(t, "sample/debian:12"), Timeout: 60}})
+	stop := start(t, c, to)
+	to.until("it is spooled", func() bool { return to.beats != nil && to.beats[len(to.beats)-1].Spooled == 1 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	torn := filepath.Join(c.StateDir, "spool", tempPrefix+"torn")
+	damaged := filepath.Join(c.StateDir, "spool", "0000000000000000001-r-i-0123456789abcdef"+spoolSuffix)
+	for _, path := range []string{torn, damaged} {
+		if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	to.mu.Lock()
+	down = false
+	to.mu.Unlock()
+	rerun(t, c)
+	to.only("one")
+	to.until("the damaged one is counted", func() bool {
+		last := to.beats[len(to.beats)-1]
+		return last.Dropped == 1 && last.Spooled == 0
+	})
+	for _, path := range []string{torn, damaged} {
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s is still there", filepath.Base(path))
+		}
+	}
+}
+
+func spoolOf(t *testing.T, dir string) *spool {
+	t.Helper()
+	s, err := openSpool(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func put(t *testing.T, s *spool, report string, image string, size int) (dropped int) {
+	t.Helper()
+	dropped, err := s.put(api.ScanResult{Report: report, Image: plimsoll.Digest("sha256:" + image)}, make([]byte, size), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dropped
+}
+
+// The full spool loses first what a newer report of the same image makes
+// worthless, then what is oldest.
+func TestFullSpoolDropsTheSuperseded(t *testing.T) {
+	s := spoolOf(t, t.TempDir())
+	s.maxFiles = 3
+	put(t, s, "r1", "a", 10)
+	put(t, s, "r2", "b", 10)
+	put(t, s, "r3", "b", 10)
+	reports := func() (list []string) {
+		for _, f := range spoolOf(t, s.dir).held { // as a restart sees them
+			list = append(list, f.report)
+		}
+		return list
+	}
+	for _, step := range []struct{ report, image, want string }{
+		{"r4", "c", "[r1 r3 r4]"}, // r2 was superseded by r3
+		{"r5", "a", "[r3 r4 r5]"}, // r1 by r5 itself
+		{"r6", "d", "[r4 r5 r6]"}, // none: the oldest goes
+	} {
+		if dropped := put(t, s, step.report, step.image, 10); dropped != 1 || fmt.Sprint(reports()) != step.want {
+			t.Errorf("%s: dropped %d, holds %v, want %s", step.report, dropped, reports(), step.want)
+		}
+	}
+	s.maxFiles, s.maxBytes = 100, 45
+	if dropped := put(t, s, "r7", "e", 40); dropped != 3 || fmt.Sprint(reports()) != "[r7]" {
+		t.Errorf("dropped %d, holds %v", dropped, reports())
+	}
+	if _, err := s.put(api.ScanResult{Report: "r8", Image: "sha256:f"}, make([]byte, 46), time.Now()); plimsoll.CodeOf(err) != plimsoll.CodeLimit || s.count() != 1 {
+		t.Errorf("a report larger than the spool: %v, holds %d", err, s.count())
+	}
+}
+
+// On a full disk what is spooled stays whole, and a new report says that it is
+// not kept.
+func TestFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to make a small file system")
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("cannot make a small file system: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, 0) })
+	s := spoolOf(t, filepath.Join(dir, "spool"))
+	put(t, s, "r1", "a", 30<<10)
+	if _, err := s.put(api.ScanResult{Report: "r2", Image: "sha256:b"}, make([]byte, 60<<10), time.Now()); err == nil {
+		t.Fatal("a full disk took a report")
+	}
+	again := spoolOf(t, s.dir)
+	if f, body, damaged, ok := again.next(); !ok || damaged != 0 || f.report != "r1" || len(body) != 30<<10 {
+		t.Errorf("after a restart: %+v, %d bytes, %d damaged", f, len(body), damaged)
+	}
+	left, _ := filepath.Glob(filepath.Join(s.dir, tempPrefix+"*"))
+	if len(left) != 0 || again.count() != 1 {
+		t.Errorf("left half written: %v; holds %d", left, again.count())
+	}
+	// A newer report of the same image takes the place of the old one.
+	if dropped := put(t, again, "r3", "a", 50<<10); dropped != 1 || again.count() != 1 {
+		t.Errorf("dropped %d, holds %d", dropped, again.count())
+	}
+}
+
+// A result that no disk takes is delivered from memory.
+func TestResultIsDeliveredWithoutASpool(t *testing.T) {
+	f, to := newFixture(t), newConsole(t)
+	c := config(t, f)
+	join(t, c, to)
+	a, err := open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.spool.maxBytes = 1
+	a.report(t.Context(), api.ScanResult{Report: "r", Lease: "one", Image: "sha256:a"})
+	if to.only("one"); a.dropped.Load() != 0 {
+		t.Error("it was counted as dropped")
+	}
+	to.fault = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPut {
+			return false
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	}
+	a.report(t.Context(), api.ScanResult{Report: "r2", Lease: "two", Image: "sha256:a"})
+	if a.dropped.Load() != 1 || len(to.returned) != 1 || to.returned[0] != "two" {
+		t.Errorf("dropped %d, given back %v", a.dropped.Load(), to.returned)
+	}
+}
+
+func TestThrottle(t *testing.T) {
+	var th throttle
+	th.set(50)
+	now := time.Now()
+	for i, step := range []struct{ after, used, want time.Duration }{
+		{0, 0, 0},
+		{time.Second, 400 * time.Millisecond, 0}, // below half
+		{time.Second, 700 * time.Millisecond, 400 * time.Millisecond},   // 0.7 s are worth 1.4 s
+		{time.Second, 5 * time.Second, throttlePause},                   // never longer
+		{throttleWindow + time.Second, 60 * time.Second, 0},             // a new window
+		{throttleWindow + 2*time.Second, 61 * time.Second, time.Second}, // counts from its start
+	} {
+		if got := th.pause(now.Add(step.after), step.used); got != step.want {
+			t.Errorf("step %d: %v, want %v", i, got, step.want)
+		}
+	}
+}
+
+func TestSettingsWithinReason(t *testing.T) {
+	f, to := newFixture(t), newConsole(t)
+	c := config(t, f)
+	join(t, c, to)
+	a, err := open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := *a.settings.Load()
+	a.applySettings(api.AgentSettings{})
+	if got := *a.settings.Load(); got.MemoryMB != before.MemoryMB || got.CPUPercent != before.CPUPercent || got.SyncHours != before.SyncHours {
+		t.Errorf("absent settings: %+v", got)
+	}
+	a.applySettings(api.AgentSettings{MemoryMB: 1, CPUPercent: -3, SyncHours: 1 << 40, ScanTimeout: 1})
+	if got := *a.settings.Load(); got.MemoryMB != 64 || got.CPUPercent != 5 || got.SyncHours != 168 || got.ScanTimeout != 10 {
+		t.Errorf("absurd settings: %+v", got)
+	}
+	a.applySettings(before)
+}

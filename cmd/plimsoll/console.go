@@ -1,0 +1,175 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"plimsoll"
+	"plimsoll/server"
+	"plimsoll/store"
+	"plimsoll/vulndb/feed"
+)
+
+// consoleOptions say where a console listens and keeps its state.
+type consoleOptions struct {
+	listen      string
+	database    string
+	publicURL   string
+	certificate string
+	key         string
+	feed        feed.Options
+}
+
+func (o *consoleOptions) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.listen, "listen", defaultListen, "address and port to listen on; the default is reachable from this host alone")
+	f.StringVar(&o.publicURL, "public-url", "", "how hosts and browsers reach the console (default: https:// and the address)")
+	f.StringVar(&o.certificate, "cert", "", "certificate file (PEM) for browsers, instead of one from the console's own CA")
+	f.StringVar(&o.key, "key", "", "its key file")
+	databaseFlag(cmd, &o.database)
+	feedFlags(cmd, &o.feed)
+}
+
+const defaultListen = "127.0.0.1:8443"
+
+// databaseFlag is shared by all commands that work on a console's database. A
+// password belongs into the environment (PLIMSOLL_DATABASE), not into the
+// command line, which every user of the host can read.
+func databaseFlag(cmd *cobra.Command, database *string) {
+	cmd.Flags().StringVar(database, "database", "", "a SQLite file or postgres:// URL (default: fleet.sqlite in --data-dir); better given as PLIMSOLL_DATABASE")
+}
+
+// postgresOnly returns a database's address when several consoles can share it.
+func postgresOnly(database string) string {
+	if strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://") {
+		return database
+	}
+	return ""
+}
+
+// openStore opens the fleet's database.
+func (a *app) openStore(ctx context.Context, database string) (*store.Store, error) {
+	return store.Open(ctx, store.Options{DSN: cmp.Or(database, filepath.Join(a.dataDir, "fleet.sqlite")), Log: a.log})
+}
+
+func (a *app) consoleCommand() *cobra.Command {
+	var o consoleOptions
+	cmd := &cobra.Command{
+		Use:   "console",
+		Short: "Run the console that agents report to and people look at",
+		Long: `Console keeps the state of a fleet, judges what its agents read, and serves the
+API. Several consoles can share one PostgreSQL database. At the first start it
+prints a one-time link with which the first administrator is made.`,
+		Example: `  plimsoll console
+  plimsoll console --listen 192.0.2.1:8443 --public-url https://plimsoll.example:8443
+  PLIMSOLL_DATABASE=postgres://plimsoll:…@db/plimsoll plimsoll console --listen :8443`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.serve(cmd.Context(), o, nil)
+		},
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+// serve runs a console until ctx ends. beside, if given, runs next to it once it
+// answers, and ends it when it fails.
+func (a *app) serve(ctx context.Context, o consoleOptions, beside func(ctx context.Context, s *server.Server, url string) error) error {
+	if (o.certificate == "") != (o.key == "") {
+		return usagef("give --cert and --key together")
+	}
+	host, _, err := net.SplitHostPort(o.listen)
+	if err != nil {
+		return usagef("--listen: %w", err)
+	}
+	if err := os.MkdirAll(a.dataDir, 0o700); err != nil {
+		return plimsoll.Errorf(plimsoll.CodeUnreadable, "make the data directory", "%w", err)
+	}
+	st, err := a.openStore(ctx, o.database)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	listener, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return plimsoll.Errorf(plimsoll.CodeUnavailable, "listen", "%w", err)
+	}
+	defer listener.Close()
+	address := listener.Addr().String() // with the port, when it was 0
+	public := cmp.Or(o.publicURL, "https://"+address)
+	names := []string{host}
+	if u, err := url.Parse(public); err != nil || u.Scheme != "https" || u.Host == "" {
+		return usagef("--public-url: %q is no https:// address", public)
+	} else if name := u.Hostname(); !slices.Contains(names, name) {
+		names = append(names, name)
+	}
+	s, err := server.New(ctx, server.Config{
+		Store: st, Database: postgresOnly(o.database), DataDir: a.dataDir, DatabaseDir: a.dbDir(), Hosts: names,
+		Certificate: o.certificate, Key: o.key, PublicURL: public,
+		Update: a.updater(o.feed), Log: a.log, Version: version,
+	})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return a.serveAll(ctx, s, listener, public, beside)
+}
+
+// updater returns how the server fetches advisories.
+func (a *app) updater(o feed.Options) func(context.Context, func(stage string, done, total int64)) error {
+	return func(ctx context.Context, progress func(stage string, done, total int64)) error {
+		o.Dir = a.dbDir()
+		o.Progress = func(p feed.Progress) { progress(p.Stage+" "+p.Source, p.Done, p.Total) }
+		_, _, err := feed.Update(ctx, o)
+		return err
+	}
+}
+
+// run answers and works until ctx ends or one of the parts does.
+func (a *app) serveAll(ctx context.Context, s *server.Server, listener net.Listener, public string, beside func(context.Context, *server.Server, string) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	ended := errors.New("ended")
+	part := func(f func() error) {
+		group.Go(func() error {
+			if err := f(); err != nil && ctx.Err() == nil {
+				return err
+			}
+			return ended // the others end with it
+		})
+	}
+	part(func() error { return s.Serve(ctx, listener) })
+	part(func() error { return s.Run(ctx) })
+	a.note("Plimsoll's console is at %s (the API: %s/docs)", public, public)
+	if link := s.SetupURL(); link != "" {
+		a.note("Make the first administrator with this link; it works once, within a day:\n  %s", link)
+	}
+	if beside != nil {
+		part(func() error { return beside(ctx, s, "https://"+reachable(listener.Addr())) })
+	}
+	daemon.SdNotify(false, daemon.SdNotifyReady)
+	context.AfterFunc(ctx, func() { daemon.SdNotify(false, daemon.SdNotifyStopping) })
+	if err := group.Wait(); !errors.Is(err, ended) {
+		return err
+	}
+	return nil
+}
+
+// reachable is the address by which this host reaches what listens on addr.
+func reachable(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if ip := net.ParseIP(host); err != nil || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}

@@ -1,0 +1,73 @@
+package engine_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"plimsoll/engine"
+)
+
+func TestPollTellsEachChangeOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		state, told := "a", 0
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- engine.Poll(ctx, func() string { return state }, func() { told++ }) }()
+		for i, next := range []string{"a", "b", "b", "a"} {
+			synctest.Wait()
+			state = next
+			time.Sleep(engine.PollInterval)
+			synctest.Wait()
+			if want := []int{0, 1, 1, 2}[i]; told != want {
+				t.Errorf("after %d steps: told %d times, want %d", i+1, told, want)
+			}
+		}
+		cancel()
+		if err := <-done; err != context.Canceled {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+func TestSignatureChangesWithRecords(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "one", "record")
+	seen := map[string]string{}
+	look := func(state string) {
+		t.Helper()
+		s := engine.Signature(file) + engine.SignatureBelow(dir)
+		if before, again := seen[s]; again {
+			t.Errorf("%q looks like %q", state, before)
+		}
+		seen[s] = state
+	}
+	replace := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file+".new", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(file+".new", file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look("nothing")
+	if err := os.Mkdir(filepath.Join(dir, "one"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	look("a directory")
+	replace("a")
+	look("a record")
+	replace("bb")
+	look("another record")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	look("removed")
+	if a, b := engine.SignatureBelow(dir), engine.SignatureBelow(dir); a != b {
+		t.Error("nothing changed, and yet it looks so")
+	}
+}

@@ -1,0 +1,294 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"plimsoll"
+	"plimsoll/api"
+	"plimsoll/store"
+	"plimsoll/vulndb"
+)
+
+var errNoAdvisories = errors.New("there are no advisories yet")
+
+// staleAfter is the age from which advisories are called stale.
+const staleAfter = 7 * 24 * time.Hour
+
+func (s *Server) databaseRoutes() {
+	route(s, viewer, op("GET", "/database", "get-database", "Advisories", "State of the advisories"), func(ctx context.Context, _ *caller, _ *struct{}) (api.Database, error) {
+		return s.database(ctx)
+	})
+	route(s, viewer, op("GET", "/generations", "list-generations", "Advisories", "Generations that were active, newest first"), func(ctx context.Context, _ *caller, in *paging) (api.Page[api.Generation], error) {
+		return s.Store.Generations(ctx, in.list(""))
+	})
+	route(s, viewer, op("GET", "/generations/{id}/changes", "list-changes", "Advisories", "What a generation changed"), func(ctx context.Context, c *caller, in *changesInput) (api.Page[api.Change], error) {
+		return s.Store.Changes(ctx, c.scope, in.ID, in.Kind, in.list(""))
+	})
+	route(s, admin, op("POST", "/database/update", "update-database", "Advisories", "Fetch advisories now"), s.startUpdate)
+
+	upload := op("POST", "/database/import", "import-database", "Advisories", "Use advisories that were exported elsewhere")
+	upload.Parameters = []*huma.Param{{Name: "force", In: "query", Schema: &huma.Schema{Type: "boolean"}, Description: "accept fewer or older records than before"}}
+	upload.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: "string", Format: "binary"}}}}
+	upload.Responses = map[string]*huma.Response{"204": {Description: "They are active; all software is judged again."}}
+	s.document(upload, admin)
+	s.raw("POST "+upload.Path, rule{need: admin, operation: "import-database", body: 8 << 30, time: 2 * time.Hour}, s.importDatabase)
+}
+
+type changesInput struct {
+	byID
+	Kind string `query:"kind" enum:"new,gone,changed"`
+	paging
+}
+
+func (s *Server) database(ctx context.Context) (d api.Database, err error) {
+	g, err := s.Store.CurrentGeneration(ctx)
+	switch {
+	case err == nil:
+		age := s.Now().Sub(g.Built)
+		d.Current, d.AgeSecs, d.Stale = &g, int64(age.Seconds()), age > staleAfter
+	case plimsoll.CodeOf(err) != plimsoll.CodeNotFound:
+		return d, err
+	}
+	if d.Pending, err = s.Store.PendingSoftware(ctx); err != nil {
+		return d, err
+	}
+	tasks, err := s.Store.Tasks(ctx, plimsoll.Everything, "", api.TaskFilter{Kind: string(plimsoll.TaskDatabase)}, api.List{Limit: 1})
+	if err == nil && len(tasks.Items) > 0 && !tasks.Items[0].State.Final() {
+		d.Task = &tasks.Items[0]
+	}
+	return d, err
+}
+
+func (s *Server) startUpdate(ctx context.Context, c *caller, _ *struct{}) (api.Task, error) {
+	if err := unbounded(c); err != nil {
+		return api.Task{}, err
+	}
+	if s.Update == nil {
+		return api.Task{}, &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: "update advisories",
+			Err: errors.New("this console fetches none"), Hint: "import them, or start the console without --offline"}
+	}
+	task, err := s.Store.StartTask(ctx, plimsoll.TaskDatabase, "Update of the advisories", c.name, plimsoll.Everything)
+	if err != nil {
+		return task, err
+	}
+	return task, s.jobs.want(ctx, job{Name: jobUpdate, Task: task.ID})
+}
+
+// lastUpdate is when an update of the advisories was last begun.
+func (s *Server) lastUpdate(ctx context.Context) (time.Time, error) {
+	tasks, err := s.Store.Tasks(ctx, plimsoll.Everything, "", api.TaskFilter{Kind: string(plimsoll.TaskDatabase)}, api.List{Limit: 1})
+	if err != nil || len(tasks.Items) == 0 {
+		return time.Time{}, err
+	}
+	return tasks.Items[0].Created, nil
+}
+
+// update fetches advisories and makes them active. task is 0 when nobody asked.
+func (s *Server) update(ctx context.Context, task int64) error {
+	if s.Update == nil {
+		return nil
+	}
+	if task == 0 {
+		t, err := s.Store.StartTask(ctx, plimsoll.TaskDatabase, "Update of the advisories", "", plimsoll.Everything)
+		if err != nil {
+			return err
+		}
+		task = t.ID
+	}
+	return s.databaseTask(ctx, task, func(tell func(string, int64, int64)) error { return s.Update(ctx, tell) })
+}
+
+// databaseTask runs change and makes what it left in DatabaseDir active, under a
+// task that tells of both.
+func (s *Server) databaseTask(ctx context.Context, task int64, change func(tell func(stage string, done, total int64)) error) error {
+	tell := func(state plimsoll.TaskState, done, total int64, detail string) {
+		if err := s.Store.SetTask(context.WithoutCancel(ctx), task, state, done, total, detail); err != nil {
+			s.Log.WarnContext(ctx, "progress not kept", "task", task, "error", err)
+		}
+	}
+	tell(plimsoll.TaskRunning, 0, 0, "")
+	var mu sync.Mutex
+	var last time.Time
+	err := change(func(stage string, done, total int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		if now := time.Now(); now.Sub(last) >= time.Second {
+			last = now
+			tell(plimsoll.TaskRunning, done, total, stage)
+		}
+	})
+	if err == nil {
+		err = s.follow(ctx)
+	}
+	switch {
+	case err == nil:
+		tell(plimsoll.TaskSucceeded, 1, 1, "")
+	case ctx.Err() != nil:
+		tell(plimsoll.TaskCancelled, 0, 1, "the console stopped")
+	default:
+		tell(plimsoll.TaskFailed, 0, 1, err.Error())
+	}
+	return err
+}
+
+func (s *Server) importDatabase(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
+	c := &requestOf(ctx).caller
+	err := unbounded(c)
+	var task api.Task
+	if err == nil {
+		task, err = s.Store.StartTask(ctx, plimsoll.TaskDatabase, "Import of advisories", c.name, plimsoll.Everything)
+	}
+	if err == nil {
+		err = s.databaseTask(ctx, task.ID, func(func(string, int64, int64)) error {
+			return s.install(ctx, r.Body, r.URL.Query().Get("force") == "true")
+		})
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// install puts a generation's file into DatabaseDir.
+func (s *Server) install(ctx context.Context, r io.Reader, force bool) error {
+	dir, err := vulndb.Acquire(s.DatabaseDir)
+	if err != nil {
+		return err
+	}
+	defer dir.Release()
+	_, err = dir.Import(ctx, r, force)
+	return err
+}
+
+// openJudge takes up what is in DatabaseDir at the start.
+func (s *Server) openJudge(ctx context.Context) error {
+	if err := s.follow(ctx); err != nil {
+		if plimsoll.CodeOf(err) == plimsoll.CodeUnavailable {
+			return err
+		}
+		s.Log.ErrorContext(ctx, "advisories not usable; nothing new is judged", "error", err)
+	}
+	return nil
+}
+
+// follow makes the newest generation the active one: what this machine's
+// DatabaseDir holds, or what another console has activated meanwhile.
+func (s *Server) follow(ctx context.Context) error {
+	s.following.Lock()
+	defer s.following.Unlock()
+	active, err := s.Store.CurrentGeneration(ctx)
+	if err != nil && plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
+		return err
+	}
+	db, err := vulndb.OpenCurrent(s.DatabaseDir)
+	if err != nil && plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
+		return err
+	}
+	if s.Store.Shared() && active.Digest != "" && (db == nil || behind(db.Generation(), active)) {
+		if db != nil {
+			db.Close()
+		}
+		if err := s.fetch(ctx, plimsoll.Digest(active.Digest)); err != nil {
+			return err
+		}
+		if db, err = vulndb.OpenCurrent(s.DatabaseDir); err != nil {
+			return err
+		}
+	}
+	if db == nil {
+		return nil
+	}
+	g := db.Generation()
+	if string(g.ID) != active.Digest {
+		if err := s.activate(ctx, g); err != nil {
+			db.Close()
+			return err
+		}
+	}
+	if s.judge.digest() == g.ID {
+		return db.Close()
+	}
+	s.judge.swap(db)
+	s.evaluateSoon(ctx)
+	return nil
+}
+
+// behind says whether another console's active generation replaces g here.
+func behind(g plimsoll.Generation, active api.Generation) bool {
+	switch {
+	case string(g.ID) == active.Digest:
+		return false
+	case g.Sample != active.Sample:
+		return g.Sample
+	}
+	return g.Built.Before(active.Built)
+}
+
+// activate tells the fleet of a generation that lies in DatabaseDir.
+func (s *Server) activate(ctx context.Context, g plimsoll.Generation) error {
+	if s.Store.Shared() {
+		r, w := io.Pipe()
+		go func() {
+			_, err := vulndb.Export(s.DatabaseDir, w)
+			w.CloseWithError(err)
+		}()
+		err := s.Store.PutGeneration(ctx, g.ID, r)
+		r.CloseWithError(err)
+		if err != nil {
+			return err
+		}
+	}
+	if _, err := s.Store.Activate(ctx, g); err != nil {
+		return err
+	}
+	s.Log.InfoContext(ctx, "advisories active", "digest", g.ID, "built", g.Built, "records", g.Advisories)
+	s.Store.Ring(ctx, store.TopicGeneration)
+	return nil
+}
+
+// fetch brings a generation that another console has activated.
+func (s *Server) fetch(ctx context.Context, digest plimsoll.Digest) error {
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(s.Store.GetGeneration(ctx, digest, w)) }()
+	err := s.install(ctx, r, true)
+	r.CloseWithError(err)
+	return err
+}
+
+// evaluate judges software that waits, for at most a slice of time, so that a
+// console that dies holds nobody up for long. It says whether more waits.
+func (s *Server) evaluate(ctx context.Context) (more bool, err error) {
+	const slice = time.Minute
+	j, release := s.judge.acquire()
+	if j == nil {
+		return false, nil
+	}
+	defer release()
+	active, err := s.Store.CurrentGeneration(ctx)
+	if err != nil || active.Digest != string(j.Generation().ID) {
+		return false, s.follow(ctx) // which asks again
+	}
+	pending, err := s.Store.PendingSoftware(ctx)
+	if err != nil || pending == 0 && active.Evaluated != nil {
+		return false, err
+	}
+	part, cancel := context.WithTimeout(ctx, slice)
+	defer cancel()
+	err = s.Store.Evaluate(part, j, func(done, total int64) { s.metrics.pending.Set(float64(total - done)) })
+	if err != nil && part.Err() != nil && ctx.Err() == nil {
+		return true, nil
+	}
+	if err == nil {
+		s.Store.Ring(ctx, store.TopicGeneration)
+	}
+	return false, err
+}

@@ -1,0 +1,197 @@
+package server
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"plimsoll"
+	"plimsoll/api"
+	"plimsoll/match"
+	"plimsoll/store"
+)
+
+func (s *Server) fleetRoutes() {
+	route(s, viewer, op("GET", "/dashboard", "get-dashboard", "Fleet", "The fleet at a glance"), func(ctx context.Context, c *caller, _ *struct{}) (api.Dashboard, error) {
+		d, err := s.Store.Dashboard(ctx, c.scope)
+		if err == nil {
+			d.Database, err = s.database(ctx)
+		}
+		return d, err
+	})
+
+	route(s, viewer, op("GET", "/hosts", "list-hosts", "Hosts", "List hosts"), s.listHosts)
+	route(s, viewer, op("GET", "/hosts/{id}", "get-host", "Hosts", "One host"), func(ctx context.Context, c *caller, in *byID) (api.Host, error) {
+		return s.Store.Host(ctx, c.scope, in.ID)
+	})
+	route(s, admin, op("PATCH", "/hosts/{id}", "label-host", "Hosts", "Replace the labels of a host"), s.labelHost)
+	command(s, admin, op("POST", "/hosts/{id}/revoke", "revoke-host", "Hosts", "Take away a host's identity"), s.revokeHost)
+	command(s, admin, op("DELETE", "/hosts/{id}", "remove-host", "Hosts", "Revoke a host and forget it"), s.removeHost)
+
+	route(s, viewer, op("GET", "/images", "list-images", "Images", "List images"), func(ctx context.Context, c *caller, in *imagesInput) (api.Page[api.Image], error) {
+		return s.Store.Images(ctx, c.scope, in.ImageFilter, in.list(in.Sort))
+	})
+	route(s, viewer, op("GET", "/images/{id}", "get-image", "Images", "One image, with layers, history and scans"), func(ctx context.Context, c *caller, in *byID) (api.ImageDetail, error) {
+		return s.Store.Image(ctx, c.scope, in.ID)
+	})
+	route(s, viewer, op("GET", "/images/{id}/presences", "list-presences", "Images", "Where an image is or was"), func(ctx context.Context, c *caller, in *pageOfOne) (api.Page[api.Presence], error) {
+		return s.Store.Presences(ctx, c.scope, in.ID, in.list(""))
+	})
+	route(s, viewer, op("GET", "/images/{id}/containers", "list-image-containers", "Images", "Containers made from an image"), func(ctx context.Context, c *caller, in *pageOfOne) (api.Page[api.Container], error) {
+		if _, err := s.Store.Image(ctx, c.scope, in.ID); err != nil {
+			return api.Page[api.Container]{}, err
+		}
+		return s.Store.Containers(ctx, c.scope, store.ContainerFilter{Image: in.ID}, in.list(""))
+	})
+	route(s, viewer, op("GET", "/images/{id}/software", "list-image-software", "Images", "Packages in an image"), func(ctx context.Context, c *caller, in *installedInput) (api.Page[api.Installed], error) {
+		return s.Store.Installed(ctx, c.scope, in.ID, in.SoftwareFilter, in.list(""))
+	})
+	route(s, viewer, op("GET", "/images/{id}/plan", "get-image-plan", "Images", "What to upgrade in an image"), s.imagePlan)
+
+	route(s, viewer, op("GET", "/containers", "list-containers", "Images", "List containers"), func(ctx context.Context, c *caller, in *containersInput) (api.Page[api.Container], error) {
+		f := store.ContainerFilter{Image: in.Image, Host: in.Host, Query: in.Query, Running: in.Running, Gone: in.Gone}
+		return s.Store.Containers(ctx, c.scope, f, in.list(""))
+	})
+	route(s, viewer, op("GET", "/software", "list-software", "Software", "List distinct packages"), func(ctx context.Context, c *caller, in *softwareInput) (api.Page[api.Software], error) {
+		return s.Store.Software(ctx, c.scope, in.SoftwareFilter, in.list(in.Sort))
+	})
+	route(s, viewer, op("GET", "/software/places", "list-places", "Software", "Hosts and running containers that have a package"), func(ctx context.Context, c *caller, in *placesInput) (api.Page[api.Place], error) {
+		return s.Store.Places(ctx, c.scope, in.SoftwareFilter, in.list(""))
+	})
+}
+
+// paging is what every list takes.
+type paging struct {
+	Asc    bool   `query:"asc" doc:"ascending"`
+	Cursor string `query:"cursor" maxLength:"4000" doc:"next of the page before"`
+	Limit  int    `query:"limit" minimum:"0" maximum:"500" doc:"rows; default 50"`
+}
+
+func (p paging) list(sort string) api.List {
+	return api.List{Sort: sort, Asc: p.Asc, Cursor: p.Cursor, Limit: p.Limit}
+}
+
+type pageOfOne struct {
+	byID
+	paging
+}
+
+// The sort keys are those of package api; a test compares.
+type (
+	imagesInput struct {
+		api.ImageFilter
+		Sort string `query:"sort" enum:"risk,name,size,created,firstSeen,lastSeen,scannedAt,packages,fixable,kev,hosts,containers"`
+		paging
+	}
+	softwareInput struct {
+		api.SoftwareFilter
+		Sort string `query:"sort" enum:"name,images,risk,firstSeen"`
+		paging
+	}
+	hostsInput struct {
+		api.HostFilter
+		Sort string `query:"sort" enum:"name,lastSeen,images"`
+		paging
+	}
+)
+
+type placesInput struct {
+	api.SoftwareFilter
+	paging
+}
+
+type installedInput struct {
+	byID
+	api.SoftwareFilter
+	paging
+}
+
+type containersInput struct {
+	Image   int64  `query:"image"`
+	Host    int64  `query:"host"`
+	Query   string `query:"q" maxLength:"300" doc:"part of a name or pod, or the beginning of an ID"`
+	Running bool   `query:"running"`
+	Gone    bool   `query:"gone" doc:"those that are gone too"`
+	paging
+}
+
+func (s *Server) listHosts(ctx context.Context, c *caller, in *hostsInput) (api.Page[api.Host], error) {
+	return s.Store.Hosts(ctx, c.scope, in.HostFilter, in.list(in.Sort))
+}
+
+func checkLabel(label string) error {
+	key, value, ok := strings.Cut(label, "=")
+	if !ok || !plimsoll.ValidLabel(key, value) && !(key == "id" && value != "") {
+		return plimsoll.Errorf(plimsoll.CodeInvalid, "check a label", "%q is not of the form key=value", label)
+	}
+	return nil
+}
+
+func contains(list []string, s string) bool { return slices.Contains(list, s) }
+
+type labelHostInput struct {
+	byID
+	Body struct {
+		Labels plimsoll.Labels `json:"labels" maxProperties:"64"`
+	}
+}
+
+// labelHost asks for the whole fleet: labels say who sees what.
+func (s *Server) labelHost(ctx context.Context, c *caller, in *labelHostInput) (api.Host, error) {
+	if err := unbounded(c); err != nil {
+		return api.Host{}, err
+	}
+	for key, value := range in.Body.Labels {
+		if key != "id" && !plimsoll.ValidLabel(key, value) {
+			return api.Host{}, plimsoll.Errorf(plimsoll.CodeInvalid, "label a host", "%q cannot be a label", key+"="+value)
+		}
+	}
+	delete(in.Body.Labels, "id")
+	if err := s.Store.SetHostLabels(ctx, in.ID, in.Body.Labels); err != nil {
+		return api.Host{}, err
+	}
+	requestOf(ctx).detail = strings.Join(in.Body.Labels.SortedLabels(), ",")
+	return s.Store.Host(ctx, c.scope, in.ID)
+}
+
+func (s *Server) revokeHost(ctx context.Context, c *caller, in *byID) error {
+	if _, err := s.Store.Host(ctx, c.scope, in.ID); err != nil {
+		return err
+	}
+	if err := s.Store.RevokeHost(ctx, in.ID); err != nil {
+		return err
+	}
+	s.Store.Ring(ctx, store.TopicWork)
+	return nil
+}
+
+func (s *Server) removeHost(ctx context.Context, c *caller, in *byID) error {
+	if _, err := s.Store.Host(ctx, c.scope, in.ID); err != nil {
+		return err
+	}
+	if err := s.Store.RemoveHost(ctx, in.ID); err != nil {
+		return err
+	}
+	s.Store.Ring(ctx, store.TopicWork)
+	return nil
+}
+
+func (s *Server) imagePlan(ctx context.Context, c *caller, in *byID) (api.Plan, error) {
+	if _, err := s.Store.Image(ctx, c.scope, in.ID); err != nil {
+		return api.Plan{}, err
+	}
+	judge, release := s.judge.acquire()
+	if judge == nil {
+		return api.Plan{}, noAdvisories()
+	}
+	defer release()
+	image, inventory, err := s.Store.Inventory(ctx, c.scope, in.ID)
+	if err != nil {
+		return api.Plan{}, err
+	}
+	evaluation, err := match.Evaluate(ctx, judge.db, inventory, judge.options())
+	if err != nil {
+		return api.Plan{}, err
+	}
+	return api.PlanOf(match.Plan(image, inventory, evaluation.Findings)), nil
+}

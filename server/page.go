@@ -1,0 +1,59 @@
+package server
+
+import (
+	"embed"
+	"net/http"
+
+	"plimsoll"
+	"plimsoll/api"
+)
+
+//go:embed docs
+var assets embed.FS
+
+func (s *Server) pageRoutes() {
+	open := func(pattern string, h http.HandlerFunc) { s.raw("GET "+pattern, rule{need: anybody}, h) }
+	open("/{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/docs", http.StatusFound) })
+	for _, file := range []struct{ path, name string }{
+		{"/docs", "docs.html"}, {"/docs/docs.js", "docs.js"}, {"/docs/docs.css", "docs.css"},
+		{"/setup", "setup.html"}, {"/setup/setup.js", "setup.js"},
+	} {
+		open(file.path, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, assets, "docs/"+file.name) })
+	}
+	open("/openapi.json", s.showOpenAPI)
+	open(api.PublicPath+"/openapi.json", s.showOpenAPI)
+	open("/healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
+	open("/readyz", s.ready)
+	s.raw("GET /metrics", rule{need: viewer, operation: "metrics"}, s.showMetrics)
+}
+
+func (s *Server) showOpenAPI(w http.ResponseWriter, r *http.Request) {
+	document, err := s.openapi()
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(document)
+}
+
+// ready says whether the console can serve: the database answers, its schema is
+// ours, and which advisories are active is known. That there are none is known.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	err := s.Store.Ping(r.Context())
+	if err == nil {
+		if _, err = s.Store.CurrentGeneration(r.Context()); plimsoll.CodeOf(err) == plimsoll.CodeNotFound {
+			err = nil
+		}
+	}
+	if s.stopping.Err() != nil {
+		err = plimsoll.Errorf(plimsoll.CodeUnavailable, "serve", "the console is stopping")
+	}
+	if err != nil {
+		p := newProblem(http.StatusServiceUnavailable, plimsoll.CodeUnavailable, "the database does not answer")
+		s.Log.WarnContext(r.Context(), "not ready", "error", err)
+		s.fail(w, r, p)
+		return
+	}
+	w.Write([]byte("ready\n"))
+}

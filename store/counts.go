@@ -1,0 +1,527 @@
+package store
+
+import (
+	"cmp"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"plimsoll"
+	"plimsoll/api"
+)
+
+// counted is the condition under which a match m counts: a package without the
+// vulnerable component is listed and not counted (want 15).
+const counted = "m.gone = 0 AND m.status = 'affected'"
+
+// recount computes anew the counts of images, of the risks that they have part
+// in, and of the software that they hold. gained and lost vulnerabilities of the
+// images are found by comparing with what the risk view holds.
+func (t *tx) recount(imageIDs []int64) error {
+	ids := slices.Compact(slices.Sorted(slices.Values(imageIDs)))
+	for part := range slices.Chunk(ids, chunk) {
+		if err := t.recountSome(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// imageCounts are the counts of one image and its share of the fleet's.
+type imageCounts struct {
+	id, gone, inventory, system int64
+	state                       plimsoll.ScanState
+	repositories                int64
+	packages, uncovered         int64
+	ended                       bool
+	bySystem, byApplication     api.Counts
+	fixable, kev, malicious     int64
+	handled                     int64
+	share                       share
+}
+
+// share is what an image adds to the counts of software and risks: nothing when
+// it is gone or was never read.
+type share struct {
+	software []int64 // ascending
+	risks    map[riskKey]riskShare
+}
+
+type riskKey struct {
+	vulnerability int64
+	class         plimsoll.Class
+}
+
+// riskShare counts the findings of an image with one vulnerability.
+type riskShare struct {
+	open, handled, fixable int64
+	worst                  plimsoll.Severity
+}
+
+func (t *tx) recountSome(ids []int64) error {
+	images, err := t.imageCounts(ids)
+	if err != nil {
+		return err
+	}
+	before, err := t.shares(ids)
+	if err != nil {
+		return err
+	}
+	software := make(map[int64]int64)
+	risks := make(map[riskKey]riskDelta)
+	for _, id := range ids {
+		img := images[id]
+		if img == nil {
+			img = &imageCounts{} // removed: it has a share of nothing
+		} else if err := img.store(t); err != nil {
+			return err
+		}
+		compare(before[id], img.share, software, risks)
+		if data := img.share.encode(); data != nil {
+			_, err = t.exec("INSERT INTO share (image_id, data) VALUES (?, ?) ON CONFLICT (image_id) DO UPDATE SET data = excluded.data", id, data)
+		} else {
+			_, err = t.exec("DELETE FROM share WHERE image_id = ?", id)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := t.addSoftwareImages(software); err != nil {
+		return err
+	}
+	return t.addRisks(risks)
+}
+
+// imageCounts counts what images have.
+func (t *tx) imageCounts(ids []int64) (map[int64]*imageCounts, error) {
+	images := make(map[int64]*imageCounts, len(ids))
+	list := marks(len(ids))
+	rows, err := t.query(`SELECT id, gone, inventory, state, system_id,
+		(SELECT count(DISTINCT repository_id) FROM presence p WHERE p.image_id = image.id AND p.gone = 0) FROM image WHERE id IN (`+list+")", args(ids)...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		img := &imageCounts{share: share{risks: make(map[riskKey]riskShare)}}
+		if err := scan(&img.id, &img.gone, &img.inventory, &img.state, &img.system, &img.repositories); err != nil {
+			return err
+		}
+		images[img.id] = img
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	rows, err = t.query(`SELECT i.image_id, i.software_id, s.covered, s.ended, s.system_id, count(*) FROM instance i JOIN software s ON s.id = i.software_id
+		WHERE i.image_id IN (`+list+") GROUP BY i.image_id, i.software_id, s.covered, s.ended, s.system_id ORDER BY i.image_id, i.software_id", args(ids)...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var image, software, system, n int64
+		var covered, ended bool
+		if err := scan(&image, &software, &covered, &ended, &system, &n); err != nil {
+			return err
+		}
+		img := images[image]
+		img.packages += n
+		if !covered {
+			img.uncovered += n
+		}
+		img.ended = img.ended || ended && system == img.system && system != 0
+		if img.live() {
+			img.share.software = append(img.share.software, software)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	type finding struct{ instance, match int64 }
+	covers := make(map[finding]int64)
+	rows, err = t.query("SELECT instance_id, match_id, count(*) FROM effect WHERE image_id IN ("+list+") GROUP BY instance_id, match_id", args(ids)...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var f finding
+		var n int64
+		if err := scan(&f.instance, &f.match, &n); err != nil {
+			return err
+		}
+		covers[f] = n
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	rows, err = t.query(`SELECT i.image_id, i.id, m.id, m.vulnerability_id, m.class, m.severity, m.fix, m.kev, m.malicious
+		FROM instance i JOIN match m ON m.software_id = i.software_id WHERE i.image_id IN (`+list+") AND "+counted, args(ids)...)
+	var f finding
+	var image int64
+	var key riskKey
+	var severity plimsoll.Severity
+	var fix plimsoll.FixState
+	var kev, malicious bool
+	err = each(rows, err, func(scan func(...any) error) error {
+		if err := scan(&image, &f.instance, &f.match, &key.vulnerability, &key.class, &severity, &fix, &kev, &malicious); err != nil {
+			return err
+		}
+		img := images[image]
+		img.add(key, severity, fix == plimsoll.FixAvailable, kev, malicious, img.repositories > 0 && covers[f] >= img.repositories)
+		return nil
+	})
+	return images, err
+}
+
+func (img *imageCounts) live() bool { return img.gone == 0 && img.inventory > 0 }
+
+// add counts one finding.
+func (img *imageCounts) add(key riskKey, severity plimsoll.Severity, fixable, kev, malicious, handled bool) {
+	s := img.share.risks[key]
+	s.worst = max(s.worst, severity)
+	switch {
+	case handled:
+		s.handled++
+		img.handled++
+	default:
+		s.open++
+		s.fixable += bit(fixable)
+		img.fixable += bit(fixable)
+		img.kev += bit(kev)
+		img.malicious += bit(malicious)
+		if key.class == plimsoll.ClassSystem {
+			img.bySystem.Add(severity, 1)
+		} else {
+			img.byApplication.Add(severity, 1)
+		}
+	}
+	if img.live() {
+		img.share.risks[key] = s
+	}
+}
+
+// store writes the counts of the image's own row.
+func (img *imageCounts) store(t *tx) error {
+	all := img.bySystem
+	for s := plimsoll.SeverityNone; s <= plimsoll.SeverityCritical; s++ {
+		all.Add(s, countOf(img.byApplication, s))
+	}
+	risk := img.risk(all)
+	s, a := img.bySystem, img.byApplication
+	_, err := t.exec(`UPDATE image SET repositories = ?, packages = ?, uncovered = ?, system_ended = ?,
+		s_critical = ?, s_high = ?, s_medium = ?, s_low = ?, s_unknown = ?, s_none = ?,
+		a_critical = ?, a_high = ?, a_medium = ?, a_low = ?, a_unknown = ?, a_none = ?,
+		fixable = ?, kev = ?, malicious = ?, handled = ?, risk = ?, risk_order = ? WHERE id = ?`,
+		img.repositories, img.packages, img.uncovered, bit(img.ended),
+		s.Critical, s.High, s.Medium, s.Low, s.Unknown, s.None, a.Critical, a.High, a.Medium, a.Low, a.Unknown, a.None,
+		img.fixable, img.kev, img.malicious, img.handled, riskNames[risk], orderOf(img.malicious, img.kev, risk, all), img.id)
+	return err
+}
+
+// The risks of an image, in order. Those above safe are severities.
+var riskNames = [...]string{"unscanned", "safe", "low", "unknown", "medium", "high", "critical"}
+
+// risk is the worst severity of the image's open findings. What was read in part,
+// or is covered by nobody, is unknown at least: that is not the same as safe.
+func (img *imageCounts) risk(all api.Counts) int {
+	if img.inventory == 0 {
+		return 0
+	}
+	risk := worst(all)
+	if img.malicious > 0 {
+		risk = riskOf(plimsoll.SeverityCritical)
+	}
+	if img.state != plimsoll.ImageSucceeded || img.uncovered > 0 {
+		risk = max(risk, riskOf(plimsoll.SeverityUnknown))
+	}
+	return risk
+}
+
+func riskOf(s plimsoll.Severity) int { return int(s) + 1 }
+
+// worst is the risk that the worst of the counted findings is.
+func worst(c api.Counts) int {
+	for s := plimsoll.SeverityCritical; s > plimsoll.SeverityNone; s-- {
+		if countOf(c, s) > 0 {
+			return riskOf(s)
+		}
+	}
+	return riskOf(plimsoll.SeverityNone)
+}
+
+func countOf(c api.Counts, s plimsoll.Severity) int64 {
+	switch s {
+	case plimsoll.SeverityCritical:
+		return c.Critical
+	case plimsoll.SeverityHigh:
+		return c.High
+	case plimsoll.SeverityMedium:
+		return c.Medium
+	case plimsoll.SeverityLow:
+		return c.Low
+	case plimsoll.SeverityNone:
+		return c.None
+	}
+	return c.Unknown
+}
+
+// orderOf makes one number of what images and software are sorted by: malicious
+// before exploited before the risk before the counts of the worst severities.
+func orderOf(malicious, kev int64, risk int, c api.Counts) int64 {
+	const most = 1<<14 - 1
+	order := bit(malicious > 0)*2 + bit(kev > 0)
+	order = order<<3 + int64(risk)
+	for _, n := range []int64{c.Critical, c.High, c.Medium} {
+		order = order<<14 + min(n, most)
+	}
+	return order
+}
+
+// riskDelta is how the share of images in a risk changes.
+type riskDelta struct {
+	findings, handled, fixable, images int64
+	worst                              plimsoll.Severity // of what was gained
+	look                               bool              // the worst finding may be gone: look
+}
+
+// compare adds to software and risks what turns the share was into now.
+func compare(was, now share, software map[int64]int64, risks map[riskKey]riskDelta) {
+	for i, j := 0, 0; i < len(was.software) || j < len(now.software); {
+		switch {
+		case j == len(now.software) || i < len(was.software) && was.software[i] < now.software[j]:
+			software[was.software[i]]--
+			i++
+		case i == len(was.software) || was.software[i] > now.software[j]:
+			software[now.software[j]]++
+			j++
+		default:
+			i, j = i+1, j+1
+		}
+	}
+	change := func(key riskKey, a, b riskShare) {
+		d := risks[key]
+		d.findings += b.open - a.open
+		d.handled += b.handled - a.handled
+		d.fixable += b.fixable - a.fixable
+		d.images += bit(b.open > 0) - bit(a.open > 0)
+		d.worst = max(d.worst, b.worst)
+		d.look = d.look || b.worst < a.worst || b.open+b.handled == 0
+		risks[key] = d
+	}
+	for key, a := range was.risks {
+		if b := now.risks[key]; a != b {
+			change(key, a, b)
+		}
+	}
+	for key, b := range now.risks {
+		if _, both := was.risks[key]; !both {
+			change(key, riskShare{}, b)
+		}
+	}
+}
+
+func (t *tx) addSoftwareImages(changes map[int64]int64) error {
+	byDelta := make(map[int64][]int64)
+	for _, id := range sortedKeys(changes) {
+		if d := changes[id]; d != 0 {
+			byDelta[d] = append(byDelta[d], id)
+		}
+	}
+	for _, delta := range sortedKeys(byDelta) {
+		for part := range slices.Chunk(byDelta[delta], chunk) {
+			if _, err := t.exec("UPDATE software SET images = images + ? WHERE id IN ("+marks(len(part))+")", append([]any{delta}, args(part)...)...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// riskRow is a row of table risk as far as it is counted.
+type riskRow struct {
+	id                                 int64
+	severity                           plimsoll.Severity
+	findings, handled, fixable, images int64
+}
+
+// addRisks changes the rows of the risk view.
+func (t *tx) addRisks(changes map[riskKey]riskDelta) error {
+	keys := make([]riskKey, 0, len(changes))
+	for key, d := range changes {
+		if d != (riskDelta{}) {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, func(a, b riskKey) int {
+		return cmp.Or(cmp.Compare(a.vulnerability, b.vulnerability), cmp.Compare(a.class, b.class))
+	})
+	stored := make(map[riskKey]riskRow, len(keys))
+	for part := range slices.Chunk(keys, chunk) {
+		ids := make([]any, len(part))
+		for i, key := range part {
+			ids[i] = key.vulnerability
+		}
+		rows, err := t.query("SELECT vulnerability_id, class, id, severity, findings, handled, fixable, images FROM risk WHERE vulnerability_id IN ("+marks(len(ids))+")", ids...)
+		err = each(rows, err, func(scan func(...any) error) error {
+			var key riskKey
+			var r riskRow
+			if err := scan(&key.vulnerability, &key.class, &r.id, &r.severity, &r.findings, &r.handled, &r.fixable, &r.images); err != nil {
+				return err
+			}
+			stored[key] = r
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	update, err := t.Tx.PrepareContext(t.ctx, t.s.dialect.rebind("UPDATE risk SET findings = ?, handled = ?, fixable = ?, images = ? WHERE id = ?"))
+	if err != nil {
+		return err
+	}
+	defer update.Close()
+	for _, key := range keys {
+		d, was := changes[key], stored[key]
+		now := was
+		now.findings += d.findings
+		now.handled += d.handled
+		now.fixable += d.fixable
+		now.images += d.images
+		now.severity = max(now.severity, d.worst)
+		switch {
+		case now.findings+now.handled == 0:
+			_, err = t.exec("DELETE FROM risk WHERE id = ?", was.id)
+		case was.id == 0 || d.look || now.severity != was.severity:
+			err = t.storeRisk(key, now, d.look)
+		case now != was:
+			_, err = update.ExecContext(t.ctx, now.findings, now.handled, now.fixable, now.images, was.id)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// storeRisk writes a row of the risk view with what its vulnerability says. look:
+// find the worst severity in the matches.
+func (t *tx) storeRisk(key riskKey, r riskRow, look bool) error {
+	var v struct {
+		name                                 string
+		score, epss                          float64
+		kev, malicious, published, firstSeen int64
+	}
+	err := t.row("SELECT name, score, epss, kev, malicious, published, first_seen FROM vulnerability WHERE id = ?", key.vulnerability).
+		Scan(&v.name, &v.score, &v.epss, &v.kev, &v.malicious, &v.published, &v.firstSeen)
+	if err != nil {
+		return err
+	}
+	if look {
+		err := t.row(`SELECT coalesce(max(m.severity), 0) FROM match m JOIN software s ON s.id = m.software_id AND s.images > 0
+			WHERE m.vulnerability_id = ? AND m.class = ? AND `+counted, key.vulnerability, string(key.class)).Scan(&r.severity)
+		if err != nil {
+			return err
+		}
+	}
+	_, err = t.exec(`INSERT INTO risk (vulnerability_id, class, name, severity, score, epss, kev, malicious, published, priority,
+			findings, handled, fixable, images, first_seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (vulnerability_id, class) DO UPDATE SET severity = excluded.severity, score = excluded.score, epss = excluded.epss, kev = excluded.kev,
+			malicious = excluded.malicious, published = excluded.published, priority = excluded.priority, findings = excluded.findings,
+			handled = excluded.handled, fixable = excluded.fixable, images = excluded.images`,
+		key.vulnerability, string(key.class), v.name, int64(r.severity), v.score, v.epss, bit(v.kev > 0), v.malicious, v.published,
+		priority(v.malicious > 0, v.kev > 0, r.severity, v.epss), r.findings, r.handled, r.fixable, r.images, v.firstSeen)
+	return err
+}
+
+// refreshRisks writes what vulnerabilities say now into their rows of the risk view.
+func (t *tx) refreshRisks(vulnerabilities []int64) error {
+	for _, id := range vulnerabilities {
+		for _, class := range []plimsoll.Class{plimsoll.ClassSystem, plimsoll.ClassApplication} {
+			var r riskRow
+			err := t.row("SELECT findings, handled, fixable, images FROM risk WHERE vulnerability_id = ? AND class = ?", id, string(class)).
+				Scan(&r.findings, &r.handled, &r.fixable, &r.images)
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if err := t.storeRisk(riskKey{id, class}, r, true); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// shares returns what of images the counts hold now.
+func (t *tx) shares(ids []int64) (map[int64]share, error) {
+	found := make(map[int64]share, len(ids))
+	rows, err := t.query("SELECT image_id, data FROM share WHERE image_id IN ("+marks(len(ids))+")", args(ids)...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var id int64
+		var data []byte
+		if err := scan(&id, &data); err != nil {
+			return err
+		}
+		s, ok := decodeShare(data)
+		if !ok {
+			return plimsoll.Errorf(plimsoll.CodeCorrupt, "count findings", "the share of image %d is damaged", id)
+		}
+		found[id] = s
+		return nil
+	})
+	return found, err
+}
+
+// encode writes a share as numbers of variable length, IDs as differences; nil
+// for a share of nothing.
+func (s share) encode() []byte {
+	if len(s.software) == 0 && len(s.risks) == 0 {
+		return nil
+	}
+	b := binary.AppendUvarint(nil, uint64(len(s.software)))
+	last := int64(0)
+	for _, id := range s.software {
+		b = binary.AppendUvarint(b, uint64(id-last))
+		last = id
+	}
+	keys := make([]riskKey, 0, len(s.risks))
+	for key := range s.risks {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b riskKey) int {
+		return cmp.Or(cmp.Compare(a.vulnerability, b.vulnerability), cmp.Compare(a.class, b.class))
+	})
+	last = 0
+	for _, key := range keys {
+		r := s.risks[key]
+		for _, n := range []int64{key.vulnerability - last, bit(key.class == plimsoll.ClassSystem), r.open, r.handled, r.fixable, int64(r.worst)} {
+			b = binary.AppendUvarint(b, uint64(n))
+		}
+		last = key.vulnerability
+	}
+	return b
+}
+
+func decodeShare(b []byte) (s share, ok bool) {
+	next := func() int64 {
+		n, size := binary.Uvarint(b)
+		if size <= 0 {
+			ok, b = false, nil
+			return 0
+		}
+		b = b[size:]
+		return int64(n)
+	}
+	ok = true
+	s.risks = make(map[riskKey]riskShare)
+	last := int64(0)
+	for n := next(); n > 0 && ok; n-- {
+		last += next()
+		s.software = append(s.software, last)
+	}
+	last = 0
+	for len(b) > 0 && ok {
+		last += next()
+		key := riskKey{last, plimsoll.ClassApplication}
+		if next() == 1 {
+			key.class = plimsoll.ClassSystem
+		}
+		s.risks[key] = riskShare{open: next(), handled: next(), fixable: next(), worst: plimsoll.Severity(next())}
+	}
+	return s, ok
+}

@@ -1,0 +1,320 @@
+package store
+
+import (
+	"slices"
+	"strings"
+
+	"plimsoll"
+)
+
+// rule is an active decision, ready to be compared with findings.
+type rule struct {
+	plimsoll.Decision
+	created         int64
+	vulnerabilities []int64 // that its ID may mean; none when it names one that is not known yet
+}
+
+// rank orders the kinds of decisions; the highest counts.
+func rank(k plimsoll.DecisionKind) int {
+	return slices.Index([]plimsoll.DecisionKind{plimsoll.DecisionIgnore, plimsoll.DecisionFixed, plimsoll.DecisionWhitelist}, k)
+}
+
+// ruleBook finds the rules that may fit a finding without trying all of them.
+type ruleBook struct {
+	byVulnerability map[int64][]*rule
+	byPackage       map[string][]*rule // without a vulnerability, of one name
+	others          []*rule
+	order           map[int64]int // by ID: the lowest is the strongest
+}
+
+// rules loads the decisions in force, the strongest first and, among equals, the
+// oldest, and returns them as a book; nil when there are none.
+func (t *tx) rules() (*ruleBook, error) {
+	var list []*rule
+	rows, err := t.query("SELECT "+decisionColumns+" FROM decision WHERE revoked = 0 AND expired = 0 AND (expires = 0 OR expires > ?)", t.now)
+	err = each(rows, err, func(scan func(...any) error) error {
+		d, _, err := scanDecision(scan)
+		list = append(list, &rule{Decision: d, created: ms(d.Created)})
+		return err
+	})
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	slices.SortFunc(list, func(a, b *rule) int {
+		if r := rank(b.Kind) - rank(a.Kind); r != 0 {
+			return r
+		}
+		return int(a.ID - b.ID)
+	})
+	book := &ruleBook{byVulnerability: make(map[int64][]*rule), byPackage: make(map[string][]*rule), order: make(map[int64]int)}
+	for i, r := range list {
+		book.order[r.ID] = i
+		switch {
+		case r.Vulnerability != "":
+			if r.vulnerabilities, err = t.vulnerabilitiesNamed(r.Vulnerability); err != nil {
+				return nil, err
+			}
+			for _, id := range r.vulnerabilities {
+				book.byVulnerability[id] = append(book.byVulnerability[id], r)
+			}
+		case r.Package != "" && !strings.ContainsAny(r.Package, "*?"):
+			book.byPackage[r.Package] = append(book.byPackage[r.Package], r)
+		default:
+			book.others = append(book.others, r)
+		}
+	}
+	return book, nil
+}
+
+// holder is what rules ask of an image.
+type holder struct {
+	digest       plimsoll.Digest
+	first        int64                    // when its first inventory was stored
+	repositories map[int64]*heldAs        // the live ones
+	hosts        map[int64][]string       // labels of every host that holds it
+	fits         map[*rule]map[int64]bool // repositories that a rule fits, once asked
+}
+
+// heldAs is one repository with the references of an image in it.
+type heldAs struct {
+	name  string
+	names []string
+}
+
+// findingRow is what rules ask of a finding.
+type findingRow struct {
+	image, instance, match, vulnerability int64
+	kind                                  plimsoll.PackageType
+	name, class                           string
+	fix                                   plimsoll.FixState
+}
+
+// effectKey is a finding in one repository.
+type effectKey struct{ instance, match, repository int64 }
+
+type effectValue struct{ decision, image int64 }
+
+// applyDecisions computes anew which decisions fit the findings of these images.
+// Whoever changes an image's instances, matches, repositories or hosts calls it,
+// then recount.
+func (t *tx) applyDecisions(imageIDs []int64) error {
+	book, err := t.rules()
+	if err != nil {
+		return err
+	}
+	ids := slices.Compact(slices.Sorted(slices.Values(imageIDs)))
+	for part := range slices.Chunk(ids, chunk) {
+		if err := t.applyBook(book, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) applyBook(book *ruleBook, ids []int64) error {
+	before, err := t.effectsOf(ids)
+	if err != nil || book == nil && len(before) == 0 {
+		return err
+	}
+	now := make(map[effectKey]effectValue)
+	if book != nil {
+		if err := t.fit(book, ids, now); err != nil {
+			return err
+		}
+	}
+	type hit struct{ decision, instance, match int64 }
+	hits := make(map[hit]int) // bit 0: before, bit 1: now
+	var gone, added []effectKey
+	for key, was := range before {
+		hits[hit{was.decision, key.instance, key.match}] |= 1
+		if now[key] != was {
+			gone = append(gone, key)
+		}
+	}
+	for key, is := range now {
+		hits[hit{is.decision, key.instance, key.match}] |= 2
+		if before[key] != is {
+			added = append(added, key)
+		}
+	}
+	for _, key := range gone {
+		if _, err := t.exec("DELETE FROM effect WHERE instance_id = ? AND match_id = ? AND repository_id = ?", key.instance, key.match, key.repository); err != nil {
+			return err
+		}
+	}
+	rows := make([][]any, len(added))
+	for i, key := range added {
+		rows[i] = []any{key.instance, key.match, key.repository, now[key].decision, now[key].image}
+	}
+	if err := t.insertMany("effect (instance_id, match_id, repository_id, decision_id, image_id)", 5, rows, ""); err != nil {
+		return err
+	}
+	changes := make(map[int64]int64)
+	for h, state := range hits {
+		switch state {
+		case 1:
+			changes[h.decision]--
+		case 2:
+			changes[h.decision]++
+		}
+	}
+	for _, id := range sortedKeys(changes) {
+		if _, err := t.exec("UPDATE decision SET hits = hits + ? WHERE id = ?", changes[id], id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) effectsOf(ids []int64) (map[effectKey]effectValue, error) {
+	found := make(map[effectKey]effectValue)
+	rows, err := t.query("SELECT instance_id, match_id, repository_id, decision_id, image_id FROM effect WHERE image_id IN ("+marks(len(ids))+")", args(ids)...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var key effectKey
+		var value effectValue
+		if err := scan(&key.instance, &key.match, &key.repository, &value.decision, &value.image); err != nil {
+			return err
+		}
+		found[key] = value
+		return nil
+	})
+	return found, err
+}
+
+// fit finds the strongest rule for every finding of the images in each of their
+// repositories.
+func (t *tx) fit(book *ruleBook, ids []int64, effects map[effectKey]effectValue) error {
+	holders, err := t.holders(ids)
+	if err != nil {
+		return err
+	}
+	rows, err := t.query(`SELECT i.image_id, i.id, m.id, m.vulnerability_id, s.type, s.name, i.path_class, m.fix
+		FROM instance i JOIN match m ON m.software_id = i.software_id JOIN software s ON s.id = i.software_id
+		WHERE i.image_id IN (`+marks(len(ids))+") AND m.gone = 0", args(ids)...)
+	return each(rows, err, func(scan func(...any) error) error {
+		var f findingRow
+		if err := scan(&f.image, &f.instance, &f.match, &f.vulnerability, &f.kind, &f.name, &f.class, &f.fix); err != nil {
+			return err
+		}
+		h := holders[f.image]
+		if h == nil {
+			return nil
+		}
+		for _, list := range [][]*rule{book.byVulnerability[f.vulnerability], book.byPackage[f.name], book.others} {
+			for _, r := range list {
+				if !r.fitsFinding(&f) {
+					continue
+				}
+				for repository := range r.in(h) {
+					key := effectKey{f.instance, f.match, repository}
+					if was, ok := effects[key]; !ok || book.order[r.ID] < book.order[was.decision] {
+						effects[key] = effectValue{r.ID, f.image}
+					}
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// holders loads what rules ask of images.
+func (t *tx) holders(ids []int64) (map[int64]*holder, error) {
+	found := make(map[int64]*holder, len(ids))
+	list := marks(len(ids))
+	rows, err := t.query("SELECT id, digest, inventory FROM image WHERE gone = 0 AND id IN ("+list+")", args(ids)...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		h := &holder{repositories: make(map[int64]*heldAs), hosts: make(map[int64][]string), fits: make(map[*rule]map[int64]bool)}
+		var id int64
+		if err := scan(&id, &h.digest, &h.first); err != nil {
+			return err
+		}
+		found[id] = h
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	rows, err = t.query(`SELECT DISTINCT p.image_id, p.repository_id, r.name, p.name FROM presence p JOIN repository r ON r.id = p.repository_id
+		WHERE p.gone = 0 AND p.image_id IN (`+list+")", args(ids)...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var image, repository int64
+		var in heldAs
+		var name string
+		if err := scan(&image, &repository, &in.name, &name); err != nil {
+			return err
+		}
+		if h := found[image]; h != nil {
+			if h.repositories[repository] == nil {
+				h.repositories[repository] = &in
+			}
+			at := h.repositories[repository]
+			at.names = append(at.names, name)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	rows, err = t.query("SELECT h.image_id, h.host_id, coalesce(l.label, '') FROM host_image h LEFT JOIN host_label l ON l.host_id = h.host_id WHERE h.image_id IN ("+list+")", args(ids)...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var image, host int64
+		var label string
+		if err := scan(&image, &host, &label); err != nil {
+			return err
+		}
+		if h := found[image]; h != nil {
+			h.hosts[host] = append(h.hosts[host], label)
+		}
+		return nil
+	})
+	return found, err
+}
+
+// fitsFinding compares the conditions that do not depend on the image. The
+// vulnerability fits already.
+func (r *rule) fitsFinding(f *findingRow) bool {
+	return (r.PackageType == "" || r.PackageType == f.kind) &&
+		(r.Package == "" || plimsoll.Glob(r.Package, f.name)) &&
+		(r.Path == "" || plimsoll.Glob(r.Path, f.class)) &&
+		!(r.UntilFix && f.fix == plimsoll.FixAvailable)
+}
+
+// in returns the repositories of an image that the rule fits.
+func (r *rule) in(h *holder) map[int64]bool {
+	if known, ok := h.fits[r]; ok {
+		return known
+	}
+	fits := make(map[int64]bool)
+	h.fits[r] = fits
+	if r.Kind == plimsoll.DecisionFixed && h.first > r.created {
+		return fits // a rebuilt image that shows the flaw again
+	}
+	if len(r.ImageIDs) > 0 && !slices.Contains(r.ImageIDs, h.digest) {
+		return fits
+	}
+	if len(r.Labels) > 0 {
+		for _, labels := range h.hosts {
+			if !slices.ContainsFunc(labels, func(l string) bool { return slices.Contains(r.Labels, l) }) {
+				return fits
+			}
+		}
+		if len(h.hosts) == 0 {
+			return fits
+		}
+	}
+	for id, at := range h.repositories {
+		if len(r.Repositories) == 0 || slices.ContainsFunc(r.Repositories, at.fits) {
+			fits[id] = true
+		}
+	}
+	return fits
+}
+
+// fits says whether a pattern is about the repository, or about every name that
+// the image has in it.
+func (at *heldAs) fits(pattern string) bool {
+	if plimsoll.Glob(pattern, at.name) {
+		return true
+	}
+	return at.name != "" && !slices.ContainsFunc(at.names, func(name string) bool { return !plimsoll.Glob(pattern, name) })
+}

@@ -1,0 +1,277 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"plimsoll"
+	"plimsoll/api"
+)
+
+// testFlaw is a flaw in all packages of one name, or one version of it.
+type testFlaw struct {
+	plimsoll.Vulnerability
+	pkg, version, fixed string
+	status              plimsoll.Status
+}
+
+// testJudge answers from a list of flaws. Packages called "nobody…" are covered
+// by nobody.
+type testJudge struct {
+	generation int
+	flaws      []testFlaw
+	judged     int // packages
+}
+
+func (j *testJudge) Generation() plimsoll.Generation {
+	return plimsoll.Generation{ID: digestOf("generation", j.generation), Built: testStart.Add(time.Duration(j.generation) * 24 * time.Hour), Advisories: len(j.flaws)}
+}
+
+func (j *testJudge) Judge(ctx context.Context, system plimsoll.OS, packages []plimsoll.Package) ([]plimsoll.Verdict, error) {
+	verdicts := make([]plimsoll.Verdict, len(packages))
+	for i, p := range packages {
+		j.judged++
+		v := &verdicts[i]
+		if strings.HasPrefix(p.Name, "nobody") {
+			v.Why = "nobody publishes advisories"
+			continue
+		}
+		v.Group, v.Ecosystem = string(p.Type)+" "+system.ID, "test"
+		if p.Owner != "" {
+			continue // the distribution speaks
+		}
+		for _, f := range j.flaws {
+			if f.pkg != p.Name || f.version != "" && f.version != p.Version {
+				continue
+			}
+			found := plimsoll.Finding{Vulnerability: f.Vulnerability, Package: p, Class: plimsoll.ClassApplication, Status: f.status,
+				Reasons: []plimsoll.Reason{{Advisory: "ADV-" + f.ID, Provider: "Test", Range: "< " + f.fixed, Package: p.Name, Version: p.Version, Modified: testStart}}}
+			if p.Type.System() {
+				found.Class = plimsoll.ClassSystem
+			}
+			if found.Status == "" {
+				found.Status = plimsoll.StatusAffected
+			}
+			if f.fixed != "" {
+				found.State, found.FixedVersion, found.FixedVersions = plimsoll.FixAvailable, f.fixed, []string{f.fixed}
+			}
+			v.Findings = append(v.Findings, found)
+		}
+	}
+	return verdicts, ctx.Err()
+}
+
+func (j *testJudge) Why(_ context.Context, _ plimsoll.OS, p plimsoll.Package, was []plimsoll.Reason) string {
+	return fmt.Sprintf("%s no longer speaks of %s", was[0].Advisory, p.Name)
+}
+
+func cve(n int) string { return fmt.Sprintf("CVE-2026-%04d", n) }
+
+// newFlaw is a flaw of a package with a severity.
+func newFlaw(n int, pkg string, s plimsoll.Severity, fixed string) testFlaw {
+	return testFlaw{Vulnerability: plimsoll.Vulnerability{ID: cve(n), Severity: s, SeveritySource: "Test", Summary: "a flaw in " + pkg}, pkg: pkg, fixed: fixed}
+}
+
+var debian = plimsoll.OS{ID: "debian", VersionID: "12", Name: "Debian GNU/Linux 12", Codename: "bookworm", Path: "etc/os-release"}
+
+func npm(name, version string) plimsoll.Package {
+	return plimsoll.Package{Type: plimsoll.TypeNPM, Name: name, Version: version, Path: "app/node_modules/" + name + "/package.json",
+		PURL: "pkg:npm/" + name + "@" + version, Evidence: plimsoll.EvidenceMetadata}
+}
+
+func deb(name, version string) plimsoll.Package {
+	return plimsoll.Package{Type: plimsoll.TypeDeb, Name: name, Version: version, Arch: "amd64", Source: plimsoll.SourcePackage{Name: name, Version: version},
+		Path: "var/lib/dpkg/status", PURL: "pkg:deb/debian/" + name + "@" + version, Evidence: plimsoll.EvidencePackageDB, Supplier: "Debian"}
+}
+
+// reportOf is a complete result for image n.
+func reportOf(n int, report string, packages ...plimsoll.Package) api.ScanResult {
+	return api.ScanResult{Report: report, Lease: "lease", Image: digestOf("image", n), Status: plimsoll.ScanComplete, Started: testStart, Ended: testStart.Add(time.Second),
+		Analyzed: 2, Inventory: &plimsoll.Inventory{ImageID: digestOf("image", n), Analyzers: "set 1", Systems: []plimsoll.OS{debian}, Packages: packages}}
+}
+
+// mustStore stores a result as ApplyResult does once the lease was looked up.
+func mustStore(t testing.TB, s *Store, host int64, r api.ScanResult, judge plimsoll.Judge) {
+	t.Helper()
+	if err := storeReport(t.Context(), s, host, r, judge); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func storeReport(ctx context.Context, s *Store, host int64, r api.ScanResult, judge plimsoll.Judge) error {
+	if err := checkResult(&r); err != nil {
+		return err
+	}
+	in, err := s.prepare(ctx, host, &r, judge)
+	if err != nil {
+		return err
+	}
+	return s.writeFindings(ctx, "store", func(t *tx) error {
+		ids, err := t.ids("SELECT id FROM image WHERE digest = ?", string(r.Image))
+		if err != nil {
+			return err
+		}
+		_, err = t.storeResult(host, ids[0], in)
+		return err
+	})
+}
+
+func mustActivate(t testing.TB, s *Store, j *testJudge) {
+	t.Helper()
+	if _, err := s.Activate(t.Context(), j.Generation()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustEvaluate(t testing.TB, s *Store, j *testJudge) {
+	t.Helper()
+	mustActivate(t, s, j)
+	if err := s.Evaluate(t.Context(), j, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustDecide(t testing.TB, s *Store, r api.DecisionRequest) []api.Decision {
+	t.Helper()
+	made, err := s.Decide(t.Context(), plimsoll.Everything, "ann", r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// list returns the findings of a filter as "image vulnerability package state".
+func list(t testing.TB, s *Store, scope plimsoll.Scope, f api.FindingFilter) (lines []string) {
+	t.Helper()
+	err := s.EachFinding(t.Context(), scope, f, func(f *api.Finding) error {
+		lines = append(lines, fmt.Sprintf("%s %s %s %s", f.Image, f.Vulnerability, f.Package, f.State))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func wantList(t testing.TB, what string, got []string, want ...string) {
+	t.Helper()
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("%s:\n got %q\nwant %q", what, got, want)
+	}
+}
+
+// any state
+func every() api.FindingFilter { return api.FindingFilter{States: allStates} }
+
+func TestFindingsOfAnImage(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		host := joinHost(t, s, "one")
+		mustSync(t, s, host, fullSync(1, hostImage(1, "shop/web:1")))
+		judge := &testJudge{generation: 1, flaws: []testFlaw{
+			newFlaw(1, "left", plimsoll.SeverityHigh, "2.0"),
+			newFlaw(2, "openssl", plimsoll.SeverityCritical, ""),
+			{Vulnerability: plimsoll.Vulnerability{ID: cve(3), Severity: plimsoll.SeverityLow, KEV: &plimsoll.KEV{Added: testStart}, Aliases: []string{"GHSA-aaaa"}}, pkg: "left"},
+			{Vulnerability: plimsoll.Vulnerability{ID: cve(4), Severity: plimsoll.SeverityHigh}, pkg: "linux-headers", status: plimsoll.StatusNotPresent},
+		}}
+		mustActivate(t, s, judge)
+		owned := npm("left", "1.1")
+		owned.Path, owned.Owner = "usr/share/left/package.json", "left-js"
+		mustStore(t, s, host, reportOf(1, "r1", npm("left", "1.0"), deb("openssl", "3.0"), deb("linux-headers", "6"), npm("nobody", "1"), deb("left-js", "1"), owned), judge)
+		img := imageNumber(t, s, plimsoll.Everything, 1)
+		want := api.Image{Packages: 6, Uncovered: 1, Systems: api.Counts{Critical: 1}, Applications: api.Counts{High: 1, Low: 1}, Fixable: 1, KEV: 1, Risk: "critical", State: plimsoll.ImageSucceeded, System: "Debian 12"}
+		got := api.Image{Packages: img.Packages, Uncovered: img.Uncovered, Systems: img.Systems, Applications: img.Applications, Fixable: img.Fixable, KEV: img.KEV, Risk: img.Risk, State: img.State, System: img.System}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("image:\n got %+v\nwant %+v", got, want)
+		}
+		checkFindings(t, s)
+
+		page, err := s.Findings(t.Context(), plimsoll.Everything, api.FindingFilter{Image: img.ID}, api.List{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var order []string
+		for _, f := range page.Items {
+			order = append(order, f.Vulnerability)
+		}
+		// Exploited first, then by severity; what lacks the component is listed too.
+		if want := []string{cve(3), cve(2), cve(4), cve(1)}; !slices.Equal(order, want) {
+			t.Errorf("order %q, want %q", order, want)
+		}
+		f := page.Items[len(page.Items)-1]
+		if f.FixedVersion != "2.0" || f.Fix != plimsoll.FixAvailable || f.Image != "shop/web:1" || f.Class != plimsoll.ClassApplication || len(f.Reasons) != 1 || f.Reasons[0].Advisory != "ADV-"+cve(1) {
+			t.Errorf("finding %+v", f)
+		}
+		if page.Total != 4 {
+			t.Errorf("total %d", page.Total)
+		}
+		one, err := s.Finding(t.Context(), plimsoll.Everything, f.ID)
+		if err != nil || !reflect.DeepEqual(one, f) {
+			t.Errorf("one finding: %v, %+v", err, one)
+		}
+		wantList(t, "by alias", list(t, s, plimsoll.Everything, api.FindingFilter{Vulnerability: "ghsa-aaaa"}), "shop/web:1 "+cve(3)+" left open")
+
+		v, err := s.Vulnerability(t.Context(), plimsoll.Everything, "ghsa-AAAA", plimsoll.ClassApplication)
+		if err != nil || v.Name != cve(3) || v.Findings != 1 || v.Images != 1 || v.Hosts != 1 || v.KEVEntry == nil {
+			t.Errorf("vulnerability: %v, %+v", err, v)
+		}
+		if _, err := s.Vulnerability(t.Context(), plimsoll.Everything, cve(3), plimsoll.ClassSystem); plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
+			t.Errorf("no system package has it: %v", err)
+		}
+	})
+}
+
+// Every page, in both orders and directions, holds each finding once.
+func TestFindingsPageByPage(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		host := joinHost(t, s, "one")
+		judge := &testJudge{generation: 1}
+		for n := range 7 {
+			judge.flaws = append(judge.flaws, newFlaw(n, "left", plimsoll.Severity(n%3), ""))
+		}
+		mustActivate(t, s, judge)
+		var images []api.HostImage
+		for n := range 5 {
+			images = append(images, hostImage(n, fmt.Sprintf("shop/web:%d", n)))
+		}
+		mustSync(t, s, host, fullSync(1, images...))
+		for n := range 5 {
+			mustStore(t, s, host, reportOf(n, fmt.Sprint(n), npm("left", fmt.Sprint(n%2))), judge)
+		}
+		for _, sort := range api.FindingSorts {
+			for _, asc := range []bool{false, true} {
+				l := api.List{Sort: sort, Asc: asc, Limit: 3}
+				seen := map[string]bool{}
+				for pages := 0; ; pages++ {
+					page, err := s.Findings(t.Context(), plimsoll.Everything, api.FindingFilter{}, l)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, f := range page.Items {
+						if seen[f.ID] {
+							t.Errorf("%s %v: %s twice", sort, asc, f.ID)
+						}
+						seen[f.ID] = true
+					}
+					if l.Cursor = page.Next; l.Cursor == "" || pages > 50 {
+						break
+					}
+				}
+				if len(seen) != 35 {
+					t.Errorf("%s %v: %d findings, want 35", sort, asc, len(seen))
+				}
+			}
+		}
+		for _, cursor := range []string{"x", "e30", "!"} {
+			if _, err := s.Findings(t.Context(), plimsoll.Everything, api.FindingFilter{}, api.List{Sort: "priority", Cursor: cursor}); plimsoll.CodeOf(err) != plimsoll.CodeInvalid {
+				t.Errorf("cursor %q: %v", cursor, err)
+			}
+		}
+	})
+}

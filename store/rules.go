@@ -1,0 +1,239 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"plimsoll"
+	"plimsoll/api"
+)
+
+// maxRules is how many decisions one request makes.
+const maxRules = 1000
+
+// rulesOf turns a request into decisions. The error has CodeInvalid for a request
+// that is none, CodeLimit when it would take too many rules.
+func (t *tx) rulesOf(scope plimsoll.Scope, r api.DecisionRequest) ([]plimsoll.Decision, error) {
+	const op = "decide"
+	ways := bit(len(r.Rules) > 0) + bit(len(r.Findings) > 0) + bit(r.Filter != nil)
+	if ways != 1 {
+		return nil, plimsoll.Errorf(plimsoll.CodeInvalid, op, "a decision is about rules, findings or a filter: one of them")
+	}
+	if len(r.Rules) > maxRules {
+		return nil, tooMany(len(r.Rules))
+	}
+	if len(r.Rules) > 0 {
+		rules := make([]plimsoll.Decision, len(r.Rules))
+		for i, w := range r.Rules {
+			var err error
+			if rules[i], err = t.ruleOf(scope, w); err != nil {
+				return nil, err
+			}
+		}
+		return rules, nil
+	}
+	filter := api.FindingFilter{States: allStates, IDs: r.Findings}
+	if r.Filter != nil {
+		filter = *r.Filter
+	}
+	return t.rulesFor(scope, filter, r)
+}
+
+func tooMany(n int) error {
+	return &plimsoll.Error{Code: plimsoll.CodeLimit, Op: "decide", Err: plimsoll.Errorf(plimsoll.CodeLimit, "decide", "it would take %d rules, at most %d are made at once", n, maxRules),
+		Hint: "write one rule with patterns instead, or narrow the filter"}
+}
+
+// rulesFor makes one rule for each identity among the findings that a filter
+// finds: vulnerability, package and path, in the live repositories in sight of
+// the images that show it.
+func (t *tx) rulesFor(scope plimsoll.Scope, f api.FindingFilter, r api.DecisionRequest) ([]plimsoll.Decision, error) {
+	const most = 1000 // repositories of one rule
+	q, err := t.selectFindings(scope, f)
+	if err != nil {
+		return nil, err
+	}
+	q.from += " CROSS JOIN presence p CROSS JOIN repository r"
+	q.and("p.image_id = g.id AND p.gone = 0 AND r.id = p.repository_id")
+	q.seesHost(scope, "p.host_id")
+	if q.repository != 0 {
+		q.and("p.repository_id = ?", q.repository)
+	}
+	var rules []plimsoll.Decision
+	rows, err := t.query("SELECT DISTINCT v.name, s.type, s.name, i.path_class, r.name FROM "+q.from+q.String()+" ORDER BY 1, 2, 3, 4, 5 LIMIT ?",
+		append(q.args, maxRules*most)...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var d plimsoll.Decision
+		var repository string
+		if err := scan(&d.Vulnerability, &d.PackageType, &d.Package, &d.Path, &repository); err != nil {
+			return err
+		}
+		if n := len(rules); n > 0 {
+			last := &rules[n-1]
+			if last.Vulnerability == d.Vulnerability && last.PackageType == d.PackageType && last.Package == d.Package && last.Path == d.Path && len(last.Repositories) < most {
+				last.Repositories = append(last.Repositories, repository)
+				return nil
+			}
+		}
+		d.Repositories = []string{repository}
+		rules = append(rules, d)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(rules) == 0:
+		return nil, plimsoll.Errorf(plimsoll.CodeNotFound, "decide", "there is no such finding")
+	case len(rules) > maxRules:
+		return nil, tooMany(len(rules))
+	}
+	for i := range rules {
+		w := wire(&rules[i], 0, moment(t.now))
+		w.Kind, w.Remark, w.Expires, w.UntilFix = plimsoll.DecisionKind(r.Kind), r.Remark, r.Expires, r.UntilFix
+		if rules[i], err = t.ruleOf(scope, w); err != nil {
+			return nil, err
+		}
+	}
+	return rules, nil
+}
+
+// ruleOf checks one rule and narrows it to the scope.
+func (t *tx) ruleOf(scope plimsoll.Scope, w api.Decision) (d plimsoll.Decision, err error) {
+	invalid := func(format string, args ...any) error {
+		return plimsoll.Errorf(plimsoll.CodeInvalid, "decide", format, args...)
+	}
+	d = plimsoll.Decision{Kind: w.Kind, Vulnerability: strings.TrimSpace(w.Vulnerability), PackageType: w.PackageType, Package: w.Package, Path: w.Path,
+		Repositories: w.Repositories, ImageIDs: w.ImageIDs, Labels: slices.Compact(slices.Sorted(slices.Values(w.Labels))),
+		Remark: strings.TrimSpace(w.Remark), UntilFix: w.UntilFix, Created: moment(t.now)}
+	const most = 1000 // repositories, images
+	switch {
+	case rank(d.Kind) < 0:
+		return d, invalid("a decision is ignore, fixed or whitelist")
+	case d.Remark == "" || !fits(d.Remark, maxText):
+		return d, invalid("a decision needs a remark of at most %d bytes that says why", maxText)
+	case !fits(d.Vulnerability, maxKey) || !fits(string(d.PackageType), maxKey) || !fits(d.Package, maxField) || !fits(d.Path, maxPath):
+		return d, invalid("a condition is too long or no text")
+	case len(d.Repositories) > most || len(d.ImageIDs) > most || len(d.Labels) > 100:
+		return d, invalid("a rule has at most %d repositories or images, and 100 labels", most)
+	}
+	for _, r := range d.Repositories {
+		if !fits(r, maxField) {
+			return d, invalid("a repository is too long or no text")
+		}
+	}
+	for _, id := range d.ImageIDs {
+		if _, err := plimsoll.ParseDigest(string(id)); err != nil {
+			return d, err
+		}
+	}
+	for _, label := range d.Labels {
+		key, value, ok := strings.Cut(label, "=")
+		if !ok || key != "id" && !plimsoll.ValidLabel(key, value) || !storable(label) {
+			return d, invalid(`a label is written "key=value"`)
+		}
+	}
+	if w.Expires != nil {
+		if d.Expires = w.Expires.UTC(); !d.Expires.After(moment(t.now)) {
+			return d, invalid("the end lies in the past")
+		}
+	}
+	if d.Vulnerability == "" && d.PackageType == "" && d.Package == "" && d.Path == "" && len(d.Repositories)+len(d.ImageIDs)+len(d.Labels) == 0 {
+		return d, invalid("a rule without any condition would hide everything")
+	}
+	if !scope.All {
+		switch {
+		case len(scope.Labels) == 0:
+			return d, invalid("nothing is in sight")
+		case len(d.Labels) == 0:
+			d.Labels = slices.Compact(slices.Sorted(slices.Values(scope.Labels)))
+		case !within(d.Labels, scope.Labels):
+			return d, invalid("a label of the rule reaches beyond the hosts in sight")
+		}
+	}
+	return d, nil
+}
+
+// FindingHistory lists the events of every decision that fits or fitted a
+// finding's identity, newest first.
+func (s *Store) FindingHistory(ctx context.Context, scope plimsoll.Scope, finding string) (events []api.DecisionEvent, err error) {
+	const most = 500
+	err = s.read(ctx, "read the history of a finding", func(t *tx) error {
+		events = []api.DecisionEvent{}
+		page, err := t.findings(scope, api.FindingFilter{IDs: []string{finding}, States: allStates}, api.List{Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(page.Items) == 0 {
+			return plimsoll.Errorf(plimsoll.CodeNotFound, "find a finding", "there is no such finding")
+		}
+		f := page.Items[0]
+		aliases, err := t.aliasesOf(f.Vulnerability)
+		if err != nil {
+			return err
+		}
+		repositories, err := t.repositoriesOf(scope, f.ImageID)
+		if err != nil {
+			return err
+		}
+		var w where
+		w.seesDecision(scope, "d")
+		rows, err := t.query("SELECT "+eventColumns+" FROM decision_event e JOIN decision d ON d.id = e.decision_id"+w.String()+" ORDER BY e.id DESC", w.args...)
+		return each(rows, err, func(scan func(...any) error) error {
+			e, err := scanEvent(scan)
+			if err != nil || e.Rule == nil || len(events) == most {
+				return err
+			}
+			if identifies(e.Rule, &f, aliases, repositories) {
+				events = append(events, e)
+			}
+			return nil
+		})
+	})
+	return events, err
+}
+
+// identifies says whether a rule is about a finding's identity, whoever holds the
+// image now.
+func identifies(r *api.Decision, f *api.Finding, aliases []string, repositories []*heldAs) bool {
+	return (r.Vulnerability == "" || slices.Contains(aliases, aliasOf(r.Vulnerability))) &&
+		(r.PackageType == "" || r.PackageType == f.Type) &&
+		(r.Package == "" || plimsoll.Glob(r.Package, f.Package)) &&
+		(r.Path == "" || plimsoll.Glob(r.Path, f.PathClass)) &&
+		(len(r.ImageIDs) == 0 || slices.Contains(r.ImageIDs, f.Digest)) &&
+		(len(r.Repositories) == 0 || slices.ContainsFunc(repositories, func(at *heldAs) bool { return slices.ContainsFunc(r.Repositories, at.fits) }))
+}
+
+// aliasesOf returns every name of a vulnerability, as they are looked up.
+func (t *tx) aliasesOf(name string) (aliases []string, err error) {
+	rows, err := t.query(`SELECT a.alias FROM vulnerability v JOIN vulnerability_alias a ON a.vulnerability_id = v.id WHERE v.name = ? ORDER BY a.alias`, name)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var alias string
+		err := scan(&alias)
+		aliases = append(aliases, alias)
+		return err
+	})
+	return aliases, err
+}
+
+// repositoriesOf returns the repositories of an image, now or before, on hosts in sight.
+func (t *tx) repositoriesOf(scope plimsoll.Scope, imageID int64) (list []*heldAs, err error) {
+	var w where
+	w.and("p.image_id = ?", imageID)
+	w.seesHost(scope, "p.host_id")
+	rows, err := t.query("SELECT DISTINCT r.name, p.name FROM presence p JOIN repository r ON r.id = p.repository_id"+w.String()+" ORDER BY r.name, p.name", w.args...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var repository, name string
+		if err := scan(&repository, &name); err != nil {
+			return err
+		}
+		if n := len(list); n == 0 || list[n-1].name != repository {
+			list = append(list, &heldAs{name: repository})
+		}
+		last := list[len(list)-1]
+		last.names = append(last.names, name)
+		return nil
+	})
+	return list, err
+}

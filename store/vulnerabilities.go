@@ -1,0 +1,347 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"plimsoll"
+	"plimsoll/api"
+)
+
+var riskKeys = []sortKey{
+	{name: "priority", column: "r.priority", desc: true},
+	{name: "name", column: "r.name", kind: keyText},
+	{name: "score", column: "r.score", kind: keyNumber, desc: true},
+	{name: "epss", column: "r.epss", kind: keyNumber, desc: true},
+	{name: "images", column: "r.images", desc: true},
+	{name: "findings", column: "r.findings", desc: true},
+	{name: "firstSeen", column: "r.first_seen", desc: true},
+	{name: "published", column: "r.published", desc: true},
+}
+
+// sight is where findings of the risk view are looked for: the live images in
+// scope, or those of them on one host or on hosts with a label.
+type sight struct {
+	scope plimsoll.Scope
+	host  int64
+	label string
+}
+
+func (s sight) everything() bool { return s.scope.All && s.host == 0 && s.label == "" }
+
+// hosts narrows to hosts, by the ID in column, that are in sight.
+func (s sight) hosts(w *where, column string) {
+	w.seesHost(s.scope, column)
+	if s.host != 0 {
+		w.and(column+" = ?", s.host)
+	}
+	if s.label != "" {
+		w.and(column+" IN (SELECT host_id FROM host_label WHERE label = ?)", s.label)
+	}
+}
+
+// images narrows to images, by the ID in column, that a host in sight holds.
+func (s sight) images(w *where, column string) {
+	if s.everything() {
+		return
+	}
+	held := where{}
+	held.and("held.image_id = " + column)
+	s.hosts(&held, "held.host_id")
+	w.and("EXISTS (SELECT 1 FROM host_image held"+held.String()+")", held.args...)
+}
+
+// Vulnerabilities lists the risk view. Counts are those in scope.
+func (s *Store) Vulnerabilities(ctx context.Context, scope plimsoll.Scope, f api.VulnerabilityFilter, l api.List) (page api.Page[api.Vulnerability], err error) {
+	const op = "list vulnerabilities"
+	err = s.read(ctx, op, func(t *tx) error {
+		k, err := newKeyset(l, "vulnerabilities", "r.id", riskKeys)
+		if err != nil {
+			return err
+		}
+		at := sight{scope, f.Host, f.Label}
+		if !at.everything() && (k.key.name == "images" || k.key.name == "findings") {
+			return &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: op, Err: fmt.Errorf("within some hosts there is no order by %s", k.key.name),
+				Hint: "sort by priority, or leave out the host and the label"}
+		}
+		w, err := selectRisks(at, f)
+		if err != nil {
+			return err
+		}
+		const from = "risk r JOIN vulnerability v ON v.id = r.vulnerability_id"
+		if page, err = fetch(t, k, riskColumns, from, w, scanRisk); err != nil {
+			return err
+		}
+		if at.everything() {
+			if page.Total, err = t.count(from, w); err != nil {
+				return err
+			}
+		}
+		for i := range page.Items {
+			if err := t.fillRisk(at, &page.Items[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return page, err
+}
+
+// selectRisks turns a filter into conditions on risk r and vulnerability v.
+func selectRisks(at sight, f api.VulnerabilityFilter) (w where, err error) {
+	if f.Class != "" {
+		w.and("r.class = ?", f.Class)
+	}
+	if f.Query != "" {
+		w.and("EXISTS (SELECT 1 FROM vulnerability_alias a WHERE a.vulnerability_id = v.id AND "+like("lower(a.alias)")+")", likePattern(f.Query))
+	}
+	if len(f.Severities) > 0 {
+		var list []int64
+		for _, word := range f.Severities {
+			s, ok := plimsoll.ParseSeverity(word)
+			if !ok {
+				return w, plimsoll.Errorf(plimsoll.CodeInvalid, "filter vulnerabilities", "there is no such severity")
+			}
+			list = append(list, int64(s))
+		}
+		in(&w, "r.severity", list)
+	}
+	if f.KEV {
+		w.and("r.kev = 1")
+	}
+	if f.Package != "" {
+		w.and("EXISTS (SELECT 1 FROM match m JOIN software s ON s.id = m.software_id WHERE m.vulnerability_id = v.id AND m.class = r.class AND s.images > 0 AND s.name = ? AND "+counted+")", f.Package)
+	}
+	if f.Since != 0 {
+		w.and("r.first_seen >= ?", f.Since)
+	}
+	has := func(condition string) (string, []any) {
+		var held where
+		held.and("m.vulnerability_id = v.id AND m.class = r.class AND g.gone = 0 AND " + counted + condition)
+		at.images(&held, "g.id")
+		return "EXISTS (SELECT 1 FROM match m JOIN instance i ON i.software_id = m.software_id JOIN image g ON g.id = i.image_id" + held.String() + ")", held.args
+	}
+	opened, openArgs := has(" AND " + open)
+	fixed, fixedArgs := has(" AND m.fix = 'fixed' AND " + open)
+	any, anyArgs := has("")
+	if at.everything() { // the counts tell it
+		opened, openArgs, fixed, fixedArgs, any, anyArgs = "r.findings > 0", nil, "r.fixable > 0", nil, "1 = 1", nil
+	}
+	switch f.Handled {
+	case "", "no":
+		w.and(opened, openArgs...)
+	case "yes":
+		w.and(any, anyArgs...)
+		w.and("NOT ("+opened+")", openArgs...)
+	case "any":
+		w.and(any, anyArgs...)
+	default:
+		return w, plimsoll.Errorf(plimsoll.CodeInvalid, "filter vulnerabilities", "handled is yes, no or any")
+	}
+	if f.Fixable {
+		w.and(fixed, fixedArgs...)
+	}
+	return w, w.err
+}
+
+const riskColumns = `v.id, v.name, r.class, v.aliases, r.severity, r.score, r.epss, v.epss_percentile, r.kev, v.kev_due, r.malicious, v.disputed, v.summary,
+	r.published, r.findings, r.handled, r.fixable, r.images, r.first_seen`
+
+func scanRisk(scan func(...any) error) (v api.Vulnerability, err error) {
+	var aliases string
+	var severity plimsoll.Severity
+	var due, published, fixable, first int64
+	err = scan(&v.ID, &v.Name, &v.Class, &aliases, &severity, &v.Score, &v.EPSS, &v.EPSSPercentile, &v.KEV, &due, &v.Malicious, &v.Disputed, &v.Summary,
+		&published, &v.Findings, &v.Handled, &fixable, &v.Images, &first)
+	v.Aliases, v.Severity = decodeList[string](aliases), severity.String()
+	v.KEVDue, v.Published, v.Fixable, v.FirstSeen = momentOrNil(due), momentOrNil(published), fixable > 0, moment(first)
+	return v, err
+}
+
+// fillRisk adds what one row needs beyond its table: where it is, in what, and
+// the counts in sight where that is not everything.
+func (t *tx) fillRisk(at sight, v *api.Vulnerability) error {
+	var w where
+	w.and("m.vulnerability_id = ? AND m.class = ? AND g.gone = 0 AND "+counted, v.ID, string(v.Class))
+	at.images(&w, "g.id")
+	const from = " FROM match m JOIN instance i ON i.software_id = m.software_id JOIN image g ON g.id = i.image_id"
+	if !at.everything() {
+		var fixable int64
+		isOpen := "CASE WHEN " + open + " THEN 1 ELSE 0 END"
+		err := t.row(`SELECT coalesce(sum(is_open), 0), coalesce(sum(1 - is_open), 0), coalesce(sum(CASE WHEN fix = 'fixed' THEN is_open ELSE 0 END), 0),
+			count(DISTINCT CASE WHEN is_open = 1 THEN image END) FROM (SELECT `+isOpen+" AS is_open, m.fix AS fix, g.id AS image"+from+w.String()+") AS found", w.args...).
+			Scan(&v.Findings, &v.Handled, &fixable, &v.Images)
+		if err != nil {
+			return err
+		}
+		v.Fixable = fixable > 0
+	}
+	var seen int64
+	if err := t.row("SELECT coalesce(max(g.last_seen), 0)"+from+w.String(), w.args...).Scan(&seen); err != nil {
+		return err
+	}
+	v.LastSeen = moment(seen)
+	openOnes := where{conditions: append(slices.Clone(w.conditions), open), args: w.args}
+	held := where{args: slices.Clone(openOnes.args)}
+	held.and("h.image_id IN (SELECT g.id" + from + openOnes.String() + ")")
+	at.hosts(&held, "h.host_id")
+	if err := t.row("SELECT count(DISTINCT h.host_id), coalesce(sum(h.running), 0) FROM host_image h"+held.String(), held.args...).Scan(&v.Hosts, &v.Containers); err != nil {
+		return err
+	}
+	const most = 10
+	fixes, err := t.fixesOf(at, v)
+	if err != nil {
+		return err
+	}
+	for _, f := range fixes {
+		if len(v.Packages) < most && !slices.Contains(v.Packages, f.Package) {
+			v.Packages = append(v.Packages, f.Package)
+		}
+	}
+	v.Suggestion = suggestion(fixes)
+	return nil
+}
+
+// suggestion says in a few words what to do.
+func suggestion(fixes []api.Fix) string {
+	var names []string
+	to := ""
+	for _, f := range fixes {
+		if f.State != plimsoll.FixAvailable || f.To == "" {
+			continue
+		}
+		if !slices.Contains(names, f.Package) {
+			names = append(names, f.Package)
+		}
+		to = f.To
+	}
+	switch len(names) {
+	case 0:
+		return ""
+	case 1:
+		same := !slices.ContainsFunc(fixes, func(f api.Fix) bool { return f.To != "" && f.To != to })
+		if same {
+			return fmt.Sprintf("upgrade %s to %s", names[0], to)
+		}
+		return "upgrade " + names[0]
+	}
+	return fmt.Sprintf("upgrade %d packages", len(names))
+}
+
+// fixesOf returns, per package, system and fix, what to upgrade to.
+func (t *tx) fixesOf(at sight, v *api.Vulnerability) (fixes []api.Fix, err error) {
+	const most = 200
+	var w where
+	w.and("m.vulnerability_id = ? AND m.class = ? AND g.gone = 0 AND m.gone = 0", v.ID, string(v.Class))
+	at.images(&w, "g.id")
+	rows, err := t.query(`SELECT s.type, s.name, coalesce(y.name, ''), m.fixed_version, m.fix, count(DISTINCT g.id)
+		FROM match m JOIN instance i ON i.software_id = m.software_id JOIN image g ON g.id = i.image_id JOIN software s ON s.id = m.software_id
+		LEFT JOIN system y ON y.id = s.system_id`+w.String()+" GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5 LIMIT ?", append(w.args, most)...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var f api.Fix
+		err := scan(&f.Type, &f.Package, &f.System, &f.To, &f.State, &f.Images)
+		fixes = append(fixes, f)
+		return err
+	})
+	return fixes, err
+}
+
+// Vulnerability returns what is known about a vulnerability in one class, by any
+// ID of its alias group.
+func (s *Store) Vulnerability(ctx context.Context, scope plimsoll.Scope, id string, class plimsoll.Class) (d api.VulnerabilityDetail, err error) {
+	err = s.read(ctx, "read a vulnerability", func(t *tx) error {
+		ids, err := t.vulnerabilitiesNamed(id)
+		if err != nil {
+			return err
+		}
+		at := sight{scope: scope}
+		var w where
+		in(&w, "v.id", ids)
+		w.and("v.id IN (SELECT m.vulnerability_id FROM match m WHERE m.class = ? AND m.gone = 0)", string(class))
+		if !scope.All {
+			var held where
+			held.and("m.vulnerability_id = v.id AND m.class = ? AND m.gone = 0", string(class))
+			held.seesLive(scope, "i.image_id")
+			w.and("EXISTS (SELECT 1 FROM match m JOIN instance i ON i.software_id = m.software_id"+held.String()+")", held.args...)
+		}
+		// The name itself before other vulnerabilities that share the ID.
+		rows, err := t.query("SELECT v.id, v.name, v.data FROM vulnerability v"+w.String()+" ORDER BY CASE WHEN upper(v.name) = ? THEN 0 ELSE 1 END, v.id LIMIT 1",
+			append(w.args, aliasOf(strings.TrimSpace(id)))...)
+		var data string
+		err = each(rows, err, func(scan func(...any) error) error { return scan(&d.ID, &d.Name, &data) })
+		if err != nil {
+			return err
+		}
+		if d.ID == 0 {
+			return plimsoll.Errorf(plimsoll.CodeNotFound, "find a vulnerability", "nothing in sight has it in %s packages", class)
+		}
+		if d.Vulnerability, err = t.riskOf(d.ID, class); err != nil {
+			return err
+		}
+		if err := t.fillRisk(at, &d.Vulnerability); err != nil {
+			return err
+		}
+		if d.Fixes, err = t.fixesOf(at, &d.Vulnerability); err != nil {
+			return err
+		}
+		var more flawData
+		if err := json.Unmarshal([]byte(data), &more); err != nil {
+			return err
+		}
+		d.Details, d.Ratings, d.References, d.KEVEntry = more.Details, more.Ratings, more.References, more.KEV
+		if d.Decisions, err = t.decisionsNaming(scope, d.Name); err != nil {
+			return err
+		}
+		k, err := newKeyset(api.List{}, "changes", "c.id", []sortKey{{name: "id", column: "c.id", desc: true}})
+		if err != nil {
+			return err
+		}
+		var about where
+		about.and("c.vulnerability_id = ?", d.ID)
+		page, err := t.changes(scope, k, about)
+		d.Changes = page.Items
+		return err
+	})
+	return d, err
+}
+
+// riskOf returns the row of the risk view, or one without counts for a
+// vulnerability whose findings do not count.
+func (t *tx) riskOf(id int64, class plimsoll.Class) (v api.Vulnerability, err error) {
+	rows, err := t.query(`SELECT v.id, v.name, CAST(? AS TEXT), v.aliases, coalesce(r.severity, v.severity), v.score, v.epss, v.epss_percentile,
+		CASE WHEN v.kev > 0 THEN 1 ELSE 0 END, v.kev_due, v.malicious, v.disputed, v.summary, v.published, coalesce(r.findings, 0), coalesce(r.handled, 0),
+		coalesce(r.fixable, 0), coalesce(r.images, 0), v.first_seen
+		FROM vulnerability v LEFT JOIN risk r ON r.vulnerability_id = v.id AND r.class = ? WHERE v.id = ?`, string(class), string(class), id)
+	err = each(rows, err, func(scan func(...any) error) error {
+		v, err = scanRisk(scan)
+		return err
+	})
+	return v, err
+}
+
+// decisionsNaming returns the decisions in force that name a vulnerability.
+func (t *tx) decisionsNaming(scope plimsoll.Scope, name string) (list []api.Decision, err error) {
+	aliases, err := t.aliasesOf(name)
+	if err != nil {
+		return nil, err
+	}
+	var w where
+	w.and("d.revoked = 0 AND (d.expires = 0 OR d.expires > ?)", t.now)
+	in(&w, "upper(d.vulnerability)", aliases)
+	w.seesDecision(scope, "d")
+	rows, err := t.query("SELECT "+decisionColumns+" FROM decision d"+w.String()+" ORDER BY d.id DESC", w.args...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		d, hits, err := scanDecision(scan)
+		list = append(list, wire(&d, hits, moment(t.now)))
+		return err
+	})
+	for i := range list {
+		if err := t.hitsInSight(scope, &list[i]); err != nil {
+			return nil, err
+		}
+	}
+	return list, err
+}
