@@ -79,8 +79,9 @@ func (t *tx) startScan(n NewScan) (int64, error) {
 		if _, err := t.exec("UPDATE task_item SET state = 'succeeded', reused = 1, ended = ?, "+
 			"host_id = (SELECT scan_host FROM image WHERE image.id = task_item.image_id)"+mine+
 			" AND EXISTS (SELECT 1 FROM image WHERE image.id = task_item.image_id AND image.state = 'succeeded' AND image.analyzers <> ''"+
-			" AND image.analyzers = (SELECT host.analyzers FROM host_image JOIN host ON host.id = host_image.host_id"+
-			" WHERE host_image.image_id = image.id AND host.revoked = 0 ORDER BY host.last_seen DESC, host.id LIMIT 1)"+
+			// Host by host: a join would go through all hosts for each image.
+			" AND image.analyzers = (SELECT (SELECT analyzers FROM host WHERE host.id = host_image.host_id) FROM host_image WHERE host_image.image_id = image.id"+
+			" ORDER BY (SELECT CASE revoked WHEN 0 THEN last_seen ELSE -1 END FROM host WHERE host.id = host_image.host_id) DESC, host_id LIMIT 1)"+
 			" AND (image.private = 0 OR NOT EXISTS "+holder+" AND host_image.private = 0)))", t.now, id); err != nil {
 			return 0, err
 		}
