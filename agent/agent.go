@@ -151,6 +151,7 @@ func open(c Config) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
+	sweep(c.StateDir)
 	sp, err := openSpool(filepath.Join(c.StateDir, "spool"))
 	if err != nil {
 		return nil, err

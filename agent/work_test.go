@@ -168,6 +168,7 @@ func TestFactsThatAreRefusedCostNoResult(t *testing.T) {
 	}
 }
 
+// SYS-05: a scan ends when the console says so.
 func TestRunningScanIsStopped(t *testing.T) {
 	for name, fault := range map[string]func(*console){
 		"by a user": func(to *console) { to.stop["one"] = true },
@@ -227,7 +228,7 @@ func TestLeaseIsGivenBack(t *testing.T) {
 	}
 }
 
-// SYS: a report is delivered at least once whatever the network does, and what
+// SYS-03: a report is delivered at least once whatever the network does, and what
 // the console refuses for good is not sent again.
 func TestDelivery(t *testing.T) {
 	status := func(code int, header ...string) func(http.ResponseWriter) {
@@ -297,7 +298,7 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
-// What was read while the console was away comes after a restart, and what a
+// SYS-01: what was read while the console was away comes after a restart, and what a
 // crash left half written does not.
 func TestSpoolSurvivesARestart(t *testing.T) {
 	f, to := newFixture(t), newConsole(t)
