@@ -253,6 +253,7 @@ func TestDelivery(t *testing.T) {
 		"busy for a while": {[]func(http.ResponseWriter){status(429, "Retry-After", "1")}, true},
 		"cut off":          {[]func(http.ResponseWriter){cut, cut}, true},
 		"proxy refuses":    {[]func(http.ResponseWriter){status(403), status(401), status(408)}, true},
+		"being upgraded":   {[]func(http.ResponseWriter){status(426)}, true},
 		"refused for good": {[]func(http.ResponseWriter){status(400)}, false},
 		"too large":        {[]func(http.ResponseWriter){status(413)}, false},
 	} {
@@ -446,6 +447,19 @@ func TestResultIsDeliveredWithoutASpool(t *testing.T) {
 	a.report(t.Context(), api.ScanResult{Report: "r2", Lease: "two", Image: "sha256:a"})
 	if a.dropped.Load() != 1 || len(to.returned) != 1 || to.returned[0] != "two" {
 		t.Errorf("dropped %d, given back %v", a.dropped.Load(), to.returned)
+	}
+}
+
+// A console takes no text with NUL, and not any number of packages.
+func TestResultFitsTheConsole(t *testing.T) {
+	a := &Agent{}
+	r := api.ScanResult{Status: plimsoll.ScanComplete, Inventory: &plimsoll.Inventory{Packages: []plimsoll.Package{{Name: "a\x00b", Path: strings.Repeat("é", maxField)}}}}
+	if _, err := a.encodeResult(&r); err != nil || r.Inventory.Packages[0].Name != "a\uFFFDb" || len(r.Inventory.Packages[0].Path) != maxField {
+		t.Errorf("%v, %.20q", err, r.Inventory.Packages[0].Name)
+	}
+	r.Inventory.Packages = make([]plimsoll.Package, api.MaxPackages+1)
+	if _, err := a.encodeResult(&r); err != nil || r.Status != plimsoll.ScanFailed || r.Inventory != nil || r.Problem.Code != plimsoll.ProblemLimit {
+		t.Errorf("%v, %+v", err, r)
 	}
 }
 
