@@ -69,6 +69,7 @@ func TestFactsOfLayersAreShared(t *testing.T) {
 	to.give(api.Work{Scan: &api.Lease{ID: "first", Image: id, Timeout: 60}})
 	stop := start(t, config(t, f), to)
 	first := to.only("first")
+	to.until("the layers are known", func() bool { return len(to.images[id].Layers) == 3 })
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +99,7 @@ func TestForgedFactsAreAMiss(t *testing.T) {
 	to.give(api.Work{Scan: &api.Lease{ID: "first", Image: id, Timeout: 60}})
 	stop := start(t, config(t, f), to)
 	first := to.only("first")
+	to.until("the layers are known", func() bool { return len(to.images[id].Layers) == 3 })
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
