@@ -378,6 +378,7 @@ func (f *fixture) Read(ctx context.Context, id plimsoll.Digest, timeout time.Dur
 		select {
 		case <-hold:
 		case <-ctx.Done():
+			return plimsoll.Result{Status: plimsoll.ScanFailed, Problem: &plimsoll.Problem{Detail: "cancelled"}}, private
 		}
 	}
 	host, err := local.Open(ctx, local.Options{Inputs: []string{f.dir}})

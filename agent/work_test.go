@@ -176,7 +176,7 @@ func TestRunningScanIsStopped(t *testing.T) {
 		"by a user": func(to *console) { to.stop["one"] = true },
 		"by a lost lease": func(to *console) {
 			to.fault = func(w http.ResponseWriter, r *http.Request) bool {
-				if strings.HasSuffix(r.URL.Path, "/progress") {
+				if strings.HasSuffix(r.URL.Path, "/one/progress") {
 					refuse(w, http.StatusNotFound, "not_found")
 					return true
 				}
