@@ -193,7 +193,11 @@ func TestFullSyncHeals(t *testing.T) {
 	f, to := newFixture(t), newConsole(t)
 	c := config(t, f)
 	stop := start(t, c, to)
-	to.until("all images", func() bool { return len(to.images) == 3 })
+	to.until("all images are acknowledged", func() bool {
+		var kept syncState
+		kept.load(filepath.Join(c.StateDir, "sync.json"))
+		return len(kept.Acked) == 3
+	})
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
