@@ -158,6 +158,7 @@ func open(c Config) (*Agent, error) {
 			return nil, err
 		}
 	}
+	sweep(c.StateDir)
 	sp, err := openSpool(filepath.Join(c.StateDir, "spool"))
 	if err != nil {
 		return nil, err

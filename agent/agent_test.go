@@ -37,7 +37,7 @@ func TestJoinKeepsAnIdentity(t *testing.T) {
 	}
 }
 
-// SYS: whoever answers instead of the console learns nothing, not even the token.
+// SYS-02: whoever answers instead of the console learns nothing, not even the token.
 func TestJoinRefusesAnotherCA(t *testing.T) {
 	real, other, c := newConsole(t), newConsole(t), config(t, newFixture(t))
 	_, err := Join(t.Context(), c, other.srv.URL, real.ca.token())
@@ -77,6 +77,7 @@ func TestRunWithoutIdentity(t *testing.T) {
 	}
 }
 
+// SYS-02: a revoked agent ends, says why, and loses nothing.
 func TestRevokedAgentEndsAndKeepsItsSpool(t *testing.T) {
 	f, to := newFixture(t), newConsole(t)
 	c := config(t, f)
@@ -123,6 +124,7 @@ func TestRefusalThatIsNoRevocation(t *testing.T) {
 	to.until("all images", func() bool { return len(to.images) == 3 })
 }
 
+// SYS-02: the identity is rotated, and survives a restart.
 func TestCertificateIsRenewedWithANewKey(t *testing.T) {
 	f, to := newFixture(t), newConsole(t)
 	c := config(t, f)
@@ -149,18 +151,7 @@ func TestCertificateIsRenewedWithANewKey(t *testing.T) {
 	}
 }
 
-// names returns the names that the console knows, of all images.
-func (c *console) names() []string {
-	var list []string
-	for _, img := range c.images {
-		for _, p := range img.Places {
-			list = append(list, p.Names...)
-		}
-	}
-	return list
-}
-
-// SYS: the console knows what the host holds, and learns of changes from events.
+// SYS-01: the console knows what the host holds, and learns of changes from events.
 func TestSyncTellsWhatIsHereAndWhatChanged(t *testing.T) {
 	f, to := newFixture(t), newConsole(t)
 	f.hidden["sample/api:2.3"] = true
@@ -202,7 +193,11 @@ func TestFullSyncHeals(t *testing.T) {
 	f, to := newFixture(t), newConsole(t)
 	c := config(t, f)
 	stop := start(t, c, to)
-	to.until("all images", func() bool { return len(to.images) == 3 })
+	to.until("all images are acknowledged", func() bool {
+		var kept syncState
+		kept.load(filepath.Join(c.StateDir, "sync.json"))
+		return len(kept.Acked) == 3
+	})
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -276,7 +276,7 @@ func (c *console) body(r *http.Request) []byte {
 		}
 	}
 	if err != nil {
-		c.t.Errorf("%s: %v", r.URL.Path, err)
+		panic(http.ErrAbortHandler) // the agent hung up
 	}
 	return body
 }
@@ -378,6 +378,7 @@ func (f *fixture) Read(ctx context.Context, id plimsoll.Digest, timeout time.Dur
 		select {
 		case <-hold:
 		case <-ctx.Done():
+			return plimsoll.Result{Status: plimsoll.ScanFailed, Problem: &plimsoll.Problem{Detail: "cancelled"}}, private
 		}
 	}
 	host, err := local.Open(ctx, local.Options{Inputs: []string{f.dir}})

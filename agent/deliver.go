@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"plimsoll"
 	"plimsoll/api"
@@ -37,14 +38,39 @@ func (a *Agent) report(ctx context.Context, r api.ScanResult) {
 
 // encodeResult encodes a result. One that is larger than a console accepts
 // becomes a failure that says so.
-func (a *Agent) encodeResult(r *api.ScanResult) ([]byte, error) {
-	body, size, err := packSized(r)
-	if err != nil || size <= api.MaxResult {
-		return body, err
+func (a *Agent) encodeResult(r *api.ScanResult) (body []byte, err error) {
+	if r.Inventory != nil {
+		fit(r.Inventory)
+		size := 0
+		if len(r.Inventory.Packages) <= api.MaxPackages {
+			if body, size, err = packSized(r); err != nil || size <= api.MaxResult {
+				return body, err
+			}
+		}
+		r.Status, r.Inventory = plimsoll.ScanFailed, nil
+		r.Problem = &api.Problem{Code: plimsoll.ProblemLimit, Detail: "The image lists more software than a report may hold."}
 	}
-	r.Status, r.Inventory = plimsoll.ScanFailed, nil
-	r.Problem = &api.Problem{Code: plimsoll.ProblemLimit, Detail: "The image lists more software than a report may hold."}
 	return pack(r)
+}
+
+// maxField bounds a text of an inventory in a report, in bytes; analysers keep
+// theirs well below.
+const maxField = 32 << 10
+
+// fit cuts what no console would take.
+func fit(inv *plimsoll.Inventory) {
+	for i := range inv.Packages {
+		p := &inv.Packages[i]
+		for _, text := range []*string{&p.Name, &p.Version, &p.Arch, &p.Path, &p.Owner, &p.Root, &p.PURL, &p.Module, &p.Origin, &p.Source.Name, &p.Source.Version, &p.Supplier, &p.Remark} {
+			if len(*text) > maxField || strings.ContainsRune(*text, 0) {
+				*text = cut(*text, maxField)
+			}
+		}
+	}
+	for i := range inv.Problems {
+		p := &inv.Problems[i]
+		p.Path, p.Detail = cut(p.Path, maxField), cut(p.Detail, maxText)
+	}
 }
 
 // deliveries brings the spool to the console, one report after the other.

@@ -39,6 +39,14 @@ func replaceFile(path string, content []byte) error {
 // tempPrefix begins the names of files that are not whole yet.
 const tempPrefix = ".tmp-"
 
+// sweep removes from dir what a killed process left half written.
+func sweep(dir string) {
+	left, _ := filepath.Glob(filepath.Join(dir, tempPrefix+"*"))
+	for _, path := range left {
+		os.Remove(path)
+	}
+}
+
 // syncDir makes the names in a directory survive a loss of power.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)

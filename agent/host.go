@@ -71,9 +71,10 @@ func addresses() []string {
 	return list[:min(len(list), most)]
 }
 
-// cut shortens text to at most limit bytes, at the border of a rune.
+// cut shortens text to at most limit bytes, at the border of a rune. What is no
+// text (NUL is none for a database) is replaced.
 func cut(text string, limit int) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 	if len(text) <= limit {
 		return text
 	}

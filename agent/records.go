@@ -18,6 +18,7 @@ import (
 // left out, and told.
 const (
 	maxName     = 1024
+	maxWord     = 100
 	maxText     = 4096
 	maxWords    = 500 // of an entry point or a command
 	maxLabels   = 500
@@ -39,8 +40,9 @@ func recordsOf(l Listing) records {
 	var left leftOut
 	by := make(map[plimsoll.Digest][]Held)
 	for _, h := range l.Images {
+		_, err := plimsoll.ParseDigest(string(h.ID))
 		switch {
-		case h.ID == "":
+		case err != nil:
 			p := plimsoll.Problem{Code: plimsoll.ProblemCorruptStore, Detail: "An image has no ID."}
 			if h.Problem != nil {
 				p = *h.Problem
@@ -105,7 +107,8 @@ func hostImage(held []Held, left *leftOut) api.HostImage {
 	})
 	best := held[0].Image
 	record := api.HostImage{
-		ID: best.ID, Platform: best.Platform, Created: best.Created, Size: best.Size,
+		ID: best.ID, Created: best.Created, Size: max(0, best.Size),
+		Platform: plimsoll.Platform{OS: cut(best.Platform.OS, maxWord), Architecture: cut(best.Platform.Architecture, maxWord), Variant: cut(best.Platform.Variant, maxWord)},
 		Config: api.ImageConfig{
 			User: cut(best.Config.User, maxName), WorkingDir: cut(best.Config.WorkingDir, maxText),
 			Entrypoint: cutAll(best.Config.Entrypoint), Cmd: cutAll(best.Config.Cmd), Labels: labels(best.Config.Labels, left),
@@ -120,12 +123,21 @@ func hostImage(held []Held, left *leftOut) api.HostImage {
 		record.History = append(record.History, step)
 	}
 	for _, l := range best.Layers {
+		if _, err := plimsoll.ParseDigest(string(l.DiffID)); err != nil {
+			left.note("layers of images whose digests are not known")
+			record.Layers = []api.HostLayer{}
+			break
+		}
 		record.Layers = append(record.Layers, api.HostLayer{DiffID: l.DiffID, Size: l.Size, CreatedBy: cut(l.CreatedBy, maxText), Base: l.Base})
 	}
 	names, seen := 0, make(map[string]bool)
 	for _, h := range held {
-		record.Manifests = append(record.Manifests, h.Manifests...)
-		place := api.HostPlace{Engine: h.Engine, Store: cut(h.Store, maxText), Private: h.Private}
+		for _, m := range h.Manifests {
+			if _, err := plimsoll.ParseDigest(string(m)); err == nil {
+				record.Manifests = append(record.Manifests, m)
+			}
+		}
+		place := api.HostPlace{Engine: h.Engine, Store: cut(h.Store, maxName), Private: h.Private}
 		if h.Problem != nil {
 			p := wireProblem(*h.Problem)
 			place.Problem = &p
@@ -140,12 +152,12 @@ func hostImage(held []Held, left *leftOut) api.HostImage {
 		}
 		record.Places = append(record.Places, place)
 		for _, c := range h.Containers {
-			if seen[c.ID] {
+			if seen[c.ID] || c.ID == "" {
 				continue
 			}
 			seen[c.ID] = true
 			record.Containers = append(record.Containers, api.HostContainer{
-				ID: cut(c.ID, maxName), Name: cut(c.Name, maxName), State: cut(c.State, 100), Pod: cut(c.Pod, maxName),
+				ID: cut(c.ID, maxName), Name: cut(c.Name, maxName), State: cut(c.State, maxWord), Pod: cut(c.Pod, maxName),
 				Running: c.State == "running",
 			})
 		}

@@ -69,6 +69,7 @@ func TestFactsOfLayersAreShared(t *testing.T) {
 	to.give(api.Work{Scan: &api.Lease{ID: "first", Image: id, Timeout: 60}})
 	stop := start(t, config(t, f), to)
 	first := to.only("first")
+	to.until("the layers are known", func() bool { return len(to.images[id].Layers) == 3 })
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +99,7 @@ func TestForgedFactsAreAMiss(t *testing.T) {
 	to.give(api.Work{Scan: &api.Lease{ID: "first", Image: id, Timeout: 60}})
 	stop := start(t, config(t, f), to)
 	first := to.only("first")
+	to.until("the layers are known", func() bool { return len(to.images[id].Layers) == 3 })
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -168,12 +170,13 @@ func TestFactsThatAreRefusedCostNoResult(t *testing.T) {
 	}
 }
 
+// SYS-05: a scan ends when the console says so.
 func TestRunningScanIsStopped(t *testing.T) {
 	for name, fault := range map[string]func(*console){
 		"by a user": func(to *console) { to.stop["one"] = true },
 		"by a lost lease": func(to *console) {
 			to.fault = func(w http.ResponseWriter, r *http.Request) bool {
-				if strings.HasSuffix(r.URL.Path, "/progress") {
+				if strings.HasSuffix(r.URL.Path, "/one/progress") {
 					refuse(w, http.StatusNotFound, "not_found")
 					return true
 				}
@@ -227,7 +230,7 @@ func TestLeaseIsGivenBack(t *testing.T) {
 	}
 }
 
-// SYS: a report is delivered at least once whatever the network does, and what
+// SYS-03: a report is delivered at least once whatever the network does, and what
 // the console refuses for good is not sent again.
 func TestDelivery(t *testing.T) {
 	status := func(code int, header ...string) func(http.ResponseWriter) {
@@ -252,6 +255,7 @@ func TestDelivery(t *testing.T) {
 		"busy for a while": {[]func(http.ResponseWriter){status(429, "Retry-After", "1")}, true},
 		"cut off":          {[]func(http.ResponseWriter){cut, cut}, true},
 		"proxy refuses":    {[]func(http.ResponseWriter){status(403), status(401), status(408)}, true},
+		"being upgraded":   {[]func(http.ResponseWriter){status(426)}, true},
 		"refused for good": {[]func(http.ResponseWriter){status(400)}, false},
 		"too large":        {[]func(http.ResponseWriter){status(413)}, false},
 	} {
@@ -297,7 +301,7 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
-// What was read while the console was away comes after a restart, and what a
+// SYS-01: what was read while the console was away comes after a restart, and what a
 // crash left half written does not.
 func TestSpoolSurvivesARestart(t *testing.T) {
 	f, to := newFixture(t), newConsole(t)
@@ -445,6 +449,19 @@ func TestResultIsDeliveredWithoutASpool(t *testing.T) {
 	a.report(t.Context(), api.ScanResult{Report: "r2", Lease: "two", Image: "sha256:a"})
 	if a.dropped.Load() != 1 || len(to.returned) != 1 || to.returned[0] != "two" {
 		t.Errorf("dropped %d, given back %v", a.dropped.Load(), to.returned)
+	}
+}
+
+// A console takes no text with NUL, and not any number of packages.
+func TestResultFitsTheConsole(t *testing.T) {
+	a := &Agent{}
+	r := api.ScanResult{Status: plimsoll.ScanComplete, Inventory: &plimsoll.Inventory{Packages: []plimsoll.Package{{Name: "a\x00b", Path: strings.Repeat("é", maxField)}}}}
+	if _, err := a.encodeResult(&r); err != nil || r.Inventory.Packages[0].Name != "a\uFFFDb" || len(r.Inventory.Packages[0].Path) != maxField {
+		t.Errorf("%v, %.20q", err, r.Inventory.Packages[0].Name)
+	}
+	r.Inventory.Packages = make([]plimsoll.Package, api.MaxPackages+1)
+	if _, err := a.encodeResult(&r); err != nil || r.Status != plimsoll.ScanFailed || r.Inventory != nil || r.Problem.Code != plimsoll.ProblemLimit {
+		t.Errorf("%v, %+v", err, r)
 	}
 }
 

@@ -71,7 +71,8 @@ func (e *Error) Unwrap() error {
 // Temporary says whether the same request may succeed later.
 func (e *Error) Temporary() bool {
 	switch e.Status {
-	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusUnauthorized, http.StatusForbidden,
+		http.StatusUpgradeRequired: // until one of the two is upgraded
 		return true
 	}
 	return e.Status >= http.StatusInternalServerError

@@ -69,9 +69,9 @@ func (w *watcher) after(what string, do func()) {
 	}
 }
 
-// SYS-06: a change of the images or containers of a host is noticed within
+// SYS-01: a change of the images or containers of a host is noticed within
 // seconds, whether the daemon tells it or the disk does.
-func TestSYS06DockerTellsChanges(t *testing.T) {
+func TestSYS01DockerTellsChanges(t *testing.T) {
 	l := lab.New(t)
 	d := l.Docker(t)
 	first, second := lab.Tiny("watched:1"), lab.Tiny("watched:2")
@@ -109,7 +109,7 @@ func TestSYS06DockerTellsChanges(t *testing.T) {
 	})
 }
 
-func TestSYS06ContainerdTellsChanges(t *testing.T) {
+func TestSYS01ContainerdTellsChanges(t *testing.T) {
 	l := lab.New(t)
 	c := l.Containerd(t)
 	first, second := lab.Tiny("watched:1"), lab.Tiny("watched:2")
@@ -145,7 +145,7 @@ func TestSYS06ContainerdTellsChanges(t *testing.T) {
 	}
 }
 
-func TestSYS06PodmanTellsChanges(t *testing.T) {
+func TestSYS01PodmanTellsChanges(t *testing.T) {
 	l := lab.New(t)
 	p := l.Podman(t)
 	first, second := lab.Tiny("watched:1"), lab.Tiny("watched:2")

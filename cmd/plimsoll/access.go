@@ -48,7 +48,7 @@ console's host or give --database.`,
 			request.Labels[key] = value
 		}
 		return a.withStore(cmd.Context(), database, func(s *store.Store) error {
-			made, err := server.NewEnrolmentToken(cmd.Context(), s, operator(), cmp.Or(publicURL, "https://"+defaultListen), request)
+			made, err := server.NewEnrolmentToken(cmd.Context(), s, request, operator(), cmp.Or(publicURL, "https://"+defaultListen))
 			if err != nil {
 				return err
 			}
@@ -92,7 +92,7 @@ console's host or give --database.`,
 			if _, err := fmt.Sscan(args[0], &id); err != nil {
 				return usagef("%q is no token's ID", args[0])
 			}
-			return a.withStore(cmd.Context(), database, func(s *store.Store) error { return server.RevokeEnrolmentToken(cmd.Context(), s, operator(), id) })
+			return a.withStore(cmd.Context(), database, func(s *store.Store) error { return s.RevokeEnrolmentToken(cmd.Context(), id) })
 		},
 	}
 	for _, c := range []*cobra.Command{create, list, revoke} {
@@ -134,7 +134,8 @@ func (a *app) userCommand() *cobra.Command {
 				return err
 			}
 			return a.withStore(cmd.Context(), database, func(s *store.Store) error {
-				return server.NewAccount(cmd.Context(), s, operator(), args[0], password, plimsoll.Role(role), labels)
+				_, err := server.NewAccount(cmd.Context(), s, args[0], password, plimsoll.Role(role), labels)
+				return err
 			})
 		},
 	}
@@ -149,7 +150,7 @@ func (a *app) userCommand() *cobra.Command {
 				return err
 			}
 			return a.withStore(cmd.Context(), database, func(s *store.Store) error {
-				return server.SetPassword(cmd.Context(), s, operator(), args[0], password)
+				return server.SetPassword(cmd.Context(), s, args[0], password)
 			})
 		},
 	}

@@ -32,7 +32,7 @@ here and within seconds when that changes, reads images in place when the consol
 asks, and delivers what it read. It never listens on anything, needs no advisory
 database, and writes to its state directory only.
 
-Join first: plimsoll agent join. The agent ends with exit code 1 when the console
+Join first: plimsoll agent join. The agent ends with exit code 6 when the console
 does not accept this host any more; what was not yet delivered is kept.`,
 		Example: `  plimsoll agent join https://console.example:8443 --token-file token
   plimsoll agent`,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"plimsoll"
+	"plimsoll/agent"
 	"plimsoll/report"
 )
 
@@ -17,6 +18,7 @@ const (
 	exitGate       = 3 // --fail-on met; --exit-code changes this one
 	exitIncomplete = 4 // something could not be read, or the advisories are too old
 	exitNotFound   = 5 // an image, file or vulnerability that was named does not exist
+	exitRevoked    = 6 // agent: the console does not accept this host any more
 )
 
 // exitHelp is shown in the help of commands that scan.
@@ -76,6 +78,8 @@ func (a *app) exit(err error) int {
 	case errors.As(err, &usage):
 		fmt.Fprintln(a.stderr, "  See: plimsoll --help")
 		return exitUsage
+	case errors.Is(err, agent.ErrRevoked):
+		return exitRevoked
 	case errors.Is(err, context.Canceled):
 		return exitError
 	case plimsoll.CodeOf(err) == plimsoll.CodeNotFound:

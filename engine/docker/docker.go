@@ -4,8 +4,9 @@
 // It owns the layout of the data root (image records, layer records, names,
 // containers) for the storage drivers overlay2, fuse-overlayfs and the retired
 // overlay, and finds data roots: those of running daemons, of daemon.json, of
-// rootless users. The daemon is asked for its data root, and told
-// nothing but to say when something changed. Images that Docker keeps in containerd's image store are left to package containerd.
+// rootless users. The daemon is asked for two things: its data root, and to say
+// when something changed. Images that Docker keeps in containerd's image store
+// are left to package containerd.
 // It refuses to write, to mount, to follow DOCKER_HOST to another machine and
 // to read drivers whose layers need a mount.
 //
