@@ -54,6 +54,10 @@ bench: build ## walk, cold scan, warm scan and memory side by side; then the mic
 	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -tags e2e -run '^$$' -bench '^BenchmarkOneHost$$' -benchtime 1x -timeout 60m ./e2e
 	go test -run '^$$' -bench . -benchtime 1s ./version ./layerfs ./inventory/... ./vulndb/... ./match
 
+.PHONY: loadgen
+loadgen: build ## a fleet of 1,000 hosts and 5,000 images that do not exist, and what it costs the console
+	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -run '^$$' -bench '^BenchmarkFleet$$' -benchtime 1x -timeout 120m ./e2e/loadgen
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s) each
 	@for pkg in $$(go list ./...); do \

@@ -5,13 +5,19 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/xuri/excelize/v2"
+	"golang.org/x/sync/semaphore"
 
 	"plimsoll"
 	"plimsoll/api"
@@ -30,6 +36,21 @@ type exportFleet struct {
 	admin     plimsoll.Scope
 }
 
+// exportAdvisories is the file of a generation; the tests share it because to
+// compile it takes seconds.
+var exportAdvisories = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "generation")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "generation")
+	if _, err := loadgen.Compile(context.Background(), path, loadgen.First); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
 func newExportFleet(t *testing.T) *exportFleet {
 	t.Helper()
 	ctx := t.Context()
@@ -39,12 +60,11 @@ func newExportFleet(t *testing.T) *exportFleet {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	path := filepath.Join(dir, "generation")
-	g, err := loadgen.Compile(ctx, path, loadgen.First)
+	file, err := exportAdvisories()
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := vulndb.Open(path)
+	db, err := vulndb.NewDB(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +75,7 @@ func newExportFleet(t *testing.T) *exportFleet {
 	}
 	e.judges.swap(db)
 	t.Cleanup(e.judges.close)
-	if _, err := s.Activate(ctx, g); err != nil {
+	if _, err := s.Activate(ctx, db.Generation()); err != nil {
 		t.Fatal(err)
 	}
 	j, release := e.judges.acquire()
@@ -283,15 +303,15 @@ func TestReportTellsWhatTheMatcherFinds(t *testing.T) {
 		t.Fatal(err)
 	}
 	done, data := e.run(t, api.ExportRequest{Kind: "report", Format: "json"}, e.admin, "anna")
+	type imageResult struct {
+		Image              struct{ ID string }
+		Status             string
+		Problem            *struct{ Code string }
+		Findings, Packages []any
+	}
 	var doc struct {
 		Generation struct{ ID string }
-		Results    []struct {
-			Image    struct{ ID string }
-			Status   string
-			Problem  *struct{ Code string }
-			Findings []any
-			Packages []any
-		}
+		Results    []imageResult
 	}
 	if err := json.Unmarshal(data, &doc); err != nil {
 		t.Fatalf("%v (%s)", err, done.Detail)
@@ -300,15 +320,7 @@ func TestReportTellsWhatTheMatcherFinds(t *testing.T) {
 		t.Fatalf("%d results, generation %q", len(doc.Results), doc.Generation.ID)
 	}
 	for i := range 6 {
-		at := slices.IndexFunc(doc.Results, func(r struct {
-			Image    struct{ ID string }
-			Status   string
-			Problem  *struct{ Code string }
-			Findings []any
-			Packages []any
-		}) bool {
-			return r.Image.ID == string(more.ImageID(i))
-		})
+		at := slices.IndexFunc(doc.Results, func(r imageResult) bool { return r.Image.ID == string(more.ImageID(i)) })
 		if at < 0 {
 			t.Errorf("image %d is not in the report", i)
 			continue
@@ -391,6 +403,52 @@ func TestFileNamesAreSafe(t *testing.T) {
 	} {
 		if got := fileName(in, "csv"); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
+}
+
+// TestExportsOverHTTP: what a browser or program gets is a file to keep.
+func TestExportsOverHTTP(t *testing.T) {
+	e := newExportFleet(t)
+	s := &Server{Config: Config{Store: e.store, Version: "test", Log: slog.New(slog.DiscardHandler)}}
+	s.judge.now, e.judges.now = e.judges.now, nil
+	t.Cleanup(s.judge.close)
+	done, _ := e.run(t, api.ExportRequest{Kind: "images", Format: "csv"}, e.admin, "anna")
+	rendering := semaphore.NewWeighted(maxRendering)
+	formats := []string{"html", "cyclonedx"}
+	for _, c := range []struct {
+		who     string
+		scope   plimsoll.Scope
+		handler http.HandlerFunc
+		id      string
+		query   string
+		status  int
+		file    string
+	}{
+		{"anna", e.admin, s.download, fmt.Sprint(done.ID), "", 200, done.FileName},
+		{"ben", e.admin, s.download, fmt.Sprint(done.ID), "", 404, ""},
+		{"anna", e.admin, s.download, "x", "", 404, ""},
+		{"anna", e.admin, s.imageFile(rendering, formats, "report", (*exporter).image), "1", "", 200, "image-1-report.html"},
+		{"anna", e.admin, s.imageFile(rendering, formats, "report", (*exporter).image), "1", "?format=cyclonedx", 200, "image-1-report.cdx.json"},
+		{"anna", e.admin, s.imageFile(rendering, formats, "report", (*exporter).image), "1", "?format=xlsx", 400, ""},
+		{"anna", e.admin, s.imageFile(rendering, formats, "report", (*exporter).image), "999", "", 404, ""},
+		{"anna", plimsoll.Scope{Labels: []string{"env=none"}}, s.imageFile(rendering, formats, "report", (*exporter).image), "1", "", 404, ""},
+	} {
+		r := httptest.NewRequest("GET", "/"+c.query, nil)
+		r.SetPathValue("id", c.id)
+		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, &request{caller: caller{name: c.who, role: plimsoll.RoleOperator, scope: c.scope}}))
+		w := httptest.NewRecorder()
+		c.handler(w, r)
+		h := w.Header()
+		if w.Code != c.status {
+			t.Errorf("%s %s%s: status %d, want %d: %s", c.who, c.id, c.query, w.Code, c.status, w.Body)
+			continue
+		}
+		if c.status != 200 {
+			continue
+		}
+		if h.Get("Content-Disposition") != `attachment; filename="`+c.file+`"` || h.Get("Content-Type") == "" || h.Get("Content-Length") != fmt.Sprint(w.Body.Len()) || !strings.Contains(h.Get("Content-Security-Policy"), "sandbox") {
+			t.Errorf("%s%s: headers %v", c.id, c.query, h)
 		}
 	}
 }

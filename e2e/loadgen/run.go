@@ -25,6 +25,7 @@ type Target struct {
 	Setup string
 	PID   int    // of its process; 0: its memory is not known
 	Dir   string // of its data; empty: its size is not known
+	Asks  int    // how often each question is asked
 	// Activate makes a generation of advisories the one that it judges by.
 	Activate func(ctx context.Context, a *Admin, generation int) error
 }
@@ -111,7 +112,7 @@ func Run(ctx context.Context, f Fleet, t Target, out io.Writer) error {
 		return err
 	}
 	for _, q := range questions() {
-		s, err := a.ask(ctx, q)
+		s, err := a.ask(ctx, q, t.Asks)
 		if err != nil {
 			return fmt.Errorf("%s: %w", q, err)
 		}
@@ -293,23 +294,33 @@ func questions() []question {
 }
 
 // ask asks a question several times: its first page, and the one that follows.
-func (a *Admin) ask(ctx context.Context, q question) (*Series, error) {
-	const times = 20
+// Only the time of answers counts, not that of patience.
+func (a *Admin) ask(ctx context.Context, q question, times int) (*Series, error) {
+	s := new(Series)
 	query := make(url.Values)
 	for k, v := range q.query {
 		query[k] = v
 	}
-	return parallel(ctx, times, 1, func(ctx context.Context, i int) error {
+	for i := range times {
 		var page struct {
 			Next string `json:"next"`
 		}
-		if err := a.Call(ctx, http.MethodGet, q.path, query, nil, &page); err != nil {
+		err := a.busy.patiently(ctx, func() error {
+			start := time.Now()
+			_, err := a.client.Call(ctx, http.MethodGet, api.PublicPath+q.path, query, nil, &page)
+			if err == nil {
+				s.add(time.Since(start))
+				s.whole += time.Since(start)
+			}
 			return err
+		})
+		if err != nil {
+			return nil, err
 		}
 		query.Del("cursor")
 		if page.Next != "" && i%2 == 0 {
 			query.Set("cursor", page.Next)
 		}
-		return nil
-	})
+	}
+	return s, nil
 }
