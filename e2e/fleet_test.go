@@ -408,7 +408,7 @@ func TestFleetGenerations(t *testing.T) {
 		}
 	}
 	why := map[string]string{}
-	for _, change := range all[api.Change](c, fmt.Sprintf("/database/changes?generation=%d", g.ID)) {
+	for _, change := range all[api.Change](c, fmt.Sprintf("/generations/%d/changes", g.ID)) {
 		why[change.Kind+" "+change.Vulnerability] = change.Reason
 	}
 	for key, word := range map[string]string{
@@ -493,8 +493,9 @@ func TestFleetDecisions(t *testing.T) {
 	}}}
 	var preview api.Preview
 	c.must("POST", "/decisions/preview", rule, &preview)
-	var made []api.Decision
-	c.must("POST", "/decisions", rule, &made)
+	var answer api.Page[api.Decision]
+	c.must("POST", "/decisions", rule, &answer)
+	made := answer.Items
 	if len(made) != 1 || made[0].Hits != 1 || preview.Rules != 1 {
 		t.Fatalf("made %+v, the preview said %+v", made, preview)
 	}

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,8 +13,13 @@ import (
 	"plimsoll/engine"
 )
 
-// lookAgain is how often stores are looked for that were not there before.
-const lookAgain = time.Minute
+// lookAgain is how often stores are looked for that were not there before;
+// lookSoon while a containerd runs that has no namespace yet: where it keeps its
+// metadata is known from its stores alone.
+const (
+	lookAgain = time.Minute
+	lookSoon  = 2 * time.Second
+)
 
 // Watch calls changed when images, containers or stores of this machine may have
 // changed, until ctx ends; then it returns the error of ctx. It may call changed
@@ -49,7 +55,11 @@ func watchStores(ctx context.Context, o Options, h *Host, changed func()) {
 		return
 	}
 	for ctx.Err() == nil {
-		part, end := context.WithTimeout(ctx, lookAgain)
+		again := lookAgain
+		if o.emptyContainerd(h) {
+			again = lookSoon
+		}
+		part, end := context.WithTimeout(ctx, again)
 		engine.Poll(part, func() string { return o.signature(h) }, func() { changed(); end() })
 		end()
 		if ctx.Err() != nil {
@@ -68,6 +78,24 @@ func watchStores(ctx context.Context, o Options, h *Host, changed func()) {
 	}
 }
 
+// emptyContainerd says whether a containerd seems to run here without images.
+func (o Options) emptyContainerd(h *Host) bool {
+	if !o.wants(plimsoll.Containerd) || h.holds(plimsoll.Containerd) {
+		return false
+	}
+	return slices.ContainsFunc(append([]string{defaultContainerd}, o.ContainerdSockets...), func(path string) bool {
+		info, err := os.Stat(path)
+		return err == nil && info.Mode().Type() == os.ModeSocket
+	})
+}
+
+const defaultContainerd = "/run/containerd/containerd.sock"
+
+// holds says whether a store of the engine was found.
+func (h *Host) holds(e plimsoll.Engine) bool {
+	return slices.ContainsFunc(h.Stores, func(s Store) bool { return strings.HasPrefix(s.Name(), string(e)) })
+}
+
 func names(h *Host) []string {
 	list := make([]string, len(h.Stores))
 	for i, s := range h.Stores {
@@ -82,9 +110,7 @@ const metaDB = "io.containerd.metadata.v1.bolt/meta.db"
 // signature changes when an engine that has no store in h is used for the first
 // time. Those that have one tell themselves.
 func (o Options) signature(h *Host) string {
-	idle := func(e plimsoll.Engine) bool {
-		return !slices.ContainsFunc(h.Stores, func(s Store) bool { return strings.HasPrefix(s.Name(), string(e)) })
-	}
+	idle := func(e plimsoll.Engine) bool { return !h.holds(e) }
 	var paths []string
 	if idle(plimsoll.Docker) {
 		paths = append(paths, "/run/docker.sock")
@@ -93,7 +119,7 @@ func (o Options) signature(h *Host) string {
 		}
 	}
 	if idle(plimsoll.Containerd) {
-		paths = append(append(paths, "/run/containerd/containerd.sock"), o.ContainerdSockets...)
+		paths = append(append(paths, defaultContainerd), o.ContainerdSockets...)
 		for _, root := range append([]string{"/var/lib/containerd"}, o.ContainerdRoots...) {
 			paths = append(paths, filepath.Join(root, metaDB))
 		}
