@@ -12,8 +12,9 @@ import (
 )
 
 // counted is the condition under which a match m counts: a package without the
-// vulnerable component is listed and not counted (want 15).
-const counted = "m.gone = 0 AND m.status = 'affected'"
+// vulnerable component is listed and not counted (want 15). The plus keeps the
+// planner from the indexes that list all matches: it has no statistics.
+const counted = "+m.gone = 0 AND m.status = 'affected'"
 
 // recount computes anew the counts of images, of the risks that they have part
 // in, and of the software that they hold. gained and lost vulnerabilities of the
@@ -146,8 +147,9 @@ func (t *tx) imageCounts(ids []int64) (map[int64]*imageCounts, error) {
 	if err != nil {
 		return nil, err
 	}
+	// From the images to their matches, whatever the planner believes.
 	rows, err = t.query(`SELECT i.image_id, i.id, m.id, m.vulnerability_id, m.class, m.severity, m.fix, m.kev, m.malicious
-		FROM instance i JOIN match m ON m.software_id = i.software_id WHERE i.image_id IN (`+list+") AND "+counted, args(ids)...)
+		FROM instance i CROSS JOIN match m WHERE m.software_id = i.software_id AND i.image_id IN (`+list+") AND "+counted, args(ids)...)
 	var f finding
 	var key riskKey
 	var severity plimsoll.Severity

@@ -189,8 +189,8 @@ func (t *tx) fit(book *ruleBook, ids []int64, effects map[effectKey]effectValue)
 		return err
 	}
 	rows, err := t.query(`SELECT i.image_id, i.id, m.id, m.vulnerability_id, s.type, s.name, i.path_class, m.fix
-		FROM instance i JOIN match m ON m.software_id = i.software_id JOIN software s ON s.id = i.software_id
-		WHERE i.image_id IN (`+marks(len(ids))+") AND m.gone = 0", args(ids)...)
+		FROM instance i CROSS JOIN match m JOIN software s ON s.id = i.software_id
+		WHERE m.software_id = i.software_id AND i.image_id IN (`+marks(len(ids))+") AND +m.gone = 0", args(ids)...)
 	return each(rows, err, func(scan func(...any) error) error {
 		var f findingRow
 		if err := scan(&f.image, &f.instance, &f.match, &f.vulnerability, &f.kind, &f.name, &f.class, &f.fix); err != nil {
