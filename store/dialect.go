@@ -141,7 +141,7 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 	// Pragmas belong to a connection: only in the DSN do they reach all of them.
 	dsn := func(more ...string) string {
 		pragmas := append([]string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)",
-			"foreign_keys(1)", "trusted_schema(0)", "cache_size(-65536)", "temp_store(2)"}, more...)
+			"foreign_keys(1)", "wal_autocheckpoint(16384)", "trusted_schema(0)", "cache_size(-65536)", "temp_store(2)"}, more...)
 		q := url.Values{"_pragma": pragmas}
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 	}

@@ -116,8 +116,11 @@ func storeReport(ctx context.Context, s *Store, host int64, r api.ScanResult, ju
 		if err != nil {
 			return err
 		}
-		_, err = t.storeResult(host, ids[0], in)
-		return err
+		_, changed, err := t.storeResult(host, ids[0], in)
+		if err != nil || !changed {
+			return err
+		}
+		return t.renewFindings(ids)
 	})
 }
 

@@ -37,12 +37,22 @@ func (s *Store) prepare(ctx context.Context, r *api.ScanResult, judge plimsoll.J
 		return in, nil
 	}
 	in.identify()
-	err := s.read(ctx, "find the software of a result", func(t *tx) (err error) {
-		in.known, err = t.knownSoftware(in.keys)
-		return err
-	})
-	if err != nil || judge == nil {
-		return in, err
+	var missing []string
+	if in.known, missing = s.software.get(in.keys); len(missing) > 0 {
+		err := s.read(ctx, "find the software of a result", func(t *tx) error {
+			found, err := t.knownSoftware(missing)
+			if err == nil {
+				s.software.add(found)
+				maps.Copy(in.known, found)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if judge == nil {
+		return in, nil
 	}
 	in.judge = judge.Generation().ID
 	return in, in.judgeUnknown(ctx, judge)

@@ -46,40 +46,21 @@ func (s *Store) ApplyResult(ctx context.Context, hostID int64, r api.ScanResult,
 	if err != nil || known {
 		return known, err
 	}
-	// A second time when software was removed meanwhile that the first reading knew.
+	// A second time when software was removed that the first reading knew.
 	for range 2 {
 		var reading *reading
 		if reading, err = s.prepare(ctx, &r, judge); err != nil {
 			return false, err
 		}
-		if known, err = s.applyReading(ctx, hostID, reading); !s.dialect.brokenReference(err) {
+		if known, err = s.deliver(ctx, hostID, reading); !s.dialect.brokenReference(err) {
 			break
 		}
+		s.software.clear()
 	}
 	if err == nil && !known {
 		s.Ring(ctx, TopicTasks)
 		s.Ring(ctx, TopicWork)
 	}
-	return known, err
-}
-
-func (s *Store) applyReading(ctx context.Context, hostID int64, in *reading) (known bool, err error) {
-	err = s.writeFindings(ctx, "store a result", func(t *tx) error {
-		var err error
-		if known, err = t.reported(hostID, in.result.Report); err != nil || known {
-			return err
-		}
-		imageID, err := t.asked(hostID, in.result)
-		if err != nil {
-			return err
-		}
-		state, err := t.storeResult(hostID, imageID, in)
-		if err != nil {
-			return err
-		}
-		code, detail := reasonOf(in.result)
-		return t.finishWork(imageID, hostID, state, code, detail)
-	})
 	return known, err
 }
 
@@ -112,35 +93,35 @@ type imageState struct {
 	private   bool
 }
 
-// storeResult stores what a host read of an image and renews all counts that
-// follow from it.
-func (t *tx) storeResult(hostID, imageID int64, in *reading) (plimsoll.TaskState, error) {
+// storeResult stores what a host read of an image. changed: the image has another
+// inventory now; the caller renews what follows from it.
+func (t *tx) storeResult(hostID, imageID int64, in *reading) (state plimsoll.TaskState, changed bool, err error) {
 	const op = "store a result"
 	var image imageState
 	var held int
-	err := t.row(`SELECT digest, state, analyzers, inventory, private,
+	err = t.row(`SELECT digest, state, analyzers, inventory, private,
 		(SELECT count(*) FROM host_image WHERE image_id = image.id AND host_id = ?) FROM image WHERE id = ?`, hostID, imageID).
 		Scan(&image.digest, &image.state, &image.analyzers, &image.inventory, &image.private, &held)
 	switch {
 	case errors.Is(err, sql.ErrNoRows), err == nil && held == 0:
-		return "", plimsoll.Errorf(plimsoll.CodeNotFound, op, "the host does not hold %s", in.result.Image.Short())
+		return "", false, plimsoll.Errorf(plimsoll.CodeNotFound, op, "the host does not hold %s", in.result.Image.Short())
 	case err != nil:
-		return "", err
+		return "", false, err
 	case image.digest != in.result.Image:
-		return "", plimsoll.Errorf(plimsoll.CodeInvalid, op, "the lease is about another image than %s", in.result.Image.Short())
+		return "", false, plimsoll.Errorf(plimsoll.CodeInvalid, op, "the lease is about another image than %s", in.result.Image.Short())
 	}
-	state := stateOf(in.result)
+	state = stateOf(in.result)
 	keep := state == plimsoll.TaskFailed
 	if !keep && image.inventory > 0 {
 		if keep, err = t.keepsInventory(imageID, image, state, in); err != nil {
-			return "", err
+			return "", false, err
 		}
 	}
 	code, detail := reasonOf(in.result)
 	switch {
 	case !keep:
 		if err := t.storeInventory(imageID, in); err != nil {
-			return "", err
+			return "", false, err
 		}
 		_, err = t.exec(`UPDATE image SET state = ?, code = ?, detail = ?, scanned = ?, analyzers = ?, scan_host = ?, private = ?,
 			inventory = CASE WHEN inventory = 0 THEN ? ELSE inventory END WHERE id = ?`,
@@ -152,7 +133,7 @@ func (t *tx) storeResult(hostID, imageID int64, in *reading) (plimsoll.TaskState
 		_, err = t.exec("UPDATE image SET code = ?, detail = ? WHERE id = ?", code, detail, imageID)
 	}
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	packages := 0
 	if in.result.Inventory != nil {
@@ -162,15 +143,9 @@ func (t *tx) storeResult(hostID, imageID int64, in *reading) (plimsoll.TaskState
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, imageID, hostID, reportKey(hostID, in.result.Report), string(state), code, detail,
 		ms(in.result.Started), ms(in.result.Ended), t.now, packages, in.result.Analyzed, in.result.Reused)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	if keep {
-		return state, nil
-	}
-	if err := t.applyDecisions([]int64{imageID}); err != nil {
-		return "", err
-	}
-	return state, t.recount([]int64{imageID})
+	return state, !keep, nil
 }
 
 // keepsInventory says whether the inventory that an image has stays although

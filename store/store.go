@@ -45,6 +45,9 @@ type Store struct {
 	now     func() time.Time
 	log     *slog.Logger
 	bell    *bell
+
+	ingest   ingest
+	software softwareCache
 }
 
 // Open opens the store and brings its schema up to date. The error has
