@@ -368,11 +368,7 @@ func (t *tx) addRisks(changes map[riskKey]riskDelta) error {
 			return err
 		}
 	}
-	update, err := t.Tx.PrepareContext(t.ctx, t.s.dialect.rebind("UPDATE risk SET findings = ?, handled = ?, fixable = ?, images = ? WHERE id = ?"))
-	if err != nil {
-		return err
-	}
-	defer update.Close()
+	var err error
 	for _, key := range keys {
 		d, was := changes[key], stored[key]
 		now := was
@@ -387,7 +383,7 @@ func (t *tx) addRisks(changes map[riskKey]riskDelta) error {
 		case was.id == 0 || d.look || now.severity != was.severity:
 			err = t.storeRisk(key, now, d.look)
 		case now != was:
-			_, err = update.ExecContext(t.ctx, now.findings, now.handled, now.fixable, now.images, was.id)
+			_, err = t.exec("UPDATE risk SET findings = ?, handled = ?, fixable = ?, images = ? WHERE id = ?", now.findings, now.handled, now.fixable, now.images, was.id)
 		}
 		if err != nil {
 			return err

@@ -27,7 +27,7 @@ type ingest struct {
 
 // maxGroup bounds the results of one transaction, so that others who write need
 // not wait long.
-const maxGroup = 16
+const maxGroup = 32
 
 // deliver applies a result, alone or with others that wait.
 func (s *Store) deliver(ctx context.Context, hostID int64, in *reading) (known bool, err error) {

@@ -103,9 +103,6 @@ func (t *tx) storeVerdicts(generation int64, list []judgement) (sum judged, err 
 		return sum, err
 	}
 	w := verdictWriter{tx: t, generation: generation, vulnerabilities: vulnerabilities}
-	if err := w.prepare(); err != nil {
-		return sum, err
-	}
 	for i := range list {
 		if err := w.write(&list[i], old[list[i].software]); err != nil {
 			return sum, err
@@ -119,8 +116,6 @@ type verdictWriter struct {
 	*tx
 	generation      int64
 	vulnerabilities map[string]int64
-	update, leave   *sql.Stmt
-	software        *sql.Stmt
 	added           [][]any
 	changes         []change
 	dirty           []int64 // software whose images need new counts
@@ -133,23 +128,6 @@ type change struct {
 	severity                plimsoll.Severity
 	reason                  string
 	noted                   bool // whether it was judged before, so that it is news
-}
-
-func (w *verdictWriter) prepare() (err error) {
-	stmt := func(query string) *sql.Stmt {
-		if err != nil {
-			return nil
-		}
-		var s *sql.Stmt
-		s, err = w.Tx.PrepareContext(w.ctx, w.s.dialect.rebind(query))
-		return s
-	}
-	w.update = stmt(`UPDATE match SET class = ?, status = ?, severity = ?, severity_source = ?, score = ?, kev = ?, malicious = ?, fix = ?,
-		fixed_version = ?, fixed_versions = ?, reasons = ?, hash = ?, priority = ?, gone = 0, gone_reason = '' WHERE id = ?`)
-	w.leave = stmt("UPDATE match SET gone = ?, gone_reason = ? WHERE id = ?")
-	w.software = stmt(`UPDATE software SET generation = ?, covered = ?, ended = ?, verdict_group = ?, ecosystem = ?, problem = ?,
-		m_critical = ?, m_high = ?, m_medium = ?, m_low = ?, m_unknown = ?, m_none = ?, risk_order = ? WHERE id = ?`)
-	return err
 }
 
 func (w *verdictWriter) write(j *judgement, old map[int64]storedMatch) error {
@@ -189,7 +167,9 @@ func (w *verdictWriter) write(j *judgement, old map[int64]storedMatch) error {
 		case was.hash == hash && was.priority == order:
 			continue
 		}
-		if _, err := w.update.ExecContext(w.ctx, string(row.Class), string(row.Status), int64(row.Severity), row.SeveritySource, row.Score,
+		if _, err := w.exec(`UPDATE match SET class = ?, status = ?, severity = ?, severity_source = ?, score = ?, kev = ?, malicious = ?, fix = ?,
+			fixed_version = ?, fixed_versions = ?, reasons = ?, hash = ?, priority = ?, gone = 0, gone_reason = '' WHERE id = ?`,
+			string(row.Class), string(row.Status), int64(row.Severity), row.SeveritySource, row.Score,
 			bit(row.KEV), bit(row.Malicious), string(row.Fix), row.FixedVersion, row.FixedVersions, row.Reasons, hash, order, was.id); err != nil {
 			return err
 		}
@@ -198,7 +178,7 @@ func (w *verdictWriter) write(j *judgement, old map[int64]storedMatch) error {
 		if was := old[id]; was.gone == 0 && !seen[id] {
 			reason := shorten(j.gone[was.id])
 			note("gone", id, was.severity, reason)
-			if _, err := w.leave.ExecContext(w.ctx, w.now, reason, was.id); err != nil {
+			if _, err := w.exec("UPDATE match SET gone = ?, gone_reason = ? WHERE id = ?", w.now, reason, was.id); err != nil {
 				return err
 			}
 		}
@@ -225,15 +205,14 @@ func (w *verdictWriter) write(j *judgement, old map[int64]storedMatch) error {
 		}
 		problems = encode(list)
 	}
-	_, err := w.software.ExecContext(w.ctx, w.generation, bit(j.verdict.Ecosystem != ""), bit(j.verdict.Ended), text(j.verdict.Group), text(j.verdict.Ecosystem),
+	_, err := w.exec(`UPDATE software SET generation = ?, covered = ?, ended = ?, verdict_group = ?, ecosystem = ?, problem = ?,
+		m_critical = ?, m_high = ?, m_medium = ?, m_low = ?, m_unknown = ?, m_none = ?, risk_order = ? WHERE id = ?`,
+		w.generation, bit(j.verdict.Ecosystem != ""), bit(j.verdict.Ended), text(j.verdict.Group), text(j.verdict.Ecosystem),
 		problems, counts.Critical, counts.High, counts.Medium, counts.Low, counts.Unknown, counts.None, orderOf(0, 0, worst(counts), counts), j.software)
 	return err
 }
 
 func (w *verdictWriter) finish() (sum judged, err error) {
-	for _, stmt := range []*sql.Stmt{w.update, w.leave, w.software} {
-		stmt.Close()
-	}
 	if err := w.insertMany(`match (software_id, vulnerability_id, class, status, severity, severity_source, score, kev, malicious, fix,
 		fixed_version, fixed_versions, reasons, hash, priority, first_seen)`, 16, w.added, ""); err != nil {
 		return sum, err

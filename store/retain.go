@@ -104,18 +104,10 @@ func (s *Store) retain(ctx context.Context, find string, args []any, batch int, 
 			return err
 		}
 		for _, statement := range remove {
-			stmt, err := t.PrepareContext(t.ctx, t.s.dialect.rebind(statement))
-			if err != nil {
-				return err
-			}
 			for _, key := range keys {
-				if _, err := stmt.ExecContext(t.ctx, key); err != nil {
-					stmt.Close()
+				if _, err := t.exec(statement, key); err != nil {
 					return err
 				}
-			}
-			if err := stmt.Close(); err != nil {
-				return err
 			}
 		}
 		n = int64(len(keys))

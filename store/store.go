@@ -107,20 +107,61 @@ func (s *Store) Ping(ctx context.Context) error {
 // dialect. All times within it are now.
 type tx struct {
 	*sql.Tx
-	s   *Store
-	ctx context.Context
-	now int64 // unix milliseconds
+	s    *Store
+	ctx  context.Context
+	now  int64                // unix milliseconds
+	kept map[string]*sql.Stmt // by query; nil for one that ran once
+}
+
+// keep returns the prepared form of a query that the transaction runs again;
+// nil where preparing does not pay. PostgreSQL's driver does that on its own.
+// Nobody runs a query while reading its rows: PostgreSQL would not allow it.
+func (t *tx) keep(query string) (*sql.Stmt, error) {
+	if t.s.dialect == postgres {
+		return nil, nil
+	}
+	stmt, seen := t.kept[query]
+	if stmt != nil {
+		return stmt, nil
+	}
+	if t.kept == nil {
+		t.kept = make(map[string]*sql.Stmt)
+	}
+	var err error
+	if seen {
+		stmt, err = t.Tx.PrepareContext(t.ctx, query) // closed with the transaction
+	}
+	t.kept[query] = stmt
+	return stmt, err
 }
 
 func (t *tx) exec(query string, args ...any) (sql.Result, error) {
+	stmt, err := t.keep(query)
+	if err != nil {
+		return nil, err
+	}
+	if stmt != nil {
+		return stmt.ExecContext(t.ctx, args...)
+	}
 	return t.Tx.ExecContext(t.ctx, t.s.dialect.rebind(query), args...)
 }
 
 func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
+	stmt, err := t.keep(query)
+	if err != nil {
+		return nil, err
+	}
+	if stmt != nil {
+		return stmt.QueryContext(t.ctx, args...)
+	}
 	return t.Tx.QueryContext(t.ctx, t.s.dialect.rebind(query), args...)
 }
 
 func (t *tx) row(query string, args ...any) *sql.Row {
+	// An error of keep comes again from the query itself.
+	if stmt, _ := t.keep(query); stmt != nil {
+		return stmt.QueryRowContext(t.ctx, args...)
+	}
 	return t.Tx.QueryRowContext(t.ctx, t.s.dialect.rebind(query), args...)
 }
 
@@ -307,7 +348,7 @@ const maxParameters = 30_000
 // insertMany inserts rows of equal width with as few statements as possible;
 // suffix follows the values ("ON CONFLICT …").
 func (t *tx) insertMany(into string, width int, rows [][]any, suffix string) error {
-	const most = 400 // rows a statement: more brings nothing
+	const most = 50 // rows a statement: more brings little, and full ones are alike
 	per := max(1, min(most, maxParameters/width))
 	one := "(" + marks(width) + ")"
 	for len(rows) > 0 {
