@@ -60,8 +60,13 @@ func testDatabase(t testing.TB, maintenance string) string {
 		t.Fatal(err)
 	}
 	name := "plimsoll_" + strings.ToLower(rand.Text())
-	if _, err := db.Exec("CREATE DATABASE " + name + " ENCODING 'UTF8' TEMPLATE template0"); err != nil {
-		t.Fatal(err)
+	for _, step := range []string{
+		"CREATE DATABASE " + name + " ENCODING 'UTF8' TEMPLATE template0",
+		"ALTER DATABASE " + name + " SET synchronous_commit = off", // no test pulls the plug
+	} {
+		if _, err := db.Exec(step); err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Cleanup(func() {
 		if _, err := db.Exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {

@@ -59,7 +59,7 @@ func imageFilter(scope plimsoll.Scope, f api.ImageFilter) where {
 		w.seesImage(scope, "i")
 	}
 	if f.Query != "" {
-		names, namesArgs := placed(scope, live, like("p.name_lower"), likePattern(f.Query))
+		names, namesArgs := called(scope, live, like("n.name_lower"), likePattern(f.Query))
 		id := strings.TrimPrefix(strings.ToLower(f.Query), "sha256:")
 		if strings.Trim(id, "0123456789abcdef") == "" {
 			names += " OR i.digest >= ? AND i.digest < ?"
@@ -139,12 +139,25 @@ func imageFilter(scope plimsoll.Scope, f api.ImageFilter) where {
 // What fits is found once, not for each image: that would read the presences of
 // all of them.
 func placed(scope plimsoll.Scope, live bool, condition string, args ...any) (string, []any) {
-	sight, sightArgs := hostInSight(scope, "p.host_id")
-	from := "presence p WHERE +p.gone = 0" // "+": nearly all rows are live, no index helps
+	from, fromArgs := present(scope, live)
+	return "i.id IN (SELECT p.image_id FROM " + from + " AND " + condition + ")", slices.Concat(fromArgs, args)
+}
+
+// called is placed for conditions about the name n of an image: it looks through
+// the names first, not through what each host calls its images.
+func called(scope plimsoll.Scope, live bool, condition string, args ...any) (string, []any) {
+	from, fromArgs := present(scope, live)
+	return "i.id IN (SELECT n.image_id FROM image_reference n WHERE " + condition + " AND EXISTS (SELECT 1 FROM " + from +
+		" AND p.name_lower = n.name_lower AND p.image_id = n.image_id))", slices.Concat(args, fromArgs)
+}
+
+// present finds the presences p in sight that placed is about.
+func present(scope plimsoll.Scope, live bool) (string, []any) {
+	sight, args := hostInSight(scope, "p.host_id")
 	if !live {
-		from = "presence p JOIN image x ON x.id = p.image_id WHERE (p.gone = 0 OR x.gone > 0)"
+		return "presence p JOIN image x ON x.id = p.image_id WHERE (p.gone = 0 OR x.gone > 0) AND " + sight, args
 	}
-	return "i.id IN (SELECT p.image_id FROM " + from + " AND " + condition + " AND " + sight + ")", slices.Concat(args, sightArgs)
+	return "presence p WHERE +p.gone = 0 AND " + sight, args // "+": nearly all rows are live, no index helps
 }
 
 // onHosts is placed for conditions about nothing but the host.

@@ -202,7 +202,7 @@ func (y *syncing) placeNames() error {
 			ended = append(ended, r.id)
 		}
 	}
-	var rows [][]any
+	var rows, searched [][]any
 	for _, id := range y.ids() {
 		f := y.images[id]
 		for _, at := range slices.SortedFunc(maps.Keys(f.now), compareSpots) {
@@ -212,6 +212,7 @@ func (y *syncing) placeNames() error {
 			}
 			rows = append(rows, []any{y.host, id, at.engine, at.store, at.name, strings.ToLower(at.name), now.repository,
 				y.now, y.now, now.code, now.detail, bit(now.private)})
+			searched = append(searched, []any{id, strings.ToLower(at.name)})
 		}
 	}
 	for part := range slices.Chunk(ended, maxParameters/2) {
@@ -220,6 +221,9 @@ func (y *syncing) placeNames() error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := y.insertMany("image_reference (image_id, name_lower)", 2, searched, "ON CONFLICT DO NOTHING"); err != nil {
+		return err
 	}
 	return y.insertMany("presence (host_id, image_id, engine, store, name, name_lower, repository_id, first_seen, last_seen, code, detail, private)", 12, rows,
 		`ON CONFLICT (host_id, image_id, engine, store, name) DO UPDATE SET last_seen = excluded.last_seen, gone = 0,

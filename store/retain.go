@@ -39,6 +39,8 @@ func (s *Store) Retain(ctx context.Context) (removed int64, err error) {
 			"DELETE FROM container WHERE image_id = ?", "DELETE FROM image_layer WHERE image_id = ?", "DELETE FROM work WHERE image_id = ?",
 			"DELETE FROM image WHERE id = ?"}},
 		{"SELECT id FROM presence WHERE gone > 0 AND gone <= ?", []any{presence}, retainBatch, []string{"DELETE FROM presence WHERE id = ?"}},
+		{"SELECT id FROM image_reference n WHERE NOT EXISTS (SELECT 1 FROM presence p WHERE p.name_lower = n.name_lower AND p.image_id = n.image_id)", nil, retainBatch, []string{
+			"DELETE FROM image_reference WHERE id = ?"}},
 		{"SELECT id FROM container WHERE gone > 0 AND gone <= ?", []any{presence}, retainBatch, []string{"DELETE FROM container WHERE id = ?"}},
 		{"SELECT id FROM layer WHERE NOT EXISTS (SELECT 1 FROM image_layer WHERE layer_id = layer.id)", nil, retainBatch, []string{"DELETE FROM layer WHERE id = ?"}},
 		{"SELECT id FROM software WHERE first_seen <= ? AND NOT EXISTS (SELECT 1 FROM instance WHERE software_id = software.id)", []any{presence}, retainBatch, []string{

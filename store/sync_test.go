@@ -511,6 +511,7 @@ func checkCounts(t testing.TB, s *Store) {
 		"host.running":    "SELECT count(*) FROM host o WHERE running <> (SELECT count(*) FROM container c WHERE c.host_id = o.id AND c.gone = 0 AND c.running = 1)",
 		"host_image without presence": `SELECT count(*) FROM host_image h WHERE NOT EXISTS
 			(SELECT 1 FROM presence p WHERE p.host_id = h.host_id AND p.image_id = h.image_id AND p.gone = 0)`,
+		"presence whose name is not found": "SELECT count(*) FROM presence p WHERE NOT EXISTS (SELECT 1 FROM image_reference n WHERE n.image_id = p.image_id AND n.name_lower = p.name_lower)",
 		"presence without host_image": `SELECT count(*) FROM presence p WHERE p.gone = 0 AND NOT EXISTS
 			(SELECT 1 FROM host_image h WHERE p.host_id = h.host_id AND p.image_id = h.image_id)`,
 	}

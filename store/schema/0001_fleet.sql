@@ -227,6 +227,15 @@ CREATE TABLE presence (
 CREATE INDEX presence_image ON presence (image_id, gone, host_id);
 CREATE INDEX presence_repository ON presence (repository_id, gone, image_id);
 CREATE INDEX presence_gone ON presence (gone);
+CREATE INDEX presence_name_lower ON presence (name_lower, image_id);
+
+-- Every name that presences give an image, once: searches look through these.
+CREATE TABLE image_reference (
+  id {id},
+  image_id BIGINT NOT NULL,
+  name_lower {text} NOT NULL,
+  UNIQUE (name_lower, image_id)
+);
 
 -- Which image a host holds now, and in which state it reported it.
 CREATE TABLE host_image (
