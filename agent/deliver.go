@@ -96,6 +96,7 @@ func (a *Agent) deliveries(ctx context.Context) error {
 			return fatal
 		case err == nil:
 			failures = 0
+			a.Log.Info("report delivered", "report", f.report)
 			a.spool.remove(f)
 		case errors.As(err, &e) && !e.Temporary():
 			failures = 0

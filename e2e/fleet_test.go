@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -311,6 +313,7 @@ func TestFleetKills(t *testing.T) {
 		tasks = append(tasks, task)
 	}
 	again()
+	open := int64(0)
 	for range kills {
 		time.Sleep(time.Duration(random.IntN(400)) * time.Millisecond)
 		a.signal(syscall.SIGKILL)
@@ -323,6 +326,11 @@ func TestFleetKills(t *testing.T) {
 		if c.must("GET", fmt.Sprintf("/tasks/%d", tasks[len(tasks)-1].ID), nil, &task); task.State.Final() {
 			again()
 		}
+		var d api.Dashboard
+		if c.must("GET", "/dashboard", nil, &d); d.Application.Total() < open {
+			t.Errorf("%d findings are open, %d were before a kill", d.Application.Total(), open)
+		}
+		open = d.Application.Total()
 	}
 	for _, task := range tasks {
 		ended := c.ended(task.ID, 5*time.Minute)
@@ -341,29 +349,94 @@ func TestFleetKills(t *testing.T) {
 			t.Errorf("%v: %+v", img.Names, img)
 		}
 	}
+	stored := c.storedReports()
+	acknowledged := regexp.MustCompile(`msg="report delivered" report=(\S+)`).FindAllStringSubmatch(a.said(), -1)
+	t.Logf("%d tasks, %d reports stored, %d acknowledged before a kill", len(tasks), len(stored), len(acknowledged))
+	for _, report := range acknowledged {
+		if stored[report[1]] != 1 {
+			t.Errorf("report %s was acknowledged and is stored %d times", report[1], stored[report[1]])
+		}
+	}
+	for report, n := range stored {
+		if n != 1 {
+			t.Errorf("report %s is stored %d times", report, n)
+		}
+	}
+	if len(acknowledged) < images {
+		t.Errorf("only %d reports were acknowledged", len(acknowledged))
+	}
 }
 
-// The console is away: the agent keeps what it read and delivers it. The agent
-// is away: the task waits, and ends when it is back (SYS-01).
+// outage is how long TestFleetPartition keeps agent and console apart:
+// PLIMSOLL_OUTAGE, or a few seconds.
+func outage(t testing.TB) time.Duration {
+	t.Helper()
+	text := os.Getenv("PLIMSOLL_OUTAGE")
+	if text == "" {
+		return 5 * time.Second
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// storedReports are the reports that the console has applied, and how often.
+func (c *console) storedReports() map[string]int {
+	c.t.Helper()
+	stored := map[string]int{}
+	for _, img := range all[api.Image](c, "/images") {
+		var detail api.ImageDetail
+		c.must("GET", fmt.Sprintf("/images/%d", img.ID), nil, &detail)
+		for _, s := range detail.Scans {
+			stored[s.Report]++
+		}
+	}
+	return stored
+}
+
+// The console is away while everything is scanned: the agent keeps what it read
+// and delivers it. The agent is away: the task waits, and ends when it is back
+// (SYS-01).
 func TestFleetPartition(t *testing.T) {
+	const images = 20
 	network := newNamespace(t, 3)
 	c := newConsole(t, network.here+":"+freePort(t))
 	l := lab.New(t)
 	d := l.Docker(t)
-	npmImages(t, d, 2)
+	npmImages(t, d, images)
 	a := c.join(network.enter(), dockerAt(d)...)
 	a.start()
-	c.eventually("the images are listed", 30*time.Second, func() bool { return len(all[api.Image](c, "/images")) == 2 })
+	c.eventually("the images are listed", 30*time.Second, func() bool { return len(all[api.Image](c, "/images")) == images })
 
-	network.cut(t, true)
-	d.CLI(t, "tag", "registry.test/app/0:1", "registry.test/app/offline:1")
-	time.Sleep(3 * time.Second)
-	network.cut(t, false)
-	c.eventually("what changed in between arrives", time.Minute, func() bool { _, ok := c.image("registry.test/app/offline:1"); return ok })
-
-	a.signal(syscall.SIGKILL)
 	var task api.Task
 	c.must("POST", "/scans", api.ScanRequest{Selection: api.Selection{All: true}}, &task)
+	c.eventually("the first image is read", 30*time.Second, func() bool { return strings.Contains(a.said(), "image read") })
+	network.cut(t, true)
+	d.CLI(t, "tag", "registry.test/app/0:1", "registry.test/app/offline:1")
+	away := outage(t)
+	time.Sleep(away)
+	network.cut(t, false)
+	restored := time.Now()
+	c.eventually("what changed in between arrives", away+time.Minute, func() bool { _, ok := c.image("registry.test/app/offline:1"); return ok })
+	t.Logf("%s apart, heard of the new tag after %s", away, time.Since(restored).Round(time.Second))
+	if task = c.ended(task.ID, away+5*time.Minute); task.State != plimsoll.TaskSucceeded || task.Succeeded != images {
+		t.Errorf("the task ended %+v", task)
+	}
+	t.Logf("the task ended %s after", time.Since(restored).Round(time.Second))
+	stored := c.storedReports()
+	for _, read := range regexp.MustCompile(`msg="report delivered" report=(\S+)`).FindAllStringSubmatch(a.said(), -1) {
+		if stored[read[1]] != 1 {
+			t.Errorf("report %s was acknowledged and is stored %d times", read[1], stored[read[1]])
+		}
+	}
+	if len(stored) < images {
+		t.Errorf("%d reports are stored, want one of each of %d images", len(stored), images)
+	}
+
+	a.signal(syscall.SIGKILL)
+	c.must("POST", "/scans", api.ScanRequest{Selection: api.Selection{All: true}, Force: true}, &task)
 	time.Sleep(2 * time.Second)
 	if c.must("GET", fmt.Sprintf("/tasks/%d", task.ID), nil, &task); task.State.Final() {
 		t.Errorf("the task of an absent agent ended: %+v", task)
@@ -461,7 +534,7 @@ func TestFleetTwoConsoles(t *testing.T) {
 	}
 	// The other console alone re-evaluates, also when the first one was the one
 	// that got the advisories before.
-	other.use(advisories(t, 3, flaws()[:1]...))
+	other.use(advisories(t, 3, record("GHSA-0000-0000-0001", "npm", "ws", "HIGH", "introduced", "0", "fixed", "7.0.0"), flaws()[1]))
 	for _, img := range all[api.Image](other, "/images") {
 		if img.Applications.Total() != 1 {
 			t.Errorf("%v has %d findings, want one", img.Names, img.Applications.Total())
