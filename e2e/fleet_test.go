@@ -592,7 +592,105 @@ func TestFleetDecisions(t *testing.T) {
 	if n := open("registry.test/shop"); n != 1 {
 		t.Errorf("after revoking, %d open findings, want one", n)
 	}
+
+	// One holds for a moment, one until a fix exists.
+	soon := time.Now().Add(3 * time.Second)
+	timed := api.DecisionRequest{Rules: []api.Decision{{Kind: plimsoll.DecisionIgnore, Vulnerability: "GHSA-0000-0000-0001", Remark: "this week", Expires: &soon}}}
+	c.must("POST", "/decisions/preview", timed, &preview)
+	before := open("registry.test/shop") + open("registry.test/other")
+	c.must("POST", "/decisions", timed, nil)
+	if handled := before - open("registry.test/shop") - open("registry.test/other"); handled != 2 || preview.Findings != 2 {
+		t.Errorf("%d findings were handled, the preview said %d, want 2", handled, preview.Findings)
+	}
+	c.eventually("the decision expires", time.Minute, func() bool { return open("registry.test/shop") == 1 && open("registry.test/other") == 1 })
+	c.must("POST", "/decisions", api.DecisionRequest{Rules: []api.Decision{{
+		Kind: plimsoll.DecisionWhitelist, Vulnerability: "GHSA-0000-0000-0002", Package: "qs", Remark: "no fix yet", UntilFix: true,
+	}}}, &answer)
+	unfixed := lab.Handmade("registry.test/unfixed:1", installed("app", "qs@6.0.0"))
+	d.Load(t, unfixed)
+	c.eventually("the image is listed", 30*time.Second, func() bool { _, ok := c.image(unfixed.Name); return ok })
+	c.scan(api.ScanRequest{Selection: api.Selection{All: true}})
+	if n := open("registry.test/unfixed"); n != 0 {
+		t.Errorf("%d findings are open while there is no fix, want none", n)
+	}
+	c.use(advisories(t, 3, flaws()[0], record("GHSA-0000-0000-0002", "npm", "qs", "MODERATE", "introduced", "0", "fixed", "6.1.0")))
+	if n := open("registry.test/unfixed"); n != 1 {
+		t.Errorf("%d findings are open now that there is a fix, want one", n)
+	}
+
 	if status, _ := c.call("POST", "/decisions", api.DecisionRequest{Rules: []api.Decision{{Kind: plimsoll.DecisionIgnore, Remark: "all"}}}, nil); status != http.StatusUnprocessableEntity && status != http.StatusBadRequest {
 		t.Errorf("a rule about everything was answered with %d", status)
+	}
+}
+
+// A backup that is made while everything runs is a console again elsewhere, on
+// the other database too: with the same findings, decisions and users, and known
+// to its agents.
+func TestFleetBackup(t *testing.T) {
+	l := lab.New(t)
+	d := l.Docker(t)
+	npmImages(t, d, 3)
+	c := newConsole(t, "")
+	a := c.join(nil, dockerAt(d)...)
+	a.start()
+	c.use(advisories(t, 2, flaws()...))
+	c.eventually("the images are listed", 30*time.Second, func() bool { return len(all[api.Image](c, "/images")) == 3 })
+	c.scan(api.ScanRequest{Selection: api.Selection{All: true}})
+	c.must("POST", "/decisions", api.DecisionRequest{Rules: []api.Decision{{Kind: plimsoll.DecisionIgnore, Vulnerability: "GHSA-0000-0000-0001", Remark: "known"}}}, nil)
+
+	secret := []string{"PLIMSOLL_PASSPHRASE=a passphrase of some length"}
+	command := func(env []string, args ...string) (string, error) {
+		cmd := exec.Command(binary(t), args...)
+		cmd.Env = append(os.Environ(), env...)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	backup := filepath.Join(t.TempDir(), "fleet.backup")
+	if out, err := command(secret, "backup", backup, "--data-dir", c.dir); err != nil {
+		t.Fatalf("backup: %v %s", err, out)
+	}
+	want := map[string][]string{}
+	for _, img := range all[api.Image](c, "/images") {
+		want[img.Names[0]] = c.findingsOf(img.ID)
+	}
+	c.signal(syscall.SIGTERM)
+
+	address := strings.TrimPrefix(c.url, "https://")
+	for name, database := range map[string]string{"SQLite": "", "PostgreSQL": l.Postgres(t)} {
+		t.Run(name, func(t *testing.T) {
+			var args []string
+			if database != "" {
+				args = []string{"--database", database}
+			}
+			again := prepareConsole(t, address, args...)
+			restore := append([]string{"restore", backup, "--data-dir", again.dir}, args...)
+			if out, err := command([]string{"PLIMSOLL_PASSPHRASE=another one entirely"}, restore...); err == nil {
+				t.Errorf("a wrong passphrase was accepted: %s", out)
+			}
+			if out, err := command(secret, restore...); err != nil {
+				t.Fatalf("restore: %v %s", err, out)
+			}
+			if out, err := command(secret, restore...); err == nil {
+				t.Errorf("a second restore went over the first: %s", out)
+			}
+			again.token = c.token
+			again.start()
+			again.ready()
+			again.use(advisories(t, 2, flaws()...))
+			got := map[string][]string{}
+			for _, img := range all[api.Image](again, "/images") {
+				got[img.Names[0]] = again.findingsOf(img.ID)
+				if img.Applications.Total() != 1 {
+					t.Errorf("%v has %d open findings, want one beside the ignored one", img.Names, img.Applications.Total())
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("findings (-before +restored):\n%s", diff)
+			}
+			if task := again.scan(api.ScanRequest{Selection: api.Selection{All: true}, Force: true}); task.State != plimsoll.TaskSucceeded {
+				t.Errorf("the agent that joined before scans for the restored console: %+v", task)
+			}
+			again.signal(syscall.SIGTERM)
+		})
 	}
 }
