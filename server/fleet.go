@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"plimsoll"
@@ -126,8 +125,6 @@ func checkLabel(label string) error {
 	}
 	return nil
 }
-
-func contains(list []string, s string) bool { return slices.Contains(list, s) }
 
 type labelHostInput struct {
 	ByID

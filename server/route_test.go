@@ -109,7 +109,9 @@ func TestScopeAndSecretsInEveryAnswer(t *testing.T) {
 	c, prod, dev := newFleet(t)
 	c.user("anna", plimsoll.RoleAdmin, fmt.Sprintf("id=%d", prod.id))
 	anna := c.token("anna", plimsoll.RoleAdmin)
-	c.must(c.admin, "POST", "/tokens", api.APITokenRequest{Name: "seed", Role: plimsoll.RoleViewer}, nil)
+	if a := c.signIn("anna", testPassword).call("POST", "/tokens", api.APITokenRequest{Name: "seed", Role: plimsoll.RoleViewer}, nil); a.StatusCode != http.StatusOK {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
 
 	var theirs api.Page[api.Image]
 	c.must(c.admin, "GET", fmt.Sprintf("/images?host=%d&limit=500", dev.id), nil, &theirs)
@@ -248,15 +250,33 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// A request that a browser makes for another site is refused, whatever cookie
-// comes with it.
+// A request that a browser makes for another site is refused on every route that
+// changes something, whatever cookie comes with it.
 func TestOtherSites(t *testing.T) {
 	c := newTestConsole(t).setUp()
-	for _, header := range [][]string{{"Origin", "https://evil.example"}, {"Sec-Fetch-Site", "cross-site"}} {
-		a := c.do(c.client(), "POST", api.PublicPath+"/login", api.Login{Name: "root", Password: testPassword}, header...)
-		if a.StatusCode != http.StatusForbidden {
-			t.Errorf("%v: %d", header, a.StatusCode)
+	root := c.signIn("root", testPassword)
+	routes := 0
+	for pattern, rule := range c.rules {
+		method, path := target(pattern)
+		if !changes(method) || rule.need == agents {
+			continue
 		}
+		routes++
+		for _, header := range [][]string{{"Origin", "https://evil.example"}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "null"}} {
+			a := c.do(root.client, method, path, struct{}{}, header...)
+			if path == api.AgentPath+"/enrol" {
+				a = c.do(root.client, method, path, struct{}{}, append(header, protocol...)...)
+			}
+			if a.StatusCode != http.StatusForbidden || !strings.Contains(a.problem().Detail, "another site") {
+				t.Errorf("%s with %v: %d %s", pattern, header, a.StatusCode, a.body)
+			}
+		}
+	}
+	if routes < 20 || !root.signedIn() {
+		t.Errorf("%d routes were asked, signed in %t", routes, root.signedIn())
+	}
+	if a := c.do(root.client, "POST", api.PublicPath+"/logout", struct{}{}, "Origin", c.url, "Sec-Fetch-Site", "same-origin"); a.StatusCode != http.StatusNoContent {
+		t.Errorf("the console's own page: %d %s", a.StatusCode, a.body)
 	}
 }
 

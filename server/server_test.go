@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -363,4 +364,13 @@ func newFleet(t testing.TB) (c *testConsole, prod, dev *testAgent) {
 		t.Fatal("nothing was read")
 	}
 	return c, prod, dev
+}
+
+func mustURL(t testing.TB, text string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }
