@@ -319,7 +319,7 @@ type Generation struct {
 	Sources      []DataSource `json:"sources,omitempty"`
 	Activated    time.Time    `json:"activated"`
 	Evaluated    *time.Time   `json:"evaluated,omitempty" doc:"when all software was judged by it"`
-	Software     int64        `json:"software" doc:"distinct packages that were judged"`
+	Software     int64        `json:"software" doc:"distinct packages that were judged; this and the counts below are -1 for whoever sees a part of the fleet"`
 	NewMatches   int64        `json:"newMatches"`
 	GoneMatches  int64        `json:"goneMatches"`
 	NewFindings  int64        `json:"newFindings"`
@@ -340,7 +340,7 @@ type Database struct {
 	AgeSecs int64       `json:"ageSeconds,omitempty"`
 	Stale   bool        `json:"stale,omitempty" doc:"older than a week"`
 	Task    *Task       `json:"task,omitempty" doc:"the running update"`
-	Pending int64       `json:"pending" doc:"distinct packages that wait to be judged"`
+	Pending int64       `json:"pending" doc:"distinct packages that wait to be judged; -1 for whoever sees a part of the fleet"`
 }
 
 // Dashboard is the first screen.

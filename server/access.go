@@ -64,7 +64,10 @@ type ByID struct {
 	ID int64 `path:"id" minimum:"1"`
 }
 
-func (s *Server) listUsers(ctx context.Context, _ *caller, _ *struct{}) (items[api.User], error) {
+func (s *Server) listUsers(ctx context.Context, c *caller, _ *struct{}) (items[api.User], error) {
+	if err := unbounded(c); err != nil {
+		return items[api.User]{}, err
+	}
 	return itemsOf(s.Store.Accounts(ctx))
 }
 
@@ -226,7 +229,10 @@ func (s *Server) revokeToken(ctx context.Context, c *caller, in *ByID) error {
 	return s.Store.RevokeToken(ctx, account, in.ID)
 }
 
-func (s *Server) listEnrolmentTokens(ctx context.Context, _ *caller, _ *struct{}) (items[api.EnrolmentToken], error) {
+func (s *Server) listEnrolmentTokens(ctx context.Context, c *caller, _ *struct{}) (items[api.EnrolmentToken], error) {
+	if err := unbounded(c); err != nil {
+		return items[api.EnrolmentToken]{}, err
+	}
 	return itemsOf(s.Store.EnrolmentTokens(ctx))
 }
 

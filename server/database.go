@@ -22,11 +22,15 @@ var errNoAdvisories = errors.New("there are no advisories yet")
 const staleAfter = 7 * 24 * time.Hour
 
 func (s *Server) databaseRoutes() {
-	route(s, viewer, op("GET", "/database", "get-database", "Advisories", "State of the advisories"), func(ctx context.Context, _ *caller, _ *struct{}) (api.Database, error) {
-		return s.database(ctx)
+	route(s, viewer, op("GET", "/database", "get-database", "Advisories", "State of the advisories"), func(ctx context.Context, c *caller, _ *struct{}) (api.Database, error) {
+		return s.database(ctx, c)
 	})
-	route(s, viewer, op("GET", "/generations", "list-generations", "Advisories", "Generations that were active, newest first"), func(ctx context.Context, _ *caller, in *Paging) (api.Page[api.Generation], error) {
-		return s.Store.Generations(ctx, in.list(""))
+	route(s, viewer, op("GET", "/generations", "list-generations", "Advisories", "Generations that were active, newest first"), func(ctx context.Context, c *caller, in *Paging) (api.Page[api.Generation], error) {
+		page, err := s.Store.Generations(ctx, in.list(""))
+		for i := range page.Items {
+			hideCounts(c, &page.Items[i])
+		}
+		return page, err
 	})
 	route(s, viewer, op("GET", "/generations/{id}/changes", "list-changes", "Advisories", "What a generation changed"), func(ctx context.Context, c *caller, in *changesInput) (api.Page[api.Change], error) {
 		return s.Store.Changes(ctx, c.scope, in.ID, in.Kind, in.list(""))
@@ -47,10 +51,18 @@ type changesInput struct {
 	Paging
 }
 
-func (s *Server) database(ctx context.Context) (d api.Database, err error) {
+// hideCounts leaves out what counts the whole fleet for whoever sees a part of it.
+func hideCounts(c *caller, g *api.Generation) {
+	if !c.scope.All {
+		g.Software, g.NewMatches, g.GoneMatches, g.NewFindings, g.GoneFindings = -1, -1, -1, -1, -1
+	}
+}
+
+func (s *Server) database(ctx context.Context, c *caller) (d api.Database, err error) {
 	g, err := s.Store.CurrentGeneration(ctx)
 	switch {
 	case err == nil:
+		hideCounts(c, &g)
 		age := s.Now().Sub(g.Built)
 		d.Current, d.AgeSecs, d.Stale = &g, int64(age.Seconds()), age > staleAfter
 	case plimsoll.CodeOf(err) != plimsoll.CodeNotFound:
@@ -58,6 +70,9 @@ func (s *Server) database(ctx context.Context) (d api.Database, err error) {
 	}
 	if d.Pending, err = s.Store.PendingSoftware(ctx); err != nil {
 		return d, err
+	}
+	if !c.scope.All {
+		d.Pending = -1
 	}
 	tasks, err := s.Store.Tasks(ctx, plimsoll.Everything, "", api.TaskFilter{Kind: string(plimsoll.TaskDatabase)}, api.List{Limit: 1})
 	if err == nil && len(tasks.Items) > 0 && !tasks.Items[0].State.Final() {

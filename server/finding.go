@@ -47,6 +47,9 @@ func (s *Server) findingRoutes() {
 		return s.Store.RevokeDecision(ctx, c.scope, c.name, in.ID, in.Remark)
 	})
 	route(s, viewer, op("GET", "/decisions/{id}/events", "list-decision-events", "Decisions", "History of a decision"), func(ctx context.Context, c *caller, in *pageOfOne) (api.Page[api.DecisionEvent], error) {
+		if _, err := s.Store.Decision(ctx, c.scope, in.ID); err != nil {
+			return api.Page[api.DecisionEvent]{}, err
+		}
 		return s.Store.DecisionEvents(ctx, c.scope, in.ID, in.list(""))
 	})
 	route(s, viewer, op("GET", "/decision-events", "list-all-decision-events", "Decisions", "History of all decisions"), func(ctx context.Context, c *caller, in *Paging) (api.Page[api.DecisionEvent], error) {

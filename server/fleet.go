@@ -14,7 +14,7 @@ func (s *Server) fleetRoutes() {
 	route(s, viewer, op("GET", "/dashboard", "get-dashboard", "Fleet", "The fleet at a glance"), func(ctx context.Context, c *caller, _ *struct{}) (api.Dashboard, error) {
 		d, err := s.Store.Dashboard(ctx, c.scope)
 		if err == nil {
-			d.Database, err = s.database(ctx)
+			d.Database, err = s.database(ctx, c)
 		}
 		return d, err
 	})

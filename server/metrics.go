@@ -16,6 +16,7 @@ type metrics struct {
 	requests *prometheus.HistogramVec
 	work     *prometheus.CounterVec
 	pending  prometheus.Gauge
+	open     prometheus.Gauge
 }
 
 func newMetrics() *metrics {
@@ -31,8 +32,11 @@ func newMetrics() *metrics {
 		pending: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "plimsoll_evaluation_pending", Help: "Distinct packages that a running evaluation has yet to judge.",
 		}),
+		open: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "plimsoll_http_requests_open", Help: "Requests that are being answered: waiting agents and streams of events, too.",
+		}),
 	}
-	m.registry.MustRegister(m.requests, m.work, m.pending, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.work, m.pending, m.open, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -200,7 +200,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	secure(answer.Header(), r.TLS != nil, q.id)
 	_, pattern := s.mux.Handler(r)
 	rule, known := s.rules[pattern]
+	s.metrics.open.Inc()
 	defer func() {
+		s.metrics.open.Dec()
 		if fault := recover(); fault != nil {
 			if fault == http.ErrAbortHandler {
 				panic(fault)

@@ -174,9 +174,6 @@ func (c *testConsole) do(client *http.Client, method, path string, body any, hea
 		c.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	defer response.Body.Close()
-	if response.Header.Get("Content-Type") == "text/event-stream" {
-		return answered{response, nil}
-	}
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
 		c.t.Fatalf("%s %s: %v", method, path, err)
@@ -300,7 +297,7 @@ func (a *testAgent) read() (n int) {
 		if w.Scan == nil {
 			return n
 		}
-		report := fmt.Sprintf("report-%d-%d", a.id, n)
+		report := rand.Text()
 		a.tell("PUT", "/results/"+report, api.ScanResult{
 			Report: report, Lease: w.Scan.ID, Image: w.Scan.Image, Attempt: w.Scan.Attempt, Status: plimsoll.ScanComplete,
 			Started: time.Now(), Ended: time.Now(), Inventory: a.Inventory(number[w.Scan.Image]),

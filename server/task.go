@@ -255,7 +255,8 @@ func (s *Server) afterSync(ctx context.Context, hostID int64, effect store.SyncE
 func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 	const most = 500 * time.Millisecond // looks at the store at most this often
 	const beat = 15 * time.Second
-	c := &requestOf(r.Context()).caller
+	const patience = 10 * time.Second // with a reader that does not read
+	ctx := r.Context()
 	var id int64
 	if text := r.URL.Query().Get("task"); text != "" {
 		var err error
@@ -263,89 +264,80 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 			s.fail(w, r, plimsoll.Errorf(plimsoll.CodeInvalid, "watch a task", "%q is no number", text))
 			return
 		}
-		if _, err := s.Store.Task(r.Context(), c.scope, c.name, id); err != nil {
-			s.fail(w, r, err)
-			return
-		}
 	}
 	control := http.NewResponseController(w)
-	w.Header().Set("Content-Type", "text/event-stream")
-	send := func(event string, v any) bool {
-		data, err := json.Marshal(v)
-		if err != nil {
-			return false
+	say := func(text string) bool {
+		control.SetWriteDeadline(time.Now().Add(patience))
+		_, err := w.Write([]byte(text))
+		if err == nil {
+			err = control.Flush()
 		}
-		control.SetWriteDeadline(time.Now().Add(beat))
-		_, err = fmt.Fprintf(w, "event: %s\ndata: %s\n\n", event, data)
-		return err == nil && control.Flush() == nil
+		control.SetWriteDeadline(time.Time{}) // one in force ends a stream in which nothing is written, too
+		return err == nil
 	}
-	last := ""
-	for {
-		tasks, generation, work := s.Store.Wait(store.TopicTasks), s.Store.Wait(store.TopicGeneration), s.Store.Wait(store.TopicWork)
-		if id != 0 {
-			// Who is removed or loses sight of it is told no more.
-			fresh, err := s.authenticate(r)
-			if err != nil {
-				return
-			}
-			t, err := s.Store.Task(r.Context(), fresh.scope, fresh.name, id)
-			if err != nil {
-				return
-			}
-			text, _ := json.Marshal(t)
-			if string(text) != last {
-				last = string(text)
-				if !send("task", t) {
-					return
-				}
-			}
-			if t.State.Final() {
-				return
-			}
-			generation, work = nil, nil
-		} else if last == "" {
-			last = "begun"
-			if !send("hello", struct{}{}) {
-				return
-			}
+	tasks, generation, work := s.Store.Wait(store.TopicTasks), s.Store.Wait(store.TopicGeneration), s.Store.Wait(store.TopicWork)
+	if id != 0 {
+		generation, work = nil, nil
+	}
+	told := ""
+	for news := "hello"; ; {
+		text := "event: " + news + "\ndata: {}\n\n"
+		// Who is removed or loses sight of the task is told no more.
+		c, err := s.authenticate(r)
+		ended := false
+		if err == nil && id != 0 {
+			text, ended, err = s.taskEvent(ctx, &c, id)
 		}
-		changed := ""
-		wait := time.NewTimer(beat)
-		select {
-		case <-r.Context().Done():
-		case <-s.stopping.Done():
-		case <-tasks:
-			changed = "tasks"
-		case <-generation:
-			changed = "generation"
-		case <-work:
-			changed = "work"
-		case <-wait.C:
-			changed = "beat"
-		}
-		wait.Stop()
-		if changed == "" {
+		if err != nil {
+			if told == "" {
+				s.fail(w, r, err)
+			}
 			return
 		}
-		if changed == "beat" {
-			if _, err := s.authenticate(r); err != nil {
-				return
-			}
-			control.SetWriteDeadline(time.Now().Add(beat))
-			if _, err := fmt.Fprint(w, ": still here\n\n"); err != nil || control.Flush() != nil {
-				return
-			}
-			continue
+		switch {
+		case id == 0 && news != "beat", id != 0 && text != told:
+			told = text
+		case news == "beat":
+			text = ": still here\n\n"
+		default:
+			text = ""
 		}
-		if id == 0 && !send(changed, struct{}{}) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		if text != "" && !say(text) || ended {
 			return
 		}
 		select {
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return
 		case <-s.stopping.Done():
 			return
 		case <-time.After(most):
 		}
+		wait := time.NewTimer(beat)
+		select { // what has rung meanwhile is heard now
+		case <-ctx.Done():
+			return
+		case <-s.stopping.Done():
+			return
+		case <-tasks:
+			tasks, news = s.Store.Wait(store.TopicTasks), "tasks"
+		case <-generation:
+			generation, news = s.Store.Wait(store.TopicGeneration), "generation"
+		case <-work:
+			work, news = s.Store.Wait(store.TopicWork), "work"
+		case <-wait.C:
+			news = "beat"
+		}
+		wait.Stop()
 	}
+}
+
+// taskEvent is a task as an event, and whether it has ended.
+func (s *Server) taskEvent(ctx context.Context, c *caller, id int64) (text string, ended bool, err error) {
+	t, err := s.Store.Task(ctx, c.scope, c.name, id)
+	if err != nil {
+		return "", false, err
+	}
+	data, err := json.Marshal(t)
+	return fmt.Sprintf("event: task\ndata: %s\n\n", data), t.State.Final(), err
 }
