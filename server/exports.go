@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -195,7 +196,12 @@ func fileName(stem, extension string) string {
 }
 
 // makeExports makes the exports that wait, one after the other.
-func (s *Server) makeExports(ctx context.Context) error {
+func (s *Server) makeExports(ctx context.Context) (err error) {
+	defer func() { // a fault in one file must not take the console down
+		if fault := recover(); fault != nil {
+			err = plimsoll.Errorf(plimsoll.CodeInternal, "make an export", "panic: %v\n%s", fault, debug.Stack())
+		}
+	}()
 	x := s.exporter()
 	for {
 		if worked, err := x.next(ctx); err != nil || !worked {

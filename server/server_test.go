@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -17,10 +18,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"plimsoll"
 	"plimsoll/api"
@@ -48,7 +52,8 @@ func newTestConsole(t testing.TB, change ...func(*Config)) *testConsole {
 	for _, f := range change {
 		f(&c)
 	}
-	st, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(dir, "fleet.sqlite"), Now: c.Now, Log: c.Log})
+	c.Database = testDatabase(t)
+	st, err := store.Open(t.Context(), store.Options{DSN: cmp.Or(c.Database, filepath.Join(dir, "fleet.sqlite")), Now: c.Now, Log: c.Log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +85,34 @@ func newTestConsole(t testing.TB, change ...func(*Config)) *testConsole {
 	}
 	t.Cleanup(func() { console.stop(); s.Close() })
 	return console
+}
+
+// testDatabase makes a PostgreSQL database for one console when PLIMSOLL_TEST_PG
+// holds the URL of a server's maintenance database, and returns its URL; "" for
+// the embedded store.
+func testDatabase(t testing.TB) string {
+	t.Helper()
+	maintenance := os.Getenv("PLIMSOLL_TEST_PG")
+	if maintenance == "" {
+		return ""
+	}
+	name := "plimsoll_" + strings.ToLower(rand.Text())
+	run := func(statement string) {
+		t.Helper()
+		conn, err := pgx.Connect(context.Background(), maintenance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(context.Background())
+		if _, err := conn.Exec(context.Background(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("CREATE DATABASE " + name + " ENCODING 'UTF8' TEMPLATE template0")
+	t.Cleanup(func() { run("DROP DATABASE " + name + " WITH (FORCE)") })
+	u := mustURL(t, maintenance)
+	u.Path = "/" + name
+	return u.String()
 }
 
 // clock is a clock that a test moves on.

@@ -38,7 +38,11 @@ func (s *Server) taskRoutes() {
 		return s.Store.TaskItems(ctx, c.scope, c.name, in.ID, in.State, in.list(""))
 	})
 	route(s, operator, op("POST", "/tasks/{id}/stop", "stop-task", "Tasks", "Stop a task"), func(ctx context.Context, c *caller, in *ByID) (api.Task, error) {
-		return s.Store.StopTask(ctx, c.scope, c.name, in.ID)
+		task, err := s.Store.StopTask(ctx, c.scope, c.name, in.ID)
+		if err == nil && task.Kind == plimsoll.TaskDatabase {
+			s.Store.Ring(ctx, store.TopicJobs) // who works on it looks
+		}
+		return task, err
 	})
 	route(s, operator, op("POST", "/tasks/{id}/retry", "retry-task", "Tasks", "Do again what failed or was stopped"), func(ctx context.Context, c *caller, in *ByID) (api.Task, error) {
 		return s.Store.RetryTask(ctx, c.scope, c.name, in.ID)
