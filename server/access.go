@@ -61,7 +61,7 @@ type created struct {
 // ByID names what a route is about. It is exported for the API library, which
 // sets no fields of embedded types that are not.
 type ByID struct {
-	ID int64 `path:"id" minimum:"1"`
+	ID int64 `path:"id" minimum:"1" doc:"its ID"`
 }
 
 func (s *Server) listUsers(ctx context.Context, c *caller, _ *struct{}) (items[api.User], error) {
@@ -256,10 +256,10 @@ func (s *Server) revokeEnrolmentToken(ctx context.Context, c *caller, in *ByID) 
 }
 
 type auditInput struct {
-	User   string    `query:"user" maxLength:"100"`
-	Action string    `query:"action" maxLength:"100"`
-	Since  time.Time `query:"since"`
-	Until  time.Time `query:"until"`
+	User   string    `query:"user" maxLength:"100" doc:"who did it"`
+	Action string    `query:"action" maxLength:"100" doc:"the operation"`
+	Since  time.Time `query:"since" doc:"at or after"`
+	Until  time.Time `query:"until" doc:"before"`
 	Paging
 }
 

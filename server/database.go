@@ -41,13 +41,12 @@ func (s *Server) databaseRoutes() {
 	upload.Parameters = []*huma.Param{{Name: "force", In: "query", Schema: &huma.Schema{Type: "boolean"}, Description: "accept fewer or older records than before"}}
 	upload.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: "string", Format: "binary"}}}}
 	upload.Responses = map[string]*huma.Response{"204": {Description: "They are active; all software is judged again."}}
-	s.document(upload, admin)
-	s.raw("POST "+upload.Path, rule{need: admin, operation: "import-database", body: 8 << 30, time: 2 * time.Hour}, s.importDatabase)
+	s.document(upload, rule{need: admin, body: 8 << 30, time: 2 * time.Hour}, s.importDatabase)
 }
 
 type changesInput struct {
 	ByID
-	Kind string `query:"kind" enum:"new,gone,changed"`
+	Kind string `query:"kind" enum:"new,gone,changed" doc:"new, gone or changed matches"`
 	Paging
 }
 

@@ -59,29 +59,29 @@ func (s *Server) findingRoutes() {
 
 type vulnerabilitiesInput struct {
 	api.VulnerabilityFilter
-	Sort string `query:"sort" enum:"priority,name,score,epss,images,findings,firstSeen,published"`
+	Sort string `query:"sort" enum:"priority,name,score,epss,images,findings,firstSeen,published" doc:"sort key; the first is the default"`
 	Paging
 }
 
 type vulnerabilityInput struct {
-	Name  string `path:"name" maxLength:"100"`
-	Class string `query:"class" enum:"system,application" default:"system"`
+	Name  string `path:"name" maxLength:"100" doc:"any ID of the vulnerability"`
+	Class string `query:"class" enum:"system,application" default:"system" doc:"packages of the system, or of applications"`
 }
 
 type findingsInput struct {
 	api.FindingFilter
-	Sort string `query:"sort" enum:"priority,firstSeen"`
+	Sort string `query:"sort" enum:"priority,firstSeen" doc:"sort key; the first is the default"`
 	Paging
 }
 
 type findingInput struct {
-	ID string `path:"finding" maxLength:"50" pattern:"^[0-9]+-[0-9]+$"`
+	ID string `path:"finding" maxLength:"50" pattern:"^[0-9]+-[0-9]+$" doc:"its ID"`
 }
 
 type decisionsInput struct {
 	Query string `query:"q" maxLength:"300" doc:"part of vulnerability, package, repository, remark or author"`
-	Kind  string `query:"kind" enum:"ignore,fixed,whitelist"`
-	State string `query:"state" enum:"active,expired,revoked"`
+	Kind  string `query:"kind" enum:"ignore,fixed,whitelist" doc:"of the decision"`
+	State string `query:"state" enum:"active,expired,revoked" doc:"in force, over or revoked"`
 	Idle  bool   `query:"idle" doc:"active ones that match nothing"`
 	Paging
 }
@@ -93,5 +93,5 @@ type changeDecisionInput struct {
 
 type revokeDecisionInput struct {
 	ByID
-	Remark string `query:"remark" maxLength:"2000"`
+	Remark string `query:"remark" maxLength:"2000" doc:"why"`
 }

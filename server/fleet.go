@@ -79,17 +79,17 @@ type pageOfOne struct {
 type (
 	imagesInput struct {
 		api.ImageFilter
-		Sort string `query:"sort" enum:"risk,name,size,created,firstSeen,lastSeen,scannedAt,packages,fixable,kev,hosts,containers"`
+		Sort string `query:"sort" enum:"risk,name,size,created,firstSeen,lastSeen,scannedAt,packages,fixable,kev,hosts,containers" doc:"sort key; the first is the default"`
 		Paging
 	}
 	softwareInput struct {
 		api.SoftwareFilter
-		Sort string `query:"sort" enum:"name,images,risk,firstSeen"`
+		Sort string `query:"sort" enum:"name,images,risk,firstSeen" doc:"sort key; the first is the default"`
 		Paging
 	}
 	hostsInput struct {
 		api.HostFilter
-		Sort string `query:"sort" enum:"name,lastSeen,images"`
+		Sort string `query:"sort" enum:"name,lastSeen,images" doc:"sort key; the first is the default"`
 		Paging
 	}
 )
@@ -106,10 +106,10 @@ type installedInput struct {
 }
 
 type containersInput struct {
-	Image   int64  `query:"image"`
-	Host    int64  `query:"host"`
+	Image   int64  `query:"image" doc:"ID of an image"`
+	Host    int64  `query:"host" doc:"ID of a host"`
 	Query   string `query:"q" maxLength:"300" doc:"part of a name or pod, or the beginning of an ID"`
-	Running bool   `query:"running"`
+	Running bool   `query:"running" doc:"running ones alone"`
 	Gone    bool   `query:"gone" doc:"those that are gone too"`
 	Paging
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,8 +65,13 @@ func (s *Server) showMetrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fleet := prometheus.NewRegistry()
-	for name, value := range figures {
-		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_" + name, Help: "Of the whole fleet."})
+	for figure, value := range figures { // name{label="value"}
+		name, label, _ := strings.Cut(figure, "{")
+		labels := prometheus.Labels{}
+		if key, quoted, ok := strings.Cut(strings.TrimSuffix(label, "}"), "="); ok {
+			labels[key] = strings.Trim(quoted, `"`)
+		}
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: "Of the whole fleet.", ConstLabels: labels})
 		g.Set(value)
 		if err := fleet.Register(g); err != nil {
 			s.fail(w, r, err)

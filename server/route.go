@@ -149,6 +149,19 @@ func (s *Server) describe(o *huma.Operation, r rule) {
 	r.quiet = o.Metadata["quiet"] == true
 	s.allow(o.Method+" "+o.Path, r)
 	o.BodyReadTimeout = -1 // ServeHTTP sets deadlines
+	s.complete(o, r)
+}
+
+// document adds a raw route, which is described by hand.
+func (s *Server) document(o huma.Operation, r rule, h http.HandlerFunc) {
+	r.operation = o.OperationID
+	s.complete(&o, r)
+	s.api.OpenAPI().AddOperation(&o)
+	s.raw(o.Method+" "+o.Path, r, h)
+}
+
+// complete adds to a description what holds for every route under a rule.
+func (s *Server) complete(o *huma.Operation, r rule) {
 	if r.need == anybody {
 		o.Security = []map[string][]string{}
 	} else {

@@ -65,14 +65,7 @@ func (s *Server) taskRoutes() {
 	events.Parameters = []*huma.Param{{Name: "task", In: "query", Schema: &huma.Schema{Type: "integer"},
 		Description: "ID of a task; without it, events named tasks, generation and work say that something of the kind changed"}}
 	events.Responses = map[string]*huma.Response{"200": {Description: "Events", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}}}}
-	s.document(events, viewer)
-	s.raw("GET "+events.Path, rule{need: viewer, operation: "watch", time: -1}, s.watch)
-}
-
-// document adds a raw route to the API's document.
-func (s *Server) document(o huma.Operation, need need) {
-	o.Description = "Needs the role " + string(need) + "."
-	s.api.OpenAPI().AddOperation(&o)
+	s.document(events, rule{need: viewer, time: -1}, s.watch)
 }
 
 type tasksInput struct {
@@ -82,7 +75,7 @@ type tasksInput struct {
 
 type taskItemsInput struct {
 	ByID
-	State string `query:"state" enum:"queued,running,succeeded,partial,failed,cancelled"`
+	State string `query:"state" enum:"queued,running,succeeded,partial,failed,cancelled" doc:"of the item"`
 	Paging
 }
 
