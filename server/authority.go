@@ -257,7 +257,7 @@ func (a *authority) parseJoinToken(text string) (id int64, secret string, err er
 	if parts[3] != a.pin() {
 		return 0, "", errors.New("it was made by another console")
 	}
-	if id, err = strconv.ParseInt(parts[1], 10, 64); err != nil || id < 1 {
+	if id, err = strconv.ParseInt(parts[1], 10, 64); err != nil || id < 1 || strconv.FormatInt(id, 10) != parts[1] {
 		return 0, "", errors.New("its number is none")
 	}
 	return id, parts[2], nil

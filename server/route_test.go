@@ -50,7 +50,11 @@ func TestEveryRouteByRole(t *testing.T) {
 		if token != "" {
 			header = append(header, "Authorization", "Bearer "+token)
 		}
-		return c.do(client, method, path, body, header...).StatusCode
+		a := c.do(client, method, path, body, header...)
+		if p := a.problem(); a.StatusCode >= 400 && (a.Header.Get("Content-Type") != "application/problem+json" || p.Status != a.StatusCode || p.Code == "" || p.Detail == "") {
+			t.Errorf("%s %s is refused with %s", method, path, a.body)
+		}
+		return a.StatusCode
 	}
 	for _, pattern := range slices.Sorted(maps.Keys(c.rules)) {
 		rule := c.rules[pattern]
