@@ -19,26 +19,26 @@ type Selection struct {
 // ImageFilter narrows the list of images. Empty fields do not narrow.
 type ImageFilter struct {
 	Query      string   `json:"q,omitempty" query:"q" maxLength:"300" doc:"part of a name, or the beginning of an image ID"`
-	Repository string   `json:"repository,omitempty" query:"repository" maxLength:"300"`
-	States     []string `json:"state,omitempty" query:"state,explode"`
-	Queue      string   `json:"queue,omitempty" query:"queue" enum:"queued,running,any"`
-	Risks      []string `json:"risk,omitempty" query:"risk,explode"`
-	System     string   `json:"system,omitempty" query:"system" maxLength:"100"`
-	Host       int64    `json:"host,omitempty" query:"host"`
-	HostName   string   `json:"hostName,omitempty" query:"hostName" maxLength:"255"`
+	Repository string   `json:"repository,omitempty" query:"repository" maxLength:"300" doc:"name without tag"`
+	States     []string `json:"state,omitempty" query:"state,explode" doc:"never, succeeded, partial, failed or unreadable; repeatable"`
+	Queue      string   `json:"queue,omitempty" query:"queue" enum:"queued,running,any" doc:"whether a scan is asked for"`
+	Risks      []string `json:"risk,omitempty" query:"risk,explode" doc:"unscanned, safe, low, unknown, medium, high or critical; repeatable"`
+	System     string   `json:"system,omitempty" query:"system" maxLength:"100" doc:"distribution and release, as images show it"`
+	Host       int64    `json:"host,omitempty" query:"host" doc:"ID of a host"`
+	HostName   string   `json:"hostName,omitempty" query:"hostName" maxLength:"255" doc:"part of a host's name"`
 	Address    string   `json:"address,omitempty" query:"address" maxLength:"64" doc:"of a host"`
-	Label      string   `json:"label,omitempty" query:"label" maxLength:"320"`
+	Label      string   `json:"label,omitempty" query:"label" maxLength:"320" doc:"of a host, \"env=prod\""`
 	Container  string   `json:"container,omitempty" query:"container" maxLength:"300" doc:"part of a container's name, or the beginning of its ID"`
-	Pod        string   `json:"pod,omitempty" query:"pod" maxLength:"300"`
+	Pod        string   `json:"pod,omitempty" query:"pod" maxLength:"300" doc:"part of a pod's name"`
 	Software   string   `json:"software,omitempty" query:"software" maxLength:"300" doc:"exact name of a package in it"`
-	Vuln       string   `json:"vulnerability,omitempty" query:"vulnerability" maxLength:"100"`
+	Vuln       string   `json:"vulnerability,omitempty" query:"vulnerability" maxLength:"100" doc:"with an open finding of it, by any of its IDs"`
 	InUse      string   `json:"inUse,omitempty" query:"inUse" enum:"yes,no" doc:"whether a running container uses it"`
 	Gone       string   `json:"gone,omitempty" query:"gone" enum:"yes,no,any" doc:"default no"`
-	MinSev     string   `json:"minSeverity,omitempty" query:"minSeverity"`
-	Fixable    bool     `json:"fixable,omitempty" query:"fixable"`
-	KEV        bool     `json:"kev,omitempty" query:"kev"`
-	Code       string   `json:"code,omitempty" query:"code" maxLength:"60"`
-	IDs        []int64  `json:"ids,omitempty" query:"ids,explode" maxItems:"10000"`
+	MinSev     string   `json:"minSeverity,omitempty" query:"minSeverity" doc:"with a finding at least as severe"`
+	Fixable    bool     `json:"fixable,omitempty" query:"fixable" doc:"with a fix"`
+	KEV        bool     `json:"kev,omitempty" query:"kev" doc:"known to be exploited"`
+	Code       string   `json:"code,omitempty" query:"code" maxLength:"60" doc:"reason code"`
+	IDs        []int64  `json:"ids,omitempty" query:"ids,explode" maxItems:"10000" doc:"these alone; repeatable"`
 }
 
 // ImageSorts are the sort keys of images, the default first.
@@ -46,24 +46,24 @@ var ImageSorts = []string{"risk", "name", "size", "created", "firstSeen", "lastS
 
 // FindingFilter narrows the list of findings.
 type FindingFilter struct {
-	Image         int64    `json:"image,omitempty" query:"image"`
+	Image         int64    `json:"image,omitempty" query:"image" doc:"ID of an image"`
 	Repository    string   `json:"repository,omitempty" query:"repository" maxLength:"300" doc:"judge states for this repository alone"`
 	Vulnerability string   `json:"vulnerability,omitempty" query:"vulnerability" maxLength:"100" doc:"any ID of the alias group"`
-	Software      int64    `json:"software,omitempty" query:"software"`
-	Package       string   `json:"package,omitempty" query:"package" maxLength:"300"`
-	Type          string   `json:"type,omitempty" query:"type" maxLength:"40"`
+	Software      int64    `json:"software,omitempty" query:"software" doc:"ID of a distinct package"`
+	Package       string   `json:"package,omitempty" query:"package" maxLength:"300" doc:"exact name of a package"`
+	Type          string   `json:"type,omitempty" query:"type" maxLength:"40" doc:"of the package: deb, rpm, apk, npm …"`
 	Path          string   `json:"path,omitempty" query:"path" maxLength:"4096" doc:"glob over path classes"`
-	Class         string   `json:"class,omitempty" query:"class" enum:"system,application"`
+	Class         string   `json:"class,omitempty" query:"class" enum:"system,application" doc:"packages of the system, or of applications"`
 	States        []string `json:"state,omitempty" query:"state,explode" doc:"default open"`
-	Severities    []string `json:"severity,omitempty" query:"severity,explode"`
-	Fix           string   `json:"fix,omitempty" query:"fix" maxLength:"40"`
-	Fixable       bool     `json:"fixable,omitempty" query:"fixable"`
-	KEV           bool     `json:"kev,omitempty" query:"kev"`
-	Host          int64    `json:"host,omitempty" query:"host"`
-	Label         string   `json:"label,omitempty" query:"label" maxLength:"320"`
-	Decision      int64    `json:"decision,omitempty" query:"decision"`
-	Base          string   `json:"base,omitempty" query:"base" enum:"yes,no"`
-	IDs           []string `json:"ids,omitempty" query:"ids,explode" maxItems:"10000"`
+	Severities    []string `json:"severity,omitempty" query:"severity,explode" doc:"none, low, unknown, medium, high or critical; repeatable"`
+	Fix           string   `json:"fix,omitempty" query:"fix" maxLength:"40" doc:"state of the fix, as findings show it"`
+	Fixable       bool     `json:"fixable,omitempty" query:"fixable" doc:"with a fix"`
+	KEV           bool     `json:"kev,omitempty" query:"kev" doc:"known to be exploited"`
+	Host          int64    `json:"host,omitempty" query:"host" doc:"ID of a host"`
+	Label         string   `json:"label,omitempty" query:"label" maxLength:"320" doc:"of a host, \"env=prod\""`
+	Decision      int64    `json:"decision,omitempty" query:"decision" doc:"handled by this decision"`
+	Base          string   `json:"base,omitempty" query:"base" enum:"yes,no" doc:"from a base layer or not"`
+	IDs           []string `json:"ids,omitempty" query:"ids,explode" maxItems:"10000" doc:"these alone; repeatable"`
 	Since         int64    `json:"since,omitempty" query:"since" doc:"first seen at or after, unix milliseconds"`
 }
 
@@ -73,14 +73,14 @@ var FindingSorts = []string{"priority", "firstSeen"}
 // VulnerabilityFilter narrows the risk view.
 type VulnerabilityFilter struct {
 	Query      string   `json:"q,omitempty" query:"q" maxLength:"300" doc:"part of an ID or alias"`
-	Class      string   `json:"class,omitempty" query:"class" enum:"system,application"`
-	Severities []string `json:"severity,omitempty" query:"severity,explode"`
-	KEV        bool     `json:"kev,omitempty" query:"kev"`
-	Fixable    bool     `json:"fixable,omitempty" query:"fixable"`
-	Package    string   `json:"package,omitempty" query:"package" maxLength:"300"`
+	Class      string   `json:"class,omitempty" query:"class" enum:"system,application" doc:"packages of the system, or of applications"`
+	Severities []string `json:"severity,omitempty" query:"severity,explode" doc:"none, low, unknown, medium, high or critical; repeatable"`
+	KEV        bool     `json:"kev,omitempty" query:"kev" doc:"known to be exploited"`
+	Fixable    bool     `json:"fixable,omitempty" query:"fixable" doc:"with a fix"`
+	Package    string   `json:"package,omitempty" query:"package" maxLength:"300" doc:"exact name of a package"`
 	Handled    string   `json:"handled,omitempty" query:"handled" enum:"yes,no,any" doc:"no: with open findings (default); yes: all handled"`
-	Host       int64    `json:"host,omitempty" query:"host"`
-	Label      string   `json:"label,omitempty" query:"label" maxLength:"320"`
+	Host       int64    `json:"host,omitempty" query:"host" doc:"ID of a host"`
+	Label      string   `json:"label,omitempty" query:"label" maxLength:"320" doc:"of a host, \"env=prod\""`
 	Since      int64    `json:"since,omitempty" query:"since" doc:"first seen at or after, unix milliseconds"`
 }
 
@@ -91,19 +91,19 @@ var VulnerabilitySorts = []string{"priority", "name", "score", "epss", "images",
 type SoftwareFilter struct {
 	Query    string `json:"q,omitempty" query:"q" maxLength:"300" doc:"part of a name"`
 	Name     string `json:"name,omitempty" query:"name" maxLength:"300" doc:"exact name"`
-	Type     string `json:"type,omitempty" query:"type" maxLength:"40"`
-	Version  string `json:"version,omitempty" query:"version" maxLength:"200"`
+	Type     string `json:"type,omitempty" query:"type" maxLength:"40" doc:"deb, rpm, apk, npm …"`
+	Version  string `json:"version,omitempty" query:"version" maxLength:"200" doc:"exact version"`
 	Below    string `json:"below,omitempty" query:"below" maxLength:"200" doc:"versions below this one, in the ecosystem's order; needs name"`
 	AtLeast  string `json:"atLeast,omitempty" query:"atLeast" maxLength:"200" doc:"this version and above; needs name"`
-	License  string `json:"license,omitempty" query:"license" maxLength:"200"`
+	License  string `json:"license,omitempty" query:"license" maxLength:"200" doc:"a licence of the package"`
 	Path     string `json:"path,omitempty" query:"path" maxLength:"4096" doc:"glob"`
 	PURL     string `json:"purl,omitempty" query:"purl" maxLength:"1000" doc:"beginning of a purl"`
-	System   string `json:"system,omitempty" query:"system" maxLength:"100"`
-	Covered  string `json:"covered,omitempty" query:"covered" enum:"yes,no"`
+	System   string `json:"system,omitempty" query:"system" maxLength:"100" doc:"distribution and release, as images show it"`
+	Covered  string `json:"covered,omitempty" query:"covered" enum:"yes,no" doc:"whether an advisory source speaks about it"`
 	Affected bool   `json:"affected,omitempty" query:"affected" doc:"with a vulnerability"`
-	Image    int64  `json:"image,omitempty" query:"image"`
-	Host     int64  `json:"host,omitempty" query:"host"`
-	Label    string `json:"label,omitempty" query:"label" maxLength:"320"`
+	Image    int64  `json:"image,omitempty" query:"image" doc:"ID of an image"`
+	Host     int64  `json:"host,omitempty" query:"host" doc:"ID of a host"`
+	Label    string `json:"label,omitempty" query:"label" maxLength:"320" doc:"of a host, \"env=prod\""`
 }
 
 // SoftwareSorts are the sort keys of software.
@@ -111,9 +111,9 @@ var SoftwareSorts = []string{"name", "images", "risk", "firstSeen"}
 
 // HostFilter narrows the list of hosts.
 type HostFilter struct {
-	Query string `json:"q,omitempty" query:"q" maxLength:"255"`
-	State string `json:"state,omitempty" query:"state" enum:"online,late,offline,never,revoked"`
-	Label string `json:"label,omitempty" query:"label" maxLength:"320"`
+	Query string `json:"q,omitempty" query:"q" maxLength:"255" doc:"part of a name or address"`
+	State string `json:"state,omitempty" query:"state" enum:"online,late,offline,never,revoked" doc:"of its agent"`
+	Label string `json:"label,omitempty" query:"label" maxLength:"320" doc:"of a host, \"env=prod\""`
 	IDs   []int64
 }
 
@@ -122,8 +122,8 @@ var HostSorts = []string{"name", "lastSeen", "images"}
 
 // TaskFilter narrows the list of tasks.
 type TaskFilter struct {
-	Kind  string `json:"kind,omitempty" query:"kind" enum:"scan,sync,export,database"`
-	State string `json:"state,omitempty" query:"state"`
+	Kind  string `json:"kind,omitempty" query:"kind" enum:"scan,sync,export,database" doc:"what it is about"`
+	State string `json:"state,omitempty" query:"state" doc:"queued, running, succeeded, partial, failed or cancelled"`
 }
 
 // Task is work that was asked for, with its progress.
@@ -319,7 +319,7 @@ type Generation struct {
 	Sources      []DataSource `json:"sources,omitempty"`
 	Activated    time.Time    `json:"activated"`
 	Evaluated    *time.Time   `json:"evaluated,omitempty" doc:"when all software was judged by it"`
-	Software     int64        `json:"software" doc:"distinct packages that were judged"`
+	Software     int64        `json:"software" doc:"distinct packages that were judged; this and the counts below are -1 for whoever sees a part of the fleet"`
 	NewMatches   int64        `json:"newMatches"`
 	GoneMatches  int64        `json:"goneMatches"`
 	NewFindings  int64        `json:"newFindings"`
@@ -340,7 +340,7 @@ type Database struct {
 	AgeSecs int64       `json:"ageSeconds,omitempty"`
 	Stale   bool        `json:"stale,omitempty" doc:"older than a week"`
 	Task    *Task       `json:"task,omitempty" doc:"the running update"`
-	Pending int64       `json:"pending" doc:"distinct packages that wait to be judged"`
+	Pending int64       `json:"pending" doc:"distinct packages that wait to be judged; -1 for whoever sees a part of the fleet"`
 }
 
 // Dashboard is the first screen.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"plimsoll"
@@ -60,10 +61,13 @@ type created struct {
 // ByID names what a route is about. It is exported for the API library, which
 // sets no fields of embedded types that are not.
 type ByID struct {
-	ID int64 `path:"id" minimum:"1"`
+	ID int64 `path:"id" minimum:"1" doc:"its ID"`
 }
 
-func (s *Server) listUsers(ctx context.Context, _ *caller, _ *struct{}) (items[api.User], error) {
+func (s *Server) listUsers(ctx context.Context, c *caller, _ *struct{}) (items[api.User], error) {
+	if err := unbounded(c); err != nil {
+		return items[api.User]{}, err
+	}
 	return itemsOf(s.Store.Accounts(ctx))
 }
 
@@ -124,7 +128,7 @@ func (s *Server) changeUser(ctx context.Context, c *caller, in *changeUserInput)
 	if err != nil {
 		return api.User{}, err
 	}
-	b := in.Body
+	b, before := in.Body, a.User
 	if b.Name != "" && b.Name != a.Name {
 		return api.User{}, plimsoll.Errorf(plimsoll.CodeInvalid, "change a user", "names stay: what somebody did hangs on them")
 	}
@@ -147,7 +151,15 @@ func (s *Server) changeUser(ctx context.Context, c *caller, in *changeUserInput)
 		}
 	}
 	requestOf(ctx).detail = fmt.Sprintf("name=%s role=%s disabled=%t password=%t", a.Name, a.Role, a.Disabled, b.Password != "")
-	return a.User, s.Store.ChangeAccount(ctx, a)
+	if err := s.Store.ChangeAccount(ctx, a); err != nil {
+		return api.User{}, err
+	}
+	// What a page shows was fetched with other rights: it has to be left. A new
+	// password and the end of an account end sessions in the store.
+	if a.Role != before.Role || !slices.Equal(a.Labels, before.Labels) {
+		err = s.Store.EndSessions(ctx, a.ID)
+	}
+	return a.User, err
 }
 
 func (s *Server) removeUser(ctx context.Context, c *caller, in *ByID) error {
@@ -162,10 +174,6 @@ func (s *Server) ownAccount(ctx context.Context, c *caller) (int64, error) {
 	if c.who() == "" {
 		return 0, nil
 	}
-	return s.accountOf(ctx, c)
-}
-
-func (s *Server) accountOf(ctx context.Context, c *caller) (int64, error) {
 	if c.account != 0 {
 		return c.account, nil
 	}
@@ -184,6 +192,9 @@ func (s *Server) listTokens(ctx context.Context, c *caller, _ *struct{}) (items[
 func (s *Server) addToken(ctx context.Context, c *caller, in *struct{ Body api.APITokenRequest }) (api.NewSecret, error) {
 	const op = "make an API token"
 	b := in.Body
+	if c.via == "token" { // which would outlive its end
+		return api.NewSecret{}, newProblem(403, codeForbidden, "a token makes no tokens: sign in")
+	}
 	if !c.role.Allows(b.Role) {
 		return api.NewSecret{}, newProblem(403, codeForbidden, "a token cannot do more than its maker")
 	}
@@ -194,21 +205,17 @@ func (s *Server) addToken(ctx context.Context, c *caller, in *struct{ Body api.A
 		b.Labels = c.scope.Labels
 	}
 	for _, l := range b.Labels {
-		if !c.scope.All && !contains(c.scope.Labels, l) {
+		if !c.scope.All && !slices.Contains(c.scope.Labels, l) {
 			return api.NewSecret{}, newProblem(403, codeForbidden, "a token cannot see more than its maker")
 		}
 	}
 	if b.Expires != nil && !b.Expires.After(s.Now()) {
 		return api.NewSecret{}, plimsoll.Errorf(plimsoll.CodeInvalid, op, "its end lies in the past")
 	}
-	account, err := s.accountOf(ctx, c)
-	if err != nil {
-		return api.NewSecret{}, err
-	}
 	secret, _ := newSecret()
 	secret = tokenPrefix + secret
 	requestOf(ctx).detail = fmt.Sprintf("name=%s role=%s", b.Name, b.Role)
-	id, err := s.Store.AddToken(ctx, account, hashSecret(secret), api.APIToken{
+	id, err := s.Store.AddToken(ctx, c.account, hashSecret(secret), api.APIToken{
 		Name: b.Name, Prefix: secret[:len(tokenPrefix)+6], Role: b.Role, Labels: b.Labels, Expires: b.Expires,
 	})
 	return api.NewSecret{ID: id, Secret: secret}, err
@@ -222,7 +229,10 @@ func (s *Server) revokeToken(ctx context.Context, c *caller, in *ByID) error {
 	return s.Store.RevokeToken(ctx, account, in.ID)
 }
 
-func (s *Server) listEnrolmentTokens(ctx context.Context, _ *caller, _ *struct{}) (items[api.EnrolmentToken], error) {
+func (s *Server) listEnrolmentTokens(ctx context.Context, c *caller, _ *struct{}) (items[api.EnrolmentToken], error) {
+	if err := unbounded(c); err != nil {
+		return items[api.EnrolmentToken]{}, err
+	}
 	return itemsOf(s.Store.EnrolmentTokens(ctx))
 }
 
@@ -246,10 +256,10 @@ func (s *Server) revokeEnrolmentToken(ctx context.Context, c *caller, in *ByID) 
 }
 
 type auditInput struct {
-	User   string    `query:"user" maxLength:"100"`
-	Action string    `query:"action" maxLength:"100"`
-	Since  time.Time `query:"since"`
-	Until  time.Time `query:"until"`
+	User   string    `query:"user" maxLength:"100" doc:"who did it"`
+	Action string    `query:"action" maxLength:"100" doc:"the operation"`
+	Since  time.Time `query:"since" doc:"at or after"`
+	Until  time.Time `query:"until" doc:"before"`
 	Paging
 }
 

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,14 +17,12 @@ import (
 
 // Times and limits of the agent protocol.
 const (
-	maxWait      = 55 * time.Second // for work: proxies hang up after 60
-	lookAgain    = 10 * time.Second // while waiting: a ring may be lost
-	agentTime    = 5 * time.Minute  // for large bodies
-	enrolBody    = 64 << 10
-	ingestQueue  = 5 * time.Second // until a large body is turned away
-	ingestRetry  = 15              // seconds
-	maxFactsKey  = 1024
-	maxFactsSets = 8192
+	maxWait     = 55 * time.Second // for work: proxies hang up after 60
+	lookAgain   = 10 * time.Second // while waiting: a ring may be lost
+	agentTime   = 5 * time.Minute  // for large bodies
+	enrolBody   = 64 << 10
+	ingestQueue = 5 * time.Second // until a large body is turned away
+	ingestRetry = 15              // seconds
 )
 
 func (s *Server) agentRoutes() {
@@ -47,7 +44,11 @@ func (s *Server) admitAgent(r *http.Request, q *request) error {
 	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
 		return newProblem(http.StatusUnauthorized, codeUnauthenticated, "show the certificate that the host was given when it joined")
 	}
-	host, err := s.Store.HostByCertificate(r.Context(), fingerprint(r.TLS.PeerCertificates[0].Raw))
+	cert := r.TLS.PeerCertificates[0]
+	if s.Now().After(cert.NotAfter) { // on a connection that is older
+		return newProblem(http.StatusUnauthorized, codeUnauthenticated, "the host's certificate is over; it has to join again")
+	}
+	host, err := s.Store.HostByCertificate(r.Context(), fingerprint(cert.Raw))
 	switch {
 	case plimsoll.CodeOf(err) == plimsoll.CodeNotFound || err == nil && host.Revoked:
 		return newProblem(http.StatusForbidden, codeRevoked, "this host was revoked; it has to join again")
@@ -106,17 +107,11 @@ func (s *Server) join(r *http.Request) (answer api.Enrolled, err error) {
 	if err := decode(r, enrolBody, &in); err != nil {
 		return answer, err
 	}
-	if err := checkFacts(&in.Host); err != nil {
-		return answer, err
-	}
-	if err := checkText("machineID", in.MachineID, 128); err != nil {
-		return answer, err
-	}
-	id, secret, err := parseJoinToken(in.Token)
+	id, secret, err := s.ca.parseJoinToken(in.Token)
 	if err != nil {
 		return answer, plimsoll.Errorf(plimsoll.CodeInvalid, op, "the token cannot be used: %w", err)
 	}
-	q.detail = fmt.Sprintf("token=%d name=%s", id, in.Host.Name)
+	q.detail = fmt.Sprintf("token=%d", id)
 	answer.HostID, err = s.Store.EnrolHost(ctx, store.NewHost{TokenID: id, TokenHash: hashSecret(secret), Facts: in.Host, MachineID: in.MachineID},
 		func(hostID int64) (string, error) {
 			der, renew, err := s.ca.issue(in.CSR, hostID)
@@ -126,8 +121,12 @@ func (s *Server) join(r *http.Request) (answer api.Enrolled, err error) {
 	if plimsoll.CodeOf(err) == plimsoll.CodeNotFound {
 		return answer, newProblem(http.StatusForbidden, codeForbidden, "the token is unknown, over, revoked or used up")
 	}
+	if err != nil {
+		return answer, err
+	}
+	q.detail += fmt.Sprintf(" host=%d name=%s", answer.HostID, in.Host.Name)
 	answer.CA = s.ca.cert.Raw
-	return answer, err
+	return answer, nil
 }
 
 func (s *Server) renew(w http.ResponseWriter, r *http.Request) {
@@ -152,9 +151,6 @@ func (s *Server) renew(w http.ResponseWriter, r *http.Request) {
 func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) {
 	var in api.Heartbeat
 	err := decode(r, enrolBody, &in)
-	if err == nil {
-		err = cmp.Or(checkText("machineID", in.MachineID, 128), checkText("boot", in.Boot, 64))
-	}
 	if err == nil {
 		err = s.Store.Heartbeat(r.Context(), hostOf(r.Context()).ID, in)
 	}
@@ -193,11 +189,8 @@ func (s *Server) sync(w http.ResponseWriter, r *http.Request) {
 	}
 	defer release()
 	var in api.Sync
-	if err = decode(r, api.MaxSync, &in); err == nil {
-		err = checkSync(&in)
-	}
 	var effect store.SyncEffect
-	if err == nil {
+	if err = decode(r, api.MaxSync, &in); err == nil {
 		effect, err = s.Store.ApplySync(ctx, host.ID, in)
 	}
 	if err != nil {
@@ -235,6 +228,7 @@ func (s *Server) work(w http.ResponseWriter, r *http.Request) {
 			// All hosts hear the bell at once: they look one after the other.
 			select {
 			case <-time.After(rand.N(200 * time.Millisecond)):
+			case <-s.stopping.Done():
 			case <-ctx.Done():
 			}
 		case <-again.C:
@@ -270,7 +264,6 @@ func (s *Server) returnLease(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	s.Store.Ring(r.Context(), store.TopicWork)
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -288,8 +281,8 @@ func (s *Server) keepFacts(w http.ResponseWriter, r *http.Request) {
 	ctx, q := r.Context(), r.URL.Query()
 	key, analyzers := q.Get("key"), q.Get("analyzers")
 	diff, err := plimsoll.ParseDigest(q.Get("diff"))
-	if err != nil || key == "" || len(key) > maxFactsKey || len(analyzers) > maxFactsSets {
-		s.fail(w, r, plimsoll.Errorf(plimsoll.CodeInvalid, "keep facts", "key, diff or analyzers cannot be used"))
+	if err != nil {
+		s.fail(w, r, err)
 		return
 	}
 	release, err := s.ingest(ctx)
@@ -327,10 +320,7 @@ func (s *Server) result(w http.ResponseWriter, r *http.Request) {
 	}
 	defer release()
 	var in api.ScanResult
-	if err = decode(r, api.MaxResult, &in); err == nil {
-		err = checkResult(&in)
-	}
-	if err == nil && in.Report != r.PathValue("report") {
+	if err = decode(r, api.MaxResult, &in); err == nil && in.Report != r.PathValue("report") {
 		err = plimsoll.Errorf(plimsoll.CodeInvalid, "store the result", "it is another report than its address says")
 	}
 	if err != nil {
@@ -349,7 +339,5 @@ func (s *Server) result(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	s.Store.Ring(ctx, store.TopicWork)
-	s.Store.Ring(ctx, store.TopicTasks)
 	reply(w, api.ResultAnswer{Known: known})
 }

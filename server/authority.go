@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -247,13 +248,16 @@ func (a *authority) joinToken(id int64, secret string) string {
 	return fmt.Sprintf("plim1.%d.%s.%s", id, secret, a.pin())
 }
 
-// parseJoinToken takes a token apart. The pin is the agent's to check.
-func parseJoinToken(text string) (id int64, secret string, err error) {
+// parseJoinToken takes a token of this console apart.
+func (a *authority) parseJoinToken(text string) (id int64, secret string, err error) {
 	parts := strings.Split(text, ".")
 	if len(parts) != 4 || parts[0] != "plim1" {
 		return 0, "", errors.New("it is not of the form plim1.ID.SECRET.HASH")
 	}
-	if _, err := fmt.Sscanf(parts[1], "%d", &id); err != nil || fmt.Sprint(id) != parts[1] {
+	if parts[3] != a.pin() {
+		return 0, "", errors.New("it was made by another console")
+	}
+	if id, err = strconv.ParseInt(parts[1], 10, 64); err != nil || id < 1 || strconv.FormatInt(id, 10) != parts[1] {
 		return 0, "", errors.New("its number is none")
 	}
 	return id, parts[2], nil

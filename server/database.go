@@ -22,11 +22,15 @@ var errNoAdvisories = errors.New("there are no advisories yet")
 const staleAfter = 7 * 24 * time.Hour
 
 func (s *Server) databaseRoutes() {
-	route(s, viewer, op("GET", "/database", "get-database", "Advisories", "State of the advisories"), func(ctx context.Context, _ *caller, _ *struct{}) (api.Database, error) {
-		return s.database(ctx)
+	route(s, viewer, op("GET", "/database", "get-database", "Advisories", "State of the advisories"), func(ctx context.Context, c *caller, _ *struct{}) (api.Database, error) {
+		return s.database(ctx, c)
 	})
-	route(s, viewer, op("GET", "/generations", "list-generations", "Advisories", "Generations that were active, newest first"), func(ctx context.Context, _ *caller, in *Paging) (api.Page[api.Generation], error) {
-		return s.Store.Generations(ctx, in.list(""))
+	route(s, viewer, op("GET", "/generations", "list-generations", "Advisories", "Generations that were active, newest first"), func(ctx context.Context, c *caller, in *Paging) (api.Page[api.Generation], error) {
+		page, err := s.Store.Generations(ctx, in.list(""))
+		for i := range page.Items {
+			hideCounts(c, &page.Items[i])
+		}
+		return page, err
 	})
 	route(s, viewer, op("GET", "/generations/{id}/changes", "list-changes", "Advisories", "What a generation changed"), func(ctx context.Context, c *caller, in *changesInput) (api.Page[api.Change], error) {
 		return s.Store.Changes(ctx, c.scope, in.ID, in.Kind, in.list(""))
@@ -37,20 +41,27 @@ func (s *Server) databaseRoutes() {
 	upload.Parameters = []*huma.Param{{Name: "force", In: "query", Schema: &huma.Schema{Type: "boolean"}, Description: "accept fewer or older records than before"}}
 	upload.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: "string", Format: "binary"}}}}
 	upload.Responses = map[string]*huma.Response{"204": {Description: "They are active; all software is judged again."}}
-	s.document(upload, admin)
-	s.raw("POST "+upload.Path, rule{need: admin, operation: "import-database", body: 8 << 30, time: 2 * time.Hour}, s.importDatabase)
+	s.document(upload, rule{need: admin, body: 8 << 30, time: 2 * time.Hour}, s.importDatabase)
 }
 
 type changesInput struct {
 	ByID
-	Kind string `query:"kind" enum:"new,gone,changed"`
+	Kind string `query:"kind" enum:"new,gone,changed" doc:"new, gone or changed matches"`
 	Paging
 }
 
-func (s *Server) database(ctx context.Context) (d api.Database, err error) {
+// hideCounts leaves out what counts the whole fleet for whoever sees a part of it.
+func hideCounts(c *caller, g *api.Generation) {
+	if !c.scope.All {
+		g.Software, g.NewMatches, g.GoneMatches, g.NewFindings, g.GoneFindings = -1, -1, -1, -1, -1
+	}
+}
+
+func (s *Server) database(ctx context.Context, c *caller) (d api.Database, err error) {
 	g, err := s.Store.CurrentGeneration(ctx)
 	switch {
 	case err == nil:
+		hideCounts(c, &g)
 		age := s.Now().Sub(g.Built)
 		d.Current, d.AgeSecs, d.Stale = &g, int64(age.Seconds()), age > staleAfter
 	case plimsoll.CodeOf(err) != plimsoll.CodeNotFound:
@@ -58,6 +69,9 @@ func (s *Server) database(ctx context.Context) (d api.Database, err error) {
 	}
 	if d.Pending, err = s.Store.PendingSoftware(ctx); err != nil {
 		return d, err
+	}
+	if !c.scope.All {
+		d.Pending = -1
 	}
 	tasks, err := s.Store.Tasks(ctx, plimsoll.Everything, "", api.TaskFilter{Kind: string(plimsoll.TaskDatabase)}, api.List{Limit: 1})
 	if err == nil && len(tasks.Items) > 0 && !tasks.Items[0].State.Final() {
@@ -74,11 +88,32 @@ func (s *Server) startUpdate(ctx context.Context, c *caller, _ *struct{}) (api.T
 		return api.Task{}, &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: "update advisories",
 			Err: errors.New("this console fetches none"), Hint: "import them, or start the console without --offline"}
 	}
-	task, err := s.Store.StartTask(ctx, plimsoll.TaskDatabase, "Update of the advisories", c.name, plimsoll.Everything)
+	return s.queueUpdate(ctx, c.name)
+}
+
+// updateTitle is the title of tasks that fetch advisories.
+const updateTitle = "Update of the advisories"
+
+// queueUpdate starts a task that fetches advisories. There is one at a time: who
+// asks meanwhile gets the same.
+func (s *Server) queueUpdate(ctx context.Context, who string) (api.Task, error) {
+	tasks, err := s.Store.Tasks(ctx, plimsoll.Everything, "", api.TaskFilter{Kind: string(plimsoll.TaskDatabase)}, api.List{})
+	if err != nil {
+		return api.Task{}, err
+	}
+	for _, t := range tasks.Items {
+		if t.Title == updateTitle && !t.State.Final() {
+			return t, nil
+		}
+	}
+	task, err := s.Store.StartTask(ctx, plimsoll.TaskDatabase, updateTitle, who, plimsoll.Everything)
 	if err != nil {
 		return task, err
 	}
-	return task, s.jobs.want(ctx, job{Name: jobUpdate, Task: task.ID})
+	if err := s.jobs.want(ctx, job{Name: jobUpdate, Task: task.ID}); err != nil {
+		return task, errors.Join(err, s.Store.SetTask(ctx, task.ID, plimsoll.TaskFailed, 0, 1, err.Error()))
+	}
+	return task, nil
 }
 
 // lastUpdate is when an update of the advisories was last begun.
@@ -90,33 +125,24 @@ func (s *Server) lastUpdate(ctx context.Context) (time.Time, error) {
 	return tasks.Items[0].Created, nil
 }
 
-// update fetches advisories and makes them active. task is 0 when nobody asked.
-func (s *Server) update(ctx context.Context, task int64) error {
-	if s.Update == nil {
-		return nil
-	}
-	if task == 0 {
-		t, err := s.Store.StartTask(ctx, plimsoll.TaskDatabase, "Update of the advisories", "", plimsoll.Everything)
-		if err != nil {
-			return err
-		}
-		task = t.ID
-	}
-	return s.databaseTask(ctx, task, func(tell func(string, int64, int64)) error { return s.Update(ctx, tell) })
-}
+// errStopped ends a task that somebody stopped.
+var errStopped = errors.New("stopped")
 
 // databaseTask runs change and makes what it left in DatabaseDir active, under a
-// task that tells of both.
-func (s *Server) databaseTask(ctx context.Context, task int64, change func(tell func(stage string, done, total int64)) error) error {
+// task that tells of both. Stopping the task stops it.
+func (s *Server) databaseTask(ctx context.Context, task int64, change func(ctx context.Context, tell func(stage string, done, total int64)) error) error {
 	tell := func(state plimsoll.TaskState, done, total int64, detail string) {
 		if err := s.Store.SetTask(context.WithoutCancel(ctx), task, state, done, total, detail); err != nil {
 			s.Log.WarnContext(ctx, "progress not kept", "task", task, "error", err)
 		}
 	}
 	tell(plimsoll.TaskRunning, 0, 0, "")
+	working, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go s.keepAlive(working, stop, task)
 	var mu sync.Mutex
 	var last time.Time
-	err := change(func(stage string, done, total int64) {
+	err := change(working, func(stage string, done, total int64) {
 		mu.Lock()
 		defer mu.Unlock()
 		if now := time.Now(); now.Sub(last) >= time.Second {
@@ -124,18 +150,46 @@ func (s *Server) databaseTask(ctx context.Context, task int64, change func(tell 
 			tell(plimsoll.TaskRunning, done, total, stage)
 		}
 	})
-	if followErr := s.follow(ctx); err == nil {
-		err = followErr
+	if err == nil {
+		err = s.follow(working)
 	}
 	switch {
 	case err == nil:
 		tell(plimsoll.TaskSucceeded, 1, 1, "")
-	case ctx.Err() != nil:
-		tell(plimsoll.TaskCancelled, 0, 1, "the console stopped")
-	default:
+	case working.Err() == nil:
 		tell(plimsoll.TaskFailed, 0, 1, err.Error())
+	case context.Cause(working) == errStopped:
+		err = plimsoll.Errorf(plimsoll.CodeUnavailable, "change the advisories", "%w", errStopped)
+		tell(plimsoll.TaskCancelled, 0, 1, errStopped.Error())
+	default:
+		tell(plimsoll.TaskCancelled, 0, 1, "cut off: the console stopped, or the sender hung up")
 	}
 	return err
+}
+
+// keepAlive says that somebody works on a task until ctx ends, and calls stop
+// when it was stopped or has ended.
+func (s *Server) keepAlive(ctx context.Context, stop context.CancelCauseFunc, task int64) {
+	for {
+		look := s.Store.Wait(store.TopicJobs)
+		goOn, err := s.Store.TouchTask(ctx, task)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.Log.WarnContext(ctx, "task not touched", "task", task, "error", err)
+		case !goOn:
+			stop(errStopped)
+			return
+		}
+		wait := time.NewTimer(store.TouchEvery)
+		select {
+		case <-ctx.Done():
+		case <-look:
+		case <-wait.C:
+		}
+		wait.Stop()
+	}
 }
 
 func (s *Server) importDatabase(w http.ResponseWriter, r *http.Request) {
@@ -147,7 +201,7 @@ func (s *Server) importDatabase(w http.ResponseWriter, r *http.Request) {
 		task, err = s.Store.StartTask(ctx, plimsoll.TaskDatabase, "Import of advisories", c.name, plimsoll.Everything)
 	}
 	if err == nil {
-		err = s.databaseTask(ctx, task.ID, func(func(string, int64, int64)) error {
+		err = s.databaseTask(ctx, task.ID, func(ctx context.Context, _ func(string, int64, int64)) error {
 			return s.install(ctx, r.Body, r.URL.Query().Get("force") == "true")
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,17 +50,16 @@ func (s *Server) exportRoutes() {
 // file adds a route that answers with a file, in one of the formats if there are
 // several.
 func (s *Server) file(need need, o huma.Operation, formats []string, h http.HandlerFunc) {
-	o.Parameters = []*huma.Param{{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: "integer"}}}
+	o.Parameters = []*huma.Param{{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: "integer"}, Description: "its ID"}}
 	if formats != nil {
 		words := make([]any, len(formats))
 		for i, f := range formats {
 			words[i] = f
 		}
-		o.Parameters = append(o.Parameters, &huma.Param{Name: "format", In: "query", Schema: &huma.Schema{Type: "string", Enum: words, Default: formats[0]}})
+		o.Parameters = append(o.Parameters, &huma.Param{Name: "format", In: "query", Description: "of the file", Schema: &huma.Schema{Type: "string", Enum: words, Default: formats[0]}})
 	}
 	o.Responses = map[string]*huma.Response{"200": {Description: "The file", Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: "string", Format: "binary"}}}}}
-	s.document(o, need)
-	s.raw(o.Method+" "+o.Path, rule{need: need, operation: o.OperationID, time: downloadTime}, h)
+	s.document(o, rule{need: need, time: downloadTime}, h)
 }
 
 func (s *Server) exporter() *exporter {
@@ -195,7 +195,12 @@ func fileName(stem, extension string) string {
 }
 
 // makeExports makes the exports that wait, one after the other.
-func (s *Server) makeExports(ctx context.Context) error {
+func (s *Server) makeExports(ctx context.Context) (err error) {
+	defer func() { // a fault in one file must not take the console down
+		if fault := recover(); fault != nil {
+			err = plimsoll.Errorf(plimsoll.CodeInternal, "make an export", "panic: %v\n%s", fault, debug.Stack())
+		}
+	}()
 	x := s.exporter()
 	for {
 		if worked, err := x.next(ctx); err != nil || !worked {

@@ -8,11 +8,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -36,21 +34,6 @@ type exportFleet struct {
 	admin     plimsoll.Scope
 }
 
-// exportAdvisories is the file of a generation; the tests share it because to
-// compile it takes seconds.
-var exportAdvisories = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "generation")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "generation")
-	if _, err := loadgen.Compile(context.Background(), path, loadgen.First); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(path)
-})
-
 func newExportFleet(t *testing.T) *exportFleet {
 	t.Helper()
 	ctx := t.Context()
@@ -60,7 +43,7 @@ func newExportFleet(t *testing.T) *exportFleet {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	file, err := exportAdvisories()
+	file, err := generations[loadgen.First]()
 	if err != nil {
 		t.Fatal(err)
 	}

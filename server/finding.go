@@ -47,6 +47,9 @@ func (s *Server) findingRoutes() {
 		return s.Store.RevokeDecision(ctx, c.scope, c.name, in.ID, in.Remark)
 	})
 	route(s, viewer, op("GET", "/decisions/{id}/events", "list-decision-events", "Decisions", "History of a decision"), func(ctx context.Context, c *caller, in *pageOfOne) (api.Page[api.DecisionEvent], error) {
+		if _, err := s.Store.Decision(ctx, c.scope, in.ID); err != nil {
+			return api.Page[api.DecisionEvent]{}, err
+		}
 		return s.Store.DecisionEvents(ctx, c.scope, in.ID, in.list(""))
 	})
 	route(s, viewer, op("GET", "/decision-events", "list-all-decision-events", "Decisions", "History of all decisions"), func(ctx context.Context, c *caller, in *Paging) (api.Page[api.DecisionEvent], error) {
@@ -56,29 +59,29 @@ func (s *Server) findingRoutes() {
 
 type vulnerabilitiesInput struct {
 	api.VulnerabilityFilter
-	Sort string `query:"sort" enum:"priority,name,score,epss,images,findings,firstSeen,published"`
+	Sort string `query:"sort" enum:"priority,name,score,epss,images,findings,firstSeen,published" doc:"sort key; the first is the default"`
 	Paging
 }
 
 type vulnerabilityInput struct {
-	Name  string `path:"name" maxLength:"100"`
-	Class string `query:"class" enum:"system,application" default:"system"`
+	Name  string `path:"name" maxLength:"100" doc:"any ID of the vulnerability"`
+	Class string `query:"class" enum:"system,application" default:"system" doc:"packages of the system, or of applications"`
 }
 
 type findingsInput struct {
 	api.FindingFilter
-	Sort string `query:"sort" enum:"priority,firstSeen"`
+	Sort string `query:"sort" enum:"priority,firstSeen" doc:"sort key; the first is the default"`
 	Paging
 }
 
 type findingInput struct {
-	ID string `path:"finding" maxLength:"50" pattern:"^[0-9]+-[0-9]+$"`
+	ID string `path:"finding" maxLength:"50" pattern:"^[0-9]+-[0-9]+$" doc:"its ID"`
 }
 
 type decisionsInput struct {
 	Query string `query:"q" maxLength:"300" doc:"part of vulnerability, package, repository, remark or author"`
-	Kind  string `query:"kind" enum:"ignore,fixed,whitelist"`
-	State string `query:"state" enum:"active,expired,revoked"`
+	Kind  string `query:"kind" enum:"ignore,fixed,whitelist" doc:"of the decision"`
+	State string `query:"state" enum:"active,expired,revoked" doc:"in force, over or revoked"`
 	Idle  bool   `query:"idle" doc:"active ones that match nothing"`
 	Paging
 }
@@ -90,5 +93,5 @@ type changeDecisionInput struct {
 
 type revokeDecisionInput struct {
 	ByID
-	Remark string `query:"remark" maxLength:"2000"`
+	Remark string `query:"remark" maxLength:"2000" doc:"why"`
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"plimsoll"
@@ -15,7 +14,7 @@ func (s *Server) fleetRoutes() {
 	route(s, viewer, op("GET", "/dashboard", "get-dashboard", "Fleet", "The fleet at a glance"), func(ctx context.Context, c *caller, _ *struct{}) (api.Dashboard, error) {
 		d, err := s.Store.Dashboard(ctx, c.scope)
 		if err == nil {
-			d.Database, err = s.database(ctx)
+			d.Database, err = s.database(ctx, c)
 		}
 		return d, err
 	})
@@ -80,17 +79,17 @@ type pageOfOne struct {
 type (
 	imagesInput struct {
 		api.ImageFilter
-		Sort string `query:"sort" enum:"risk,name,size,created,firstSeen,lastSeen,scannedAt,packages,fixable,kev,hosts,containers"`
+		Sort string `query:"sort" enum:"risk,name,size,created,firstSeen,lastSeen,scannedAt,packages,fixable,kev,hosts,containers" doc:"sort key; the first is the default"`
 		Paging
 	}
 	softwareInput struct {
 		api.SoftwareFilter
-		Sort string `query:"sort" enum:"name,images,risk,firstSeen"`
+		Sort string `query:"sort" enum:"name,images,risk,firstSeen" doc:"sort key; the first is the default"`
 		Paging
 	}
 	hostsInput struct {
 		api.HostFilter
-		Sort string `query:"sort" enum:"name,lastSeen,images"`
+		Sort string `query:"sort" enum:"name,lastSeen,images" doc:"sort key; the first is the default"`
 		Paging
 	}
 )
@@ -107,10 +106,10 @@ type installedInput struct {
 }
 
 type containersInput struct {
-	Image   int64  `query:"image"`
-	Host    int64  `query:"host"`
+	Image   int64  `query:"image" doc:"ID of an image"`
+	Host    int64  `query:"host" doc:"ID of a host"`
 	Query   string `query:"q" maxLength:"300" doc:"part of a name or pod, or the beginning of an ID"`
-	Running bool   `query:"running"`
+	Running bool   `query:"running" doc:"running ones alone"`
 	Gone    bool   `query:"gone" doc:"those that are gone too"`
 	Paging
 }
@@ -126,8 +125,6 @@ func checkLabel(label string) error {
 	}
 	return nil
 }
-
-func contains(list []string, s string) bool { return slices.Contains(list, s) }
 
 type labelHostInput struct {
 	ByID

@@ -2,9 +2,12 @@ package server
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +34,6 @@ const (
 	jobUpdate    = "update"    // advisories
 	jobRefresh   = "refresh"   // update them when the settings say so
 	jobRisk      = "risk-day"
-	jobExports   = "exports"
 )
 
 // job is one piece of background work: of each, one waits or runs in the fleet.
@@ -52,17 +54,32 @@ func (j job) InsertOpts() river.InsertOpts {
 
 // Times of jobs.
 const (
-	jobTimeout    = 2 * time.Minute
+	shortTimeout  = 20 * time.Second // of what must come again soon
+	longTimeout   = 2 * time.Minute
 	updateTimeout = 2 * time.Hour
-	rescueAfter   = 3 * time.Minute // a job of a console that died
+	// rescueAfter is how long a console that died holds a job, once its time is over.
+	rescueAfter = 20 * time.Second
 )
+
+// timeout of a job.
+func (j job) timeout() time.Duration {
+	switch j.Name {
+	case jobSweep, jobExpire, jobSchedules, jobRefresh:
+		return shortTimeout
+	case jobUpdate:
+		return updateTimeout
+	}
+	return longTimeout
+}
 
 // jobs queue background work once the console runs.
 type jobs struct {
 	insert atomic.Pointer[func(context.Context, job) error]
+	cancel atomic.Pointer[func(ctx context.Context, tasks []int64) error]
 }
 
-// want queues a job.
+// want queues a job, unless one of its name waits or runs: an error for one that
+// is to do a task.
 func (q *jobs) want(ctx context.Context, j job) error {
 	insert := q.insert.Load()
 	if insert == nil {
@@ -71,11 +88,21 @@ func (q *jobs) want(ctx context.Context, j job) error {
 	return (*insert)(ctx, j)
 }
 
+// forget lets go of the jobs of tasks that nobody works on: their consoles died.
+func (q *jobs) forget(ctx context.Context, tasks []int64) error {
+	cancel := q.cancel.Load()
+	if cancel == nil || len(tasks) == 0 {
+		return nil
+	}
+	return (*cancel)(ctx, tasks)
+}
+
 // Run does the console's background work until ctx ends, then lets what is under
 // way stop.
 func (s *Server) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.followLoop(ctx) })
+	group.Go(func() error { return s.exportLoop(ctx) })
 	if s.Database != "" {
 		pool, err := pgxpool.New(ctx, s.Database)
 		if err != nil {
@@ -111,12 +138,11 @@ func runJobs[Tx any](ctx context.Context, s *Server, driver riverdriver.Driver[T
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{server: s})
 	client, err := river.NewClient(driver, &river.Config{
-		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
-		Workers:           workers,
-		Logger:            log,
-		FetchPollInterval: time.Second,
-		JobTimeout:        jobTimeout,
-		// A console that dies holds a job for this long.
+		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
+		Workers:                     workers,
+		Logger:                      log,
+		FetchPollInterval:           time.Second,
+		JobTimeout:                  shortTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
 		CompletedJobRetentionPeriod: 10 * time.Minute,
 		DiscardedJobRetentionPeriod: 24 * time.Hour,
@@ -124,25 +150,44 @@ func runJobs[Tx any](ctx context.Context, s *Server, driver riverdriver.Driver[T
 		PeriodicJobs: []*river.PeriodicJob{
 			every(5*time.Second, jobSweep), every(30*time.Second, jobExpire), every(15*time.Second, jobSchedules),
 			every(time.Minute, jobEvaluate), every(time.Hour, jobRetain), every(10*time.Minute, jobRefresh), every(time.Hour, jobRisk),
-			every(2*time.Second, jobExports),
 		},
 	})
 	if err != nil {
 		return plimsoll.Errorf(plimsoll.CodeInternal, op, "%w", err)
 	}
 	insert := func(ctx context.Context, j job) error {
-		_, err := client.Insert(ctx, j, nil)
+		result, err := client.Insert(ctx, j, nil)
+		if err == nil && result.UniqueSkippedAsDuplicate && j.Task != 0 {
+			err = plimsoll.Errorf(plimsoll.CodeUnavailable, op, "the one before is ending")
+		}
 		return err
 	}
+	cancel := func(ctx context.Context, tasks []int64) error {
+		running, err := client.JobList(ctx, river.NewJobListParams().Kinds(job{}.Kind()).States(rivertype.JobStateRunning))
+		if err != nil {
+			return err
+		}
+		for _, row := range running.Jobs {
+			var j job
+			if err := json.Unmarshal(row.EncodedArgs, &j); err == nil && slices.Contains(tasks, j.Task) {
+				if _, err := client.JobCancel(ctx, row.ID); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
 	s.jobs.insert.Store(&insert)
+	s.jobs.cancel.Store(&cancel)
 	defer s.jobs.insert.Store(nil)
+	defer s.jobs.cancel.Store(nil)
 	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
 		return plimsoll.Errorf(plimsoll.CodeUnavailable, op, "%w", err)
 	}
 	<-ctx.Done()
 	const grace = 15 * time.Second
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
+	end, done := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer done()
 	if err := client.StopAndCancel(end); err != nil {
 		return plimsoll.Errorf(plimsoll.CodeUnavailable, "stop background work", "%w", err)
 	}
@@ -161,18 +206,13 @@ type worker struct {
 }
 
 // Timeout of a job.
-func (w *worker) Timeout(j *river.Job[job]) time.Duration {
-	if j.Args.Name == jobUpdate {
-		return updateTimeout
-	}
-	return jobTimeout
-}
+func (w *worker) Timeout(j *river.Job[job]) time.Duration { return j.Args.timeout() }
 
 // Work does a job. Its error is told here: the queue tries nothing again that
 // time brings anyway.
 func (w *worker) Work(ctx context.Context, j *river.Job[job]) error {
 	err := w.server.do(ctx, j.Args)
-	if err != nil && ctx.Err() == nil {
+	if err != nil && !errors.Is(err, errStopped) && !errors.Is(ctx.Err(), context.Canceled) {
 		w.server.Log.ErrorContext(ctx, "background work failed", "job", j.Args.Name, "error", err)
 	}
 	w.server.metrics.job(j.Args.Name, err)
@@ -187,7 +227,8 @@ func (s *Server) do(ctx context.Context, j job) error {
 			s.Store.Ring(ctx, store.TopicWork)
 			s.Store.Ring(ctx, store.TopicTasks)
 		}
-		return err
+		dead, abandonErr := s.Store.AbandonTasks(ctx)
+		return errors.Join(err, abandonErr, s.jobs.forget(ctx, dead))
 	case jobExpire:
 		_, err := s.Store.ExpireDecisions(ctx)
 		return err
@@ -203,13 +244,14 @@ func (s *Server) do(ctx context.Context, j job) error {
 		_, err := s.Store.Retain(ctx)
 		return err
 	case jobUpdate:
-		return s.update(ctx, j.Task)
+		if s.Update == nil { // another console, with other settings, has queued it
+			return s.Store.SetTask(ctx, j.Task, plimsoll.TaskFailed, 0, 1, "the console that took it up fetches no advisories")
+		}
+		return s.databaseTask(ctx, j.Task, s.Update)
 	case jobRefresh:
 		return s.refresh(ctx)
 	case jobRisk:
 		return s.Store.RecordRiskDay(ctx)
-	case jobExports:
-		return s.makeExports(ctx)
 	}
 	return plimsoll.Errorf(plimsoll.CodeInvalid, "do background work", "%q is not known", j.Name)
 }
@@ -228,7 +270,8 @@ func (s *Server) refresh(ctx context.Context) error {
 	if err != nil || s.Now().Sub(last) < time.Duration(settings.DatabaseHours)*time.Hour {
 		return err
 	}
-	return s.jobs.want(ctx, job{Name: jobUpdate})
+	_, err = s.queueUpdate(ctx, "")
+	return err
 }
 
 // followLoop takes up what other consoles, or plimsoll db on this machine, have
@@ -245,8 +288,32 @@ func (s *Server) followLoop(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-generation:
 		case <-wanted:
-			time.Sleep(time.Second) // until the job that rang is over
-			s.evaluateSoon(ctx)
+			select { // until the job that rang is over
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+				s.evaluateSoon(ctx)
+			}
+		case <-wait.C:
+		}
+		wait.Stop()
+	}
+	return nil
+}
+
+// exportLoop makes exports as they are asked for. They are no jobs of the queue:
+// the store gives each to one console, and again when that one dies.
+func (s *Server) exportLoop(ctx context.Context) error {
+	const look = 10 * time.Second // a ring may be lost
+	for ctx.Err() == nil {
+		wanted := s.Store.Wait(store.TopicJobs)
+		err := s.makeExports(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.Log.ErrorContext(ctx, "exports not made", "error", err)
+		}
+		wait := time.NewTimer(look)
+		select {
+		case <-ctx.Done():
+		case <-wanted:
 		case <-wait.C:
 		}
 		wait.Stop()

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,7 @@ type metrics struct {
 	requests *prometheus.HistogramVec
 	work     *prometheus.CounterVec
 	pending  prometheus.Gauge
+	open     prometheus.Gauge
 }
 
 func newMetrics() *metrics {
@@ -31,8 +33,11 @@ func newMetrics() *metrics {
 		pending: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "plimsoll_evaluation_pending", Help: "Distinct packages that a running evaluation has yet to judge.",
 		}),
+		open: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "plimsoll_http_requests_open", Help: "Requests that are being answered: waiting agents and streams of events, too.",
+		}),
 	}
-	m.registry.MustRegister(m.requests, m.work, m.pending, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.work, m.pending, m.open, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -60,8 +65,13 @@ func (s *Server) showMetrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fleet := prometheus.NewRegistry()
-	for name, value := range figures {
-		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_" + name, Help: "Of the whole fleet."})
+	for figure, value := range figures { // name{label="value"}
+		name, label, _ := strings.Cut(figure, "{")
+		labels := prometheus.Labels{}
+		if key, quoted, ok := strings.Cut(strings.TrimSuffix(label, "}"), "="); ok {
+			labels[key] = strings.Trim(quoted, `"`)
+		}
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: "Of the whole fleet.", ConstLabels: labels})
 		g.Set(value)
 		if err := fleet.Register(g); err != nil {
 			s.fail(w, r, err)

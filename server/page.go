@@ -4,6 +4,8 @@ import (
 	"embed"
 	"net/http"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"plimsoll"
 	"plimsoll/api"
 )
@@ -22,9 +24,14 @@ func (s *Server) pageRoutes() {
 	}
 	open("/openapi.json", s.showOpenAPI)
 	open(api.PublicPath+"/openapi.json", s.showOpenAPI)
-	open("/healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
-	open("/readyz", s.ready)
-	s.raw("GET /metrics", rule{need: viewer, operation: "metrics"}, s.showMetrics)
+	text := func(path, id, summary, says string) huma.Operation {
+		return huma.Operation{Method: "GET", Path: path, OperationID: id, Tags: []string{"Operations"}, Summary: summary,
+			Responses: map[string]*huma.Response{"200": {Description: says, Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: "string"}}}}}}
+	}
+	s.document(text("/healthz", "get-health", "Whether the console runs", "It does"), rule{need: anybody},
+		func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
+	s.document(text("/readyz", "get-readiness", "Whether the console can serve; 503 when not", "It can"), rule{need: anybody}, s.ready)
+	s.document(text("/metrics", "get-metrics", "Figures of this console and the fleet, for Prometheus; for who sees all hosts", "Metrics"), rule{need: viewer}, s.showMetrics)
 }
 
 func (s *Server) showOpenAPI(w http.ResponseWriter, r *http.Request) {

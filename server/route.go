@@ -8,10 +8,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"reflect"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -146,6 +149,19 @@ func (s *Server) describe(o *huma.Operation, r rule) {
 	r.quiet = o.Metadata["quiet"] == true
 	s.allow(o.Method+" "+o.Path, r)
 	o.BodyReadTimeout = -1 // ServeHTTP sets deadlines
+	s.complete(o, r)
+}
+
+// document adds a raw route, which is described by hand.
+func (s *Server) document(o huma.Operation, r rule, h http.HandlerFunc) {
+	r.operation = o.OperationID
+	s.complete(&o, r)
+	s.api.OpenAPI().AddOperation(&o)
+	s.raw(o.Method+" "+o.Path, r, h)
+}
+
+// complete adds to a description what holds for every route under a rule.
+func (s *Server) complete(o *huma.Operation, r rule) {
 	if r.need == anybody {
 		o.Security = []map[string][]string{}
 	} else {
@@ -197,7 +213,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	secure(answer.Header(), r.TLS != nil, q.id)
 	_, pattern := s.mux.Handler(r)
 	rule, known := s.rules[pattern]
+	s.metrics.open.Inc()
 	defer func() {
+		s.metrics.open.Dec()
 		if fault := recover(); fault != nil {
 			if fault == http.ErrAbortHandler {
 				panic(fault)
@@ -212,10 +230,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.Log.DebugContext(r.Context(), "request", "request", q.id, "method", r.Method, "path", r.URL.Path,
 			"status", answer.status, "ms", took.Milliseconds(), "address", q.address, "user", q.caller.name, "host", q.caller.host.ID)
 	}()
-	if !known {
-		s.unknown(answer, r, pattern)
-		return
-	}
 	limit := cmp.Or(rule.time, requestTime)
 	control := http.NewResponseController(w)
 	if limit > 0 {
@@ -226,16 +240,18 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		control.SetReadDeadline(time.Time{})
 		control.SetWriteDeadline(time.Time{})
 	}
+	if !known {
+		s.unknown(answer, r, pattern)
+		return
+	}
 	if err := s.admit(r, q, rule); err != nil {
 		s.fail(answer, r, err)
-		if q.caller.name == "" { // a stranger cannot fill the audit log
-			return
-		}
 	} else {
 		r.Body = http.MaxBytesReader(answer, r.Body, cmp.Or(rule.body, maxBody))
 		s.mux.ServeHTTP(answer, r)
 	}
-	if changes(r.Method) && !rule.quiet && rule.need != agents {
+	// A stranger, or one who asks too often, cannot fill the audit log.
+	if changes(r.Method) && !rule.quiet && rule.need != agents && q.caller.name != "" && answer.status != http.StatusTooManyRequests {
 		s.note(r, q, rule, pattern, answer.status)
 	}
 }
@@ -247,7 +263,10 @@ func changes(method string) bool {
 // admit says whether the caller may call the route, and notes who it is.
 func (s *Server) admit(r *http.Request, q *request, rule rule) error {
 	if rule.need == agents {
-		return s.admitAgent(r, q)
+		if err := s.admitAgent(r, q); err != nil {
+			return err
+		}
+		return readable(r)
 	}
 	if err := s.cross.Check(r); err != nil {
 		return newProblem(http.StatusForbidden, codeForbidden, "a request from another site is not accepted")
@@ -256,7 +275,7 @@ func (s *Server) admit(r *http.Request, q *request, rule rule) error {
 		if !s.limits.credential.allow("address " + q.address) {
 			return tooMany(1)
 		}
-		return nil
+		return readable(r)
 	}
 	c, err := s.authenticate(r)
 	if err != nil {
@@ -269,8 +288,23 @@ func (s *Server) admit(r *http.Request, q *request, rule rule) error {
 	if !c.role.Allows(plimsoll.Role(rule.need)) {
 		return newProblem(http.StatusForbidden, codeForbidden, "this needs the role "+string(rule.need)+", yours is "+string(c.role))
 	}
+	return readable(r)
+}
+
+// readable refuses an address that holds what is no text: no database takes it.
+func readable(r *http.Request) error {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	ok := err == nil && isText(r.URL.Path)
+	for key, values := range query {
+		ok = ok && isText(key) && !slices.ContainsFunc(values, func(v string) bool { return !isText(v) })
+	}
+	if !ok {
+		return plimsoll.Errorf(plimsoll.CodeInvalid, "read the address", "it is not UTF-8, or holds a zero byte or a stray percent sign or semicolon")
+	}
 	return nil
 }
+
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // unknown answers where no route is.
 func (s *Server) unknown(w http.ResponseWriter, r *http.Request, pattern string) {

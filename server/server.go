@@ -127,6 +127,11 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err := s.offerSetup(ctx); err != nil {
 		return nil, err
 	}
+	if !c.Store.Shared() {
+		if err := c.Store.LeftBehind(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.openJudge(ctx); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -14,10 +15,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"plimsoll"
 	"plimsoll/api"
@@ -45,7 +52,8 @@ func newTestConsole(t testing.TB, change ...func(*Config)) *testConsole {
 	for _, f := range change {
 		f(&c)
 	}
-	st, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(dir, "fleet.sqlite"), Now: c.Now, Log: c.Log})
+	c.Database = testDatabase(t)
+	st, err := store.Open(t.Context(), store.Options{DSN: cmp.Or(c.Database, filepath.Join(dir, "fleet.sqlite")), Now: c.Now, Log: c.Log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +86,41 @@ func newTestConsole(t testing.TB, change ...func(*Config)) *testConsole {
 	t.Cleanup(func() { console.stop(); s.Close() })
 	return console
 }
+
+// testDatabase makes a PostgreSQL database for one console when PLIMSOLL_TEST_PG
+// holds the URL of a server's maintenance database, and returns its URL; "" for
+// the embedded store.
+func testDatabase(t testing.TB) string {
+	t.Helper()
+	maintenance := os.Getenv("PLIMSOLL_TEST_PG")
+	if maintenance == "" {
+		return ""
+	}
+	name := "plimsoll_" + strings.ToLower(rand.Text())
+	run := func(statement string) {
+		t.Helper()
+		conn, err := pgx.Connect(context.Background(), maintenance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(context.Background())
+		if _, err := conn.Exec(context.Background(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("CREATE DATABASE " + name + " ENCODING 'UTF8' TEMPLATE template0")
+	t.Cleanup(func() { run("DROP DATABASE " + name + " WITH (FORCE)") })
+	u := mustURL(t, maintenance)
+	u.Path = "/" + name
+	return u.String()
+}
+
+// clock is a clock that a test moves on.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time        { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) pass(d time.Duration)  { c.ahead.Add(int64(d)) }
+func (c *clock) config(config *Config) { config.Now = c.now }
 
 // setUp makes the first administrator and a token.
 func (c *testConsole) setUp() *testConsole {
@@ -113,7 +156,8 @@ func (c *testConsole) token(user string, role plimsoll.Role) string {
 func (c *testConsole) client(certificates ...tls.Certificate) *http.Client {
 	roots := x509.NewCertPool()
 	roots.AddCert(c.ca.cert)
-	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: certificates, MinVersion: tls.VersionTLS13}}
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{
+		RootCAs: roots, Certificates: certificates, MinVersion: tls.VersionTLS13, Time: c.Config.Now}}
 	c.t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
@@ -128,6 +172,8 @@ func (a answered) problem() (p Refusal) {
 	json.Unmarshal(a.body, &p)
 	return p
 }
+
+func (a answered) decode(v any) error { return json.Unmarshal(a.body, v) }
 
 // do sends one request. A body is sent as JSON unless it is bytes.
 func (c *testConsole) do(client *http.Client, method, path string, body any, header ...string) answered {
@@ -161,9 +207,6 @@ func (c *testConsole) do(client *http.Client, method, path string, body any, hea
 		c.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	defer response.Body.Close()
-	if response.Header.Get("Content-Type") == "text/event-stream" {
-		return answered{response, nil}
-	}
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
 		c.t.Fatalf("%s %s: %v", method, path, err)
@@ -218,16 +261,25 @@ var protocol = []string{api.HeaderVersion, fmt.Sprint(api.Version)}
 // join enrols host h of a fleet with labels.
 func (c *testConsole) join(f loadgen.Fleet, h int, labels plimsoll.Labels) *testAgent {
 	c.t.Helper()
-	var made api.NewSecret
-	c.must(c.admin, "POST", "/enrolment-tokens", api.EnrolmentTokenRequest{Labels: labels}, &made)
 	key, csr := newCSR(c.t)
-	a := c.do(c.client(), "POST", api.AgentPath+"/enrol", api.Enrol{Token: made.Secret, CSR: csr, Host: f.Facts(h), MachineID: fmt.Sprint("machine ", h)}, protocol...)
+	a := c.enrol(api.Enrol{Token: c.joinToken(api.EnrolmentTokenRequest{Labels: labels}).Secret, CSR: csr, Host: f.Facts(h), MachineID: fmt.Sprint("machine ", h)})
 	var enrolled api.Enrolled
 	if err := json.Unmarshal(a.body, &enrolled); err != nil || enrolled.HostID == 0 {
 		c.t.Fatalf("enrol: %d %s", a.StatusCode, a.body)
 	}
 	cert := tls.Certificate{Certificate: [][]byte{enrolled.Certificate}, PrivateKey: key}
 	return &testAgent{c: c, id: enrolled.HostID, cert: cert, client: c.client(cert), number: h, Fleet: f}
+}
+
+func (c *testConsole) joinToken(r api.EnrolmentTokenRequest) (made api.NewSecret) {
+	c.t.Helper()
+	c.must(c.admin, "POST", "/enrolment-tokens", r, &made)
+	return made
+}
+
+func (c *testConsole) enrol(e api.Enrol) answered {
+	c.t.Helper()
+	return c.do(c.client(), "POST", api.AgentPath+"/enrol", e, protocol...)
 }
 
 func (a *testAgent) send(method, path string, body any) answered {
@@ -249,6 +301,16 @@ func (a *testAgent) tell(method, path string, in, out any) {
 	}
 }
 
+// renew replaces the host's certificate by one for a new key.
+func (a *testAgent) renew() {
+	a.c.t.Helper()
+	key, csr := newCSR(a.c.t)
+	var renewed api.Enrolled
+	a.tell("POST", "/renew", api.Renew{CSR: csr}, &renewed)
+	a.cert = tls.Certificate{Certificate: [][]byte{renewed.Certificate}, PrivateKey: key}
+	a.client = a.c.client(a.cert)
+}
+
 func (a *testAgent) sync(seq int64) {
 	a.c.t.Helper()
 	a.tell("POST", "/heartbeat", api.Heartbeat{Now: time.Now(), MachineID: fmt.Sprint("machine ", a.number)}, nil)
@@ -268,7 +330,7 @@ func (a *testAgent) read() (n int) {
 		if w.Scan == nil {
 			return n
 		}
-		report := fmt.Sprintf("report-%d-%d", a.id, n)
+		report := rand.Text()
 		a.tell("PUT", "/results/"+report, api.ScanResult{
 			Report: report, Lease: w.Scan.ID, Image: w.Scan.Image, Attempt: w.Scan.Attempt, Status: plimsoll.ScanComplete,
 			Started: time.Now(), Ended: time.Now(), Inventory: a.Inventory(number[w.Scan.Image]),
@@ -280,29 +342,42 @@ func (a *testAgent) read() (n int) {
 // advisories puts a generation of the invented fleet into a directory.
 func advisories(t testing.TB, dir string, generation int) {
 	t.Helper()
-	f := openAdvisories(t, generation)
-	defer f.Close()
 	d, err := vulndb.Acquire(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Release()
-	if _, err := d.Import(t.Context(), f, false); err != nil {
+	if _, err := d.Import(t.Context(), openAdvisories(t, generation), false); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func openAdvisories(t testing.TB, generation int) *os.File {
+// generations are the files of the invented fleet's advisories: to compile one
+// takes seconds.
+var generations = [...]func() ([]byte, error){loadgen.First: compiled(loadgen.First), loadgen.Second: compiled(loadgen.Second)}
+
+func compiled(generation int) func() ([]byte, error) {
+	return sync.OnceValues(func() ([]byte, error) {
+		dir, err := os.MkdirTemp("", "generation")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+		path := filepath.Join(dir, "generation")
+		if _, err := loadgen.Compile(context.Background(), path, generation); err != nil {
+			return nil, err
+		}
+		return os.ReadFile(path)
+	})
+}
+
+func openAdvisories(t testing.TB, generation int) io.Reader {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "generation")
-	if _, err := loadgen.Compile(t.Context(), path, generation); err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Open(path)
+	file, err := generations[generation]()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return f
+	return bytes.NewReader(file)
 }
 
 // newFleet is a console with two hosts, env=prod and env=dev, whose images were
@@ -319,4 +394,13 @@ func newFleet(t testing.TB) (c *testConsole, prod, dev *testAgent) {
 		t.Fatal("nothing was read")
 	}
 	return c, prod, dev
+}
+
+func mustURL(t testing.TB, text string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }

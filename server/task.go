@@ -38,7 +38,11 @@ func (s *Server) taskRoutes() {
 		return s.Store.TaskItems(ctx, c.scope, c.name, in.ID, in.State, in.list(""))
 	})
 	route(s, operator, op("POST", "/tasks/{id}/stop", "stop-task", "Tasks", "Stop a task"), func(ctx context.Context, c *caller, in *ByID) (api.Task, error) {
-		return s.Store.StopTask(ctx, c.scope, c.name, in.ID)
+		task, err := s.Store.StopTask(ctx, c.scope, c.name, in.ID)
+		if err == nil && task.Kind == plimsoll.TaskDatabase {
+			s.Store.Ring(ctx, store.TopicJobs) // who works on it looks
+		}
+		return task, err
 	})
 	route(s, operator, op("POST", "/tasks/{id}/retry", "retry-task", "Tasks", "Do again what failed or was stopped"), func(ctx context.Context, c *caller, in *ByID) (api.Task, error) {
 		return s.Store.RetryTask(ctx, c.scope, c.name, in.ID)
@@ -61,14 +65,7 @@ func (s *Server) taskRoutes() {
 	events.Parameters = []*huma.Param{{Name: "task", In: "query", Schema: &huma.Schema{Type: "integer"},
 		Description: "ID of a task; without it, events named tasks, generation and work say that something of the kind changed"}}
 	events.Responses = map[string]*huma.Response{"200": {Description: "Events", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}}}}
-	s.document(events, viewer)
-	s.raw("GET "+events.Path, rule{need: viewer, operation: "watch", time: -1}, s.watch)
-}
-
-// document adds a raw route to the API's document.
-func (s *Server) document(o huma.Operation, need need) {
-	o.Description = "Needs the role " + string(need) + "."
-	s.api.OpenAPI().AddOperation(&o)
+	s.document(events, rule{need: viewer, time: -1}, s.watch)
 }
 
 type tasksInput struct {
@@ -78,7 +75,7 @@ type tasksInput struct {
 
 type taskItemsInput struct {
 	ByID
-	State string `query:"state" enum:"queued,running,succeeded,partial,failed,cancelled"`
+	State string `query:"state" enum:"queued,running,succeeded,partial,failed,cancelled" doc:"of the item"`
 	Paging
 }
 
@@ -255,7 +252,8 @@ func (s *Server) afterSync(ctx context.Context, hostID int64, effect store.SyncE
 func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 	const most = 500 * time.Millisecond // looks at the store at most this often
 	const beat = 15 * time.Second
-	c := &requestOf(r.Context()).caller
+	const patience = 10 * time.Second // with a reader that does not read
+	ctx := r.Context()
 	var id int64
 	if text := r.URL.Query().Get("task"); text != "" {
 		var err error
@@ -263,89 +261,80 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 			s.fail(w, r, plimsoll.Errorf(plimsoll.CodeInvalid, "watch a task", "%q is no number", text))
 			return
 		}
-		if _, err := s.Store.Task(r.Context(), c.scope, c.name, id); err != nil {
-			s.fail(w, r, err)
-			return
-		}
 	}
 	control := http.NewResponseController(w)
-	w.Header().Set("Content-Type", "text/event-stream")
-	send := func(event string, v any) bool {
-		data, err := json.Marshal(v)
-		if err != nil {
-			return false
+	say := func(text string) bool {
+		control.SetWriteDeadline(time.Now().Add(patience))
+		_, err := w.Write([]byte(text))
+		if err == nil {
+			err = control.Flush()
 		}
-		control.SetWriteDeadline(time.Now().Add(beat))
-		_, err = fmt.Fprintf(w, "event: %s\ndata: %s\n\n", event, data)
-		return err == nil && control.Flush() == nil
+		control.SetWriteDeadline(time.Time{}) // one in force ends a stream in which nothing is written, too
+		return err == nil
 	}
-	last := ""
-	for {
-		tasks, generation, work := s.Store.Wait(store.TopicTasks), s.Store.Wait(store.TopicGeneration), s.Store.Wait(store.TopicWork)
-		if id != 0 {
-			// Who is removed or loses sight of it is told no more.
-			fresh, err := s.authenticate(r)
-			if err != nil {
-				return
-			}
-			t, err := s.Store.Task(r.Context(), fresh.scope, fresh.name, id)
-			if err != nil {
-				return
-			}
-			text, _ := json.Marshal(t)
-			if string(text) != last {
-				last = string(text)
-				if !send("task", t) {
-					return
-				}
-			}
-			if t.State.Final() {
-				return
-			}
-			generation, work = nil, nil
-		} else if last == "" {
-			last = "begun"
-			if !send("hello", struct{}{}) {
-				return
-			}
+	tasks, generation, work := s.Store.Wait(store.TopicTasks), s.Store.Wait(store.TopicGeneration), s.Store.Wait(store.TopicWork)
+	if id != 0 {
+		generation, work = nil, nil
+	}
+	told := ""
+	for news := "hello"; ; {
+		text := "event: " + news + "\ndata: {}\n\n"
+		// Who is removed or loses sight of the task is told no more.
+		c, err := s.authenticate(r)
+		ended := false
+		if err == nil && id != 0 {
+			text, ended, err = s.taskEvent(ctx, &c, id)
 		}
-		changed := ""
-		wait := time.NewTimer(beat)
-		select {
-		case <-r.Context().Done():
-		case <-s.stopping.Done():
-		case <-tasks:
-			changed = "tasks"
-		case <-generation:
-			changed = "generation"
-		case <-work:
-			changed = "work"
-		case <-wait.C:
-			changed = "beat"
-		}
-		wait.Stop()
-		if changed == "" {
+		if err != nil {
+			if told == "" {
+				s.fail(w, r, err)
+			}
 			return
 		}
-		if changed == "beat" {
-			if _, err := s.authenticate(r); err != nil {
-				return
-			}
-			control.SetWriteDeadline(time.Now().Add(beat))
-			if _, err := fmt.Fprint(w, ": still here\n\n"); err != nil || control.Flush() != nil {
-				return
-			}
-			continue
+		switch {
+		case id == 0 && news != "beat", id != 0 && text != told:
+			told = text
+		case news == "beat":
+			text = ": still here\n\n"
+		default:
+			text = ""
 		}
-		if id == 0 && !send(changed, struct{}{}) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		if text != "" && !say(text) || ended {
 			return
 		}
 		select {
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return
 		case <-s.stopping.Done():
 			return
 		case <-time.After(most):
 		}
+		wait := time.NewTimer(beat)
+		select { // what has rung meanwhile is heard now
+		case <-ctx.Done():
+			return
+		case <-s.stopping.Done():
+			return
+		case <-tasks:
+			tasks, news = s.Store.Wait(store.TopicTasks), "tasks"
+		case <-generation:
+			generation, news = s.Store.Wait(store.TopicGeneration), "generation"
+		case <-work:
+			work, news = s.Store.Wait(store.TopicWork), "work"
+		case <-wait.C:
+			news = "beat"
+		}
+		wait.Stop()
 	}
+}
+
+// taskEvent is a task as an event, and whether it has ended.
+func (s *Server) taskEvent(ctx context.Context, c *caller, id int64) (text string, ended bool, err error) {
+	t, err := s.Store.Task(ctx, c.scope, c.name, id)
+	if err != nil {
+		return "", false, err
+	}
+	data, err := json.Marshal(t)
+	return fmt.Sprintf("event: task\ndata: %s\n\n", data), t.State.Final(), err
 }

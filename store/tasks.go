@@ -169,8 +169,8 @@ func (s *Store) StartTask(ctx context.Context, kind plimsoll.TaskKind, title, wh
 }
 
 func (t *tx) addTask(kind plimsoll.TaskKind, title, who string, scope plimsoll.Scope) (int64, error) {
-	return t.id("INSERT INTO task (kind, state, title, created_by, scope, created) VALUES (?, ?, ?, ?, ?, ?) RETURNING id",
-		kind, plimsoll.TaskQueued, plain(title), plain(who), jsonText(scope), t.now)
+	return t.id("INSERT INTO task (kind, state, title, created_by, scope, created, touched) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+		kind, plimsoll.TaskQueued, plain(title), plain(who), jsonText(scope), t.now, t.now)
 }
 
 // SetTask sets the progress and state of a task that StartTask made. A task that
@@ -191,9 +191,9 @@ func (t *tx) setTask(id int64, state plimsoll.TaskState, done, total int64, deta
 	if state.Final() {
 		ended = t.now
 	}
-	n, err := affected(t.exec("UPDATE task SET state = ?, succeeded = ?, total = ?, detail = ?, ended = ?, "+
+	n, err := affected(t.exec("UPDATE task SET state = ?, succeeded = ?, total = ?, detail = ?, ended = ?, touched = ?, "+
 		"started = CASE started WHEN 0 THEN ? ELSE started END WHERE id = ? AND "+waits,
-		state, done, total, plain(detail), ended, began, id))
+		state, done, total, plain(detail), ended, t.now, began, id))
 	if err != nil || n > 0 {
 		return err
 	}

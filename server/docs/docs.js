@@ -107,7 +107,7 @@ function parameters(list) {
       make('td', {}, input)));
   }
   table.append(body);
-  return table;
+  return make('div', { className: 'wide' }, table);
 }
 
 async function send(method, path, form, body, out) {
@@ -120,17 +120,30 @@ async function send(method, path, form, body, out) {
   const headers = {};
   const token = document.getElementById('token').value.trim();
   if (token) headers.Authorization = 'Bearer ' + token;
-  if (body) headers['Content-Type'] = 'application/json';
+  if (body) headers['Content-Type'] = body.type === 'file' ? 'application/octet-stream' : 'application/json';
+  const content = body ? (body.type === 'file' ? body.files[0] : body.value) : undefined;
   out.textContent = 'Waiting for the answer …';
   try {
     const answer = await fetch(path + (query.size ? '?' + query : ''), {
-      method, headers, body: body ? body.value : undefined, credentials: token ? 'omit' : 'same-origin', redirect: 'error',
+      method, headers, body: content, credentials: token ? 'omit' : 'same-origin', redirect: 'error',
     });
     const type = answer.headers.get('Content-Type') || '';
-    let text = type.startsWith('text/event-stream') ? '(a stream of events: use curl -N)' : await answer.text();
+    const status = (answer.status + ' ' + answer.statusText).trim() + '\n';
+    const file = /filename="([^"]+)"/.exec(answer.headers.get('Content-Disposition') || '');
+    if (type.startsWith('text/event-stream')) {
+      answer.body.cancel();
+      out.textContent = status + '(a stream of events: use curl -N)';
+      return;
+    }
+    if (answer.ok && file) {
+      const blob = await answer.blob();
+      out.replaceChildren(status, make('a', { href: URL.createObjectURL(blob), download: file[1], textContent: file[1] }), ' (' + blob.size + ' bytes)');
+      return;
+    }
+    let text = await answer.text();
     try { text = JSON.stringify(JSON.parse(text), null, 2); } catch { /* not JSON: shown as it is */ }
     const most = 200000;
-    out.textContent = answer.status + ' ' + answer.statusText + '\n' + (text.length > most ? text.slice(0, most) + '\n…' : text);
+    out.textContent = status + (text.length > most ? text.slice(0, most) + '\n…' : text);
   } catch (error) {
     out.textContent = 'No answer: ' + error.message;
   }
@@ -139,7 +152,7 @@ async function send(method, path, form, body, out) {
 function operation(method, path, op) {
   const inside = make('div');
   const box = make('details', { id: op.operationId, className: 'operation' },
-    make('summary', {}, make('span', { className: 'method', textContent: method.toUpperCase() }),
+    make('summary', {}, make('span', { className: 'method ' + method, textContent: method.toUpperCase() }),
       make('span', { className: 'path', textContent: path }), make('span', { className: 'what', textContent: op.summary || '' })), inside);
   box.dataset.text = [method, path, op.summary, op.operationId].join(' ').toLowerCase();
   box.addEventListener('toggle', () => {
@@ -154,7 +167,14 @@ function operation(method, path, op) {
       body.setAttribute('aria-label', 'Body');
       form.append(make('h3', { textContent: 'Body' + (nameOf(content.schema) ? ': ' + nameOf(content.schema) : '') }),
         make('div', { className: 'schema' }, describe(content.schema, [])), body);
+    } else if (op.requestBody) {
+      body = make('input', { type: 'file', required: true });
+      body.setAttribute('aria-label', 'File');
+      form.append(make('h3', { textContent: 'Body: a file' }), body);
     }
+    const out = make('pre', { hidden: true });
+    out.setAttribute('aria-live', 'polite');
+    form.append(make('p', {}, make('button', { textContent: 'Send' })), out);
     form.append(make('h3', { textContent: 'Answers' }));
     for (const [status, answer] of Object.entries(op.responses || {})) {
       form.append(make('p', {}, make('strong', { textContent: status }), ' ' + (answer.description || '')));
@@ -162,9 +182,6 @@ function operation(method, path, op) {
         form.append(make('div', { className: 'schema' }, describe(media.schema, [])));
       }
     }
-    const out = make('pre', { hidden: true });
-    out.setAttribute('aria-live', 'polite');
-    form.append(make('p', {}, make('button', { textContent: 'Send' })), out);
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       out.hidden = false;
@@ -192,15 +209,34 @@ function show() {
     tags.append(make('a', { href: '#' + id, textContent: tag }));
     main.append(make('section', {}, make('h2', { id, textContent: tag }), ...groups.get(tag)));
   }
+  goTo();
+}
+
+// goTo opens the operation that the address names.
+function goTo() {
   const wanted = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (wanted) { wanted.open = true; wanted.scrollIntoView(); }
+  if (!wanted) return;
+  if (wanted.tagName === 'DETAILS') wanted.open = true;
+  wanted.scrollIntoView();
+}
+
+function find(text) {
+  let found = 0;
+  for (const section of document.querySelectorAll('section')) {
+    let here = 0;
+    for (const box of section.querySelectorAll('.operation')) {
+      box.hidden = !box.dataset.text.includes(text);
+      if (!box.hidden) here++;
+    }
+    section.hidden = here === 0;
+    found += here;
+  }
+  document.getElementById('found').textContent = text ? found + ' found' : '';
 }
 
 document.getElementById('access').addEventListener('submit', (event) => event.preventDefault());
-document.getElementById('find').addEventListener('input', (event) => {
-  const text = event.target.value.trim().toLowerCase();
-  for (const box of document.querySelectorAll('.operation')) box.hidden = !box.dataset.text.includes(text);
-});
+document.getElementById('find').addEventListener('input', (event) => find(event.target.value.trim().toLowerCase()));
+window.addEventListener('hashchange', goTo);
 
 fetch('/openapi.json').then((answer) => answer.json()).then((document_) => {
   spec = document_;

@@ -1,14 +1,24 @@
 'use strict';
 
 const answer = document.getElementById('answer');
+const form = document.getElementById('setup');
+
+function tell(text, bad) {
+  answer.textContent = text;
+  answer.className = bad ? 'bad' : '';
+}
 const token = new URLSearchParams(location.hash.slice(1)).get('token') || '';
 history.replaceState(null, '', '/setup'); // the token does not stay in the history
 
-if (!token) answer.textContent = 'The link is not complete: open the whole link that the console printed.';
+if (!token) {
+  form.hidden = true;
+  document.getElementById('about').hidden = true;
+  tell('The link is not complete. Open the whole link that the console printed at its start; when it is lost, start the console again.', true);
+}
 
-document.getElementById('setup').addEventListener('submit', async (event) => {
+form.addEventListener('submit', async (event) => {
   event.preventDefault();
-  answer.textContent = 'One moment …';
+  tell('One moment …', false);
   try {
     const response = await fetch('/api/v1/setup', {
       method: 'POST',
@@ -20,8 +30,8 @@ document.getElementById('setup').addEventListener('submit', async (event) => {
       return;
     }
     const problem = await response.json();
-    answer.textContent = problem.detail + (problem.hint ? ' ' + problem.hint : '');
+    tell([problem.detail, problem.hint, ...(problem.errors || [])].filter(Boolean).join('. '), true);
   } catch (error) {
-    answer.textContent = 'No answer: ' + error.message;
+    tell('No answer: ' + error.message, true);
   }
 });

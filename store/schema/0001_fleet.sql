@@ -565,6 +565,7 @@ CREATE INDEX effect_match ON effect (match_id);
 
 -- Work -------------------------------------------------------------------------------
 
+-- touched is when a console last said that it works on a task without items.
 CREATE TABLE task (
   id {id},
   kind {text} NOT NULL,
@@ -575,6 +576,7 @@ CREATE TABLE task (
   created BIGINT NOT NULL,
   started BIGINT NOT NULL DEFAULT 0,
   ended BIGINT NOT NULL DEFAULT 0,
+  touched BIGINT NOT NULL DEFAULT 0,
   total BIGINT NOT NULL DEFAULT 0,
   succeeded BIGINT NOT NULL DEFAULT 0,
   partial BIGINT NOT NULL DEFAULT 0,

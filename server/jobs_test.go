@@ -1,0 +1,204 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"plimsoll"
+	"plimsoll/api"
+	"plimsoll/e2e/loadgen"
+)
+
+// work runs the console's background work until the test ends.
+func (c *testConsole) work(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	for c.jobs.insert.Load() == nil {
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("background work ended with %v", err)
+		}
+	})
+}
+
+// until waits for a task to be in a state.
+func (c *testConsole) until(id int64, state plimsoll.TaskState) api.Task {
+	c.t.Helper()
+	for {
+		task := c.task(id)
+		if task.State == state {
+			return task
+		}
+		if task.State.Final() {
+			c.t.Fatalf("the task is %+v, want %s", task, state)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// update is a source of advisories that a test controls.
+type update struct {
+	began chan struct{}
+	end   chan error
+}
+
+func newUpdate() *update { return &update{began: make(chan struct{}, 1), end: make(chan error)} }
+
+func (u *update) config(c *Config) {
+	c.Update = func(ctx context.Context, progress func(string, int64, int64)) error {
+		progress("fetch", 3, 10)
+		u.began <- struct{}{}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-u.end:
+			return err
+		}
+	}
+}
+
+// An update of the advisories is a task: it tells of its progress, there is one
+// at a time, it can be stopped, and says why it failed.
+func TestUpdateOfTheAdvisories(t *testing.T) {
+	u := newUpdate()
+	c := newTestConsole(t, u.config, func(c *Config) { advisories(t, c.DatabaseDir, loadgen.First) }).setUp()
+	start := func() (task api.Task) {
+		t.Helper()
+		c.must(c.admin, "POST", "/database/update", nil, &task)
+		return task
+	}
+	if a := c.call(c.admin, "POST", "/database/update", nil, nil); a.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("before the console works: %d %s", a.StatusCode, a.body)
+	}
+	c.work(t)
+	first := start()
+	<-u.began
+	running := c.until(first.ID, plimsoll.TaskRunning)
+	if running.Detail != "fetch" || running.Succeeded != 3 || running.Total != 10 {
+		t.Errorf("running: %+v", running)
+	}
+	if again := start(); again.ID != first.ID {
+		t.Errorf("a second update beside the first: %+v", again)
+	}
+	var d api.Database
+	if c.must(c.admin, "GET", "/database", nil, &d); d.Task == nil || d.Task.ID != first.ID {
+		t.Errorf("the database tells of %+v", d.Task)
+	}
+	c.must(c.admin, "POST", fmt.Sprintf("/tasks/%d/stop", first.ID), nil, nil)
+	if stopped := c.until(first.ID, plimsoll.TaskCancelled); stopped.Detail != "stopped" {
+		t.Errorf("stopped: %+v", stopped)
+	}
+
+	next := func() int64 {
+		t.Helper()
+		for {
+			var task api.Task
+			a := c.call(c.admin, "POST", "/database/update", nil, &task)
+			if a.StatusCode == http.StatusServiceUnavailable { // the queue has not noted yet that the one before ended
+				time.Sleep(50 * time.Millisecond)
+				continue
+			}
+			<-u.began
+			return task.ID
+		}
+	}
+	second := next()
+	u.end <- errors.New("the source is away")
+	if failed := c.until(second, plimsoll.TaskFailed); !strings.Contains(failed.Detail, "the source is away") {
+		t.Errorf("failed: %+v", failed)
+	}
+	third := next()
+	u.end <- nil
+	c.until(third, plimsoll.TaskSucceeded)
+}
+
+// What a console was doing when it was killed does not stay under way for ever,
+// and does not keep the next one from working at once.
+func TestAfterAKill(t *testing.T) {
+	c := newTestConsole(t).setUp()
+	if c.Store.Shared() {
+		t.Skip("several consoles share the store: silence tells, see TestAbandonedTasks")
+	}
+	task, err := c.Store.StartTask(t.Context(), plimsoll.TaskDatabase, updateTitle, "root", plimsoll.Everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Store.SetTask(t.Context(), task.ID, plimsoll.TaskRunning, 1, 2, "fetch"); err != nil {
+		t.Fatal(err)
+	}
+	var export api.Export
+	c.must(c.admin, "POST", "/exports", api.ExportRequest{Kind: "images", Format: "csv"}, &export)
+	if _, _, err := c.Store.TakeExport(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	next, err := New(t.Context(), c.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	if task := c.task(task.ID); task.State != plimsoll.TaskFailed || task.Ended == nil || !strings.Contains(task.Detail, "ended") {
+		t.Errorf("the update is %+v", task)
+	}
+	c.work(t)
+	c.until(export.TaskID, plimsoll.TaskSucceeded)
+}
+
+// Work of all kinds is done.
+func TestBackgroundWork(t *testing.T) {
+	c := newTestConsole(t, func(c *Config) { advisories(t, c.DatabaseDir, loadgen.First) }).setUp()
+	c.work(t)
+	agent := c.join(smallFleet, 0, nil)
+	c.must(c.admin, "POST", "/schedules", api.Schedule{Name: "new ones", Enabled: true, Trigger: "new-image"}, nil)
+	agent.sync(1)
+	for agent.read() == 0 {
+	}
+	var tasks api.Page[api.Task]
+	c.must(c.admin, "GET", "/tasks?kind=scan", nil, &tasks)
+	if len(tasks.Items) != 1 || tasks.Items[0].State != plimsoll.TaskSucceeded || tasks.Items[0].CreatedBy != "root" {
+		t.Errorf("the schedule started %+v", tasks.Items)
+	}
+	var export api.Export
+	c.must(c.admin, "POST", "/exports", api.ExportRequest{Kind: "findings", Format: "json"}, &export)
+	c.until(export.TaskID, plimsoll.TaskSucceeded)
+	for { // another generation, by whom ever it was put there
+		if err := c.follow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var d api.Database
+		if c.must(c.admin, "GET", "/database", nil, &d); d.Current != nil && d.Current.Evaluated != nil && d.Pending == 0 {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	for _, kind := range []string{jobSweep, jobExpire, jobSchedules, jobEvaluate, jobRetain, jobRefresh, jobRisk} {
+		line := fmt.Sprintf(`plimsoll_jobs_total{job="%s",result="ok"}`, kind)
+		for !strings.Contains(string(c.do(c.client(), "GET", "/metrics", nil, "Authorization", "Bearer "+c.admin).body), line) {
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	if a := c.do(c.client(), "GET", "/metrics", nil, "Authorization", "Bearer "+c.admin); strings.Contains(string(a.body), `result="failed"`) {
+		t.Errorf("work failed: %s", a.body)
+	}
+}
+
+// A fault while a file is made fails the file, not the console.
+func TestFaultInAnExport(t *testing.T) {
+	c := newTestConsole(t).setUp()
+	c.must(c.admin, "POST", "/exports", api.ExportRequest{Kind: "images", Format: "csv"}, nil)
+	store := c.Store
+	c.Store = nil
+	defer func() { c.Store = store }()
+	if err := c.makeExports(t.Context()); plimsoll.CodeOf(err) != plimsoll.CodeInternal {
+		t.Errorf("the error is %v", err)
+	}
+}
