@@ -153,6 +153,27 @@ func TestPrivateStoresShareNothing(t *testing.T) {
 	}
 }
 
+// A console that is busy is sent facts again: other hosts wait for them.
+func TestFactsAreSentToABusyConsoleAgain(t *testing.T) {
+	f, to := newFixture(t), newConsole(t)
+	left := 2
+	to.fault = func(w http.ResponseWriter, r *http.Request) bool {
+		to.mu.Lock()
+		defer to.mu.Unlock()
+		if left == 0 || !strings.HasSuffix(r.URL.Path, "/facts") {
+			return false
+		}
+		left--
+		refuse(w, http.StatusServiceUnavailable, "unavailable")
+		return true
+	}
+	to.give(api.Work{Scan: &api.Lease{ID: "one", Image: f.id(t, "sample/debian:12"), Timeout: 60}})
+	start(t, config(t, f), to)
+	if to.only("one"); left != 0 || len(to.facts) != 1 {
+		t.Errorf("%d refusals to come, facts of %d layers", left, len(to.facts))
+	}
+}
+
 // Facts that the console does not take cost no result.
 func TestFactsThatAreRefusedCostNoResult(t *testing.T) {
 	f, to := newFixture(t), newConsole(t)

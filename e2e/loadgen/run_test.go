@@ -123,7 +123,10 @@ func activate(dir string) func(context.Context, *Admin, int) error {
 			return err
 		}
 		header := http.Header{"Content-Type": {"application/octet-stream"}}
-		if _, err := a.client.Send(ctx, http.MethodPost, api.PublicPath+"/database/import", nil, header, body, nil); err != nil {
+		if err := a.busy.patiently(ctx, func() error { // the console looks for newer ones when it starts
+			_, err := a.client.Send(ctx, http.MethodPost, api.PublicPath+"/database/import", nil, header, body, nil)
+			return err
+		}); err != nil {
 			return err
 		}
 		for {
