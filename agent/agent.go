@@ -197,7 +197,7 @@ func (a *Agent) run(ctx context.Context) error {
 	defer stop(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, loop := range []func(context.Context) error{
-		a.heartbeats, a.watch, a.syncs, a.work, a.deliveries, a.renewals,
+		a.heartbeats, a.watch, a.syncs, a.work, a.renewSpooled, a.deliveries, a.renewals,
 	} {
 		g.Go(func() error { return loop(ctx) })
 	}

@@ -236,6 +236,37 @@ func TestLeaseIsRenewedAndTimeRunsOut(t *testing.T) {
 	to.only("one")
 }
 
+// The lease of what is read lasts until the console has it: one that is too busy
+// must not have another host read it again.
+func TestLeaseIsRenewedUntilTheResultIsDelivered(t *testing.T) {
+	f, to := newFixture(t), newConsole(t)
+	busy := true
+	to.fault = func(w http.ResponseWriter, r *http.Request) bool {
+		to.mu.Lock()
+		defer to.mu.Unlock()
+		if busy && strings.Contains(r.URL.Path, "/results/") {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		}
+		return false
+	}
+	to.give(api.Work{Scan: &api.Lease{ID: "one", Image: f.id(t, "sample/shop:1.0"), Timeout: 60}})
+	start(t, config(t, f), to)
+	to.until("it is spooled", func() bool { return to.beats != nil && to.beats[len(to.beats)-1].Spooled == 1 })
+	to.mu.Lock()
+	told := len(to.progress)
+	to.mu.Unlock()
+	to.until("its lease is renewed", func() bool { return len(to.progress) > told+1 })
+	if p := to.progress[len(to.progress)-1]; p.Done != 3 || p.Total != 3 {
+		t.Errorf("the progress is %+v", p)
+	}
+	to.mu.Lock()
+	to.stop["one"] = true // a lease that is lost loses no result
+	busy = false
+	to.mu.Unlock()
+	to.only("one")
+}
+
 // An agent that is stopped gives back what it has not read.
 func TestLeaseIsGivenBack(t *testing.T) {
 	f, to := newFixture(t), newConsole(t)
