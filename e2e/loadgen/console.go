@@ -71,7 +71,7 @@ func (r *refusals) patiently(ctx context.Context, f func() error) error {
 }
 
 // pause is between two looks at what a console is doing.
-const pause = 100 * time.Millisecond
+const pause = 500 * time.Millisecond
 
 // sleep waits for d; an error says why ctx ended.
 func sleep(ctx context.Context, d time.Duration) error {

@@ -50,6 +50,7 @@ func read(t *testing.T, f Fleet, i int) plimsoll.Inventory {
 // TestFleetHasWhatItSays compares what the generator promises with what the
 // matcher finds, by both generations.
 func TestFleetHasWhatItSays(t *testing.T) {
+	t.Parallel()
 	f := Fleet{Small}
 	for _, generation := range []int{First, Second} {
 		db := compiled(t, generation)

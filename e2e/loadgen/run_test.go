@@ -27,6 +27,7 @@ import (
 // keys, new advisories are followed, and a console that was away is found again.
 // What the console counts in the end is what the fleet was made to have.
 func TestFleet(t *testing.T) {
+	t.Parallel()
 	c := &inside{dir: t.TempDir(), log: t.Output()}
 	if err := c.start(t.Context(), "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
