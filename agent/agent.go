@@ -157,7 +157,7 @@ func open(c Config) (*Agent, error) {
 		}
 	}
 	sweep(c.StateDir)
-	sp, err := openSpool(filepath.Join(c.StateDir, "spool"))
+	sp, err := openSpool(filepath.Join(c.StateDir, spoolDir))
 	if err != nil {
 		return nil, err
 	}

@@ -3,9 +3,9 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"plimsoll"
 	"plimsoll/api"
@@ -53,23 +53,45 @@ func (a *Agent) encodeResult(r *api.ScanResult) (body []byte, err error) {
 	return pack(r)
 }
 
-// maxField bounds a text of an inventory in a report, in bytes; analysers keep
-// theirs well below.
-const maxField = 32 << 10
-
-// fit cuts what no console would take.
+// fit cuts what no console would take, and tells that it did. Analysers stay far
+// below; one fault of theirs must not cost the whole result.
 func fit(inv *plimsoll.Inventory) {
+	changed := 0
+	short := func(limit int, texts ...*string) {
+		for _, text := range texts {
+			if now := cut(*text, limit); now != *text {
+				*text = now
+				changed++
+			}
+		}
+	}
+	list := func(texts *[]string, most int) {
+		if len(*texts) > most {
+			*texts = (*texts)[:most]
+			changed++
+		}
+		for i := range *texts {
+			short(api.MaxPath, &(*texts)[i])
+		}
+	}
 	for i := range inv.Packages {
 		p := &inv.Packages[i]
-		for _, text := range []*string{&p.Name, &p.Version, &p.Arch, &p.Path, &p.Owner, &p.Root, &p.PURL, &p.Module, &p.Origin, &p.Source.Name, &p.Source.Version, &p.Supplier, &p.Remark} {
-			if len(*text) > maxField || strings.ContainsRune(*text, 0) {
-				*text = cut(*text, maxField)
-			}
+		short(api.MaxName, &p.Name, &p.Version, &p.Source.Name, &p.Source.Version, &p.Module, &p.Origin, &p.Supplier, &p.Owner, &p.Bundled)
+		short(api.MaxPath, &p.Path, &p.Root, &p.Remark)
+		list(&p.Licenses, api.MaxLicenses)
+		list(&p.Locations, api.MaxLocations)
+		if len(p.PURL) > api.MaxPURL { // a part of one would name something else
+			p.PURL = ""
+			changed++
 		}
 	}
 	for i := range inv.Problems {
 		p := &inv.Problems[i]
-		p.Path, p.Detail = cut(p.Path, maxField), cut(p.Detail, maxText)
+		p.Path, p.Detail = cut(p.Path, api.MaxPath), cut(p.Detail, maxText)
+	}
+	if changed > 0 {
+		inv.Problems = append(inv.Problems, plimsoll.Problem{Code: plimsoll.ProblemLimit, Count: changed,
+			Detail: fmt.Sprintf("%d texts of packages are longer than a report may hold, or no text, and were cut.", changed)})
 	}
 }
 
@@ -96,6 +118,7 @@ func (a *Agent) deliveries(ctx context.Context) error {
 			return fatal
 		case err == nil:
 			failures = 0
+			a.Log.Info("report delivered", "report", f.report)
 			a.spool.remove(f)
 		case errors.As(err, &e) && !e.Temporary():
 			failures = 0

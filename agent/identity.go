@@ -382,14 +382,3 @@ func (a *Agent) renew(ctx context.Context) error {
 	a.client.HTTP.Transport.(*connections).replace(a.identity.transport())
 	return nil
 }
-
-// Pin returns the hash of the CA's public key that the host joined by, as join
-// tokens carry it. The error has CodeNotFound when it has not joined.
-func Pin(stateDir string) (string, error) {
-	id, err := loadIdentity(stateDir)
-	if err != nil {
-		return "", err
-	}
-	sum := keyHash(id.ca)
-	return hex.EncodeToString(sum[:]), nil
-}

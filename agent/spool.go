@@ -44,7 +44,10 @@ type spooled struct {
 	since  time.Time
 }
 
-const spoolSuffix = ".json.zst"
+const (
+	spoolDir    = "spool" // in the state directory
+	spoolSuffix = ".json.zst"
+)
 
 // parseSpooled reads a name of the form TIME-REPORT-IMAGE-HASH.json.zst.
 func parseSpooled(name string, size int64) (spooled, bool) {

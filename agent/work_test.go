@@ -504,12 +504,16 @@ func TestResultIsDeliveredWithoutASpool(t *testing.T) {
 	}
 }
 
-// A console takes no text with NUL, and not any number of packages.
+// A console takes no text with NUL, none of any length, and not any number of
+// packages; what is cut is told.
 func TestResultFitsTheConsole(t *testing.T) {
 	a := &Agent{}
-	r := api.ScanResult{Status: plimsoll.ScanComplete, Inventory: &plimsoll.Inventory{Packages: []plimsoll.Package{{Name: "a\x00b", Path: strings.Repeat("é", maxField)}}}}
-	if _, err := a.encodeResult(&r); err != nil || r.Inventory.Packages[0].Name != "a\uFFFDb" || len(r.Inventory.Packages[0].Path) != maxField {
+	r := api.ScanResult{Status: plimsoll.ScanComplete, Inventory: &plimsoll.Inventory{Packages: []plimsoll.Package{{Name: "a\x00b", Path: strings.Repeat("é", api.MaxPath)}}}}
+	if _, err := a.encodeResult(&r); err != nil || r.Inventory.Packages[0].Name != "a\uFFFDb" || len(r.Inventory.Packages[0].Path) != api.MaxPath {
 		t.Errorf("%v, %.20q", err, r.Inventory.Packages[0].Name)
+	}
+	if p := r.Inventory.Problems; len(p) != 1 || p[0].Code != plimsoll.ProblemLimit || p[0].Count != 2 {
+		t.Errorf("problems are %+v, want one that counts two cut texts", p)
 	}
 	r.Inventory.Packages = make([]plimsoll.Package, api.MaxPackages+1)
 	if _, err := a.encodeResult(&r); err != nil || r.Status != plimsoll.ScanFailed || r.Inventory != nil || r.Problem.Code != plimsoll.ProblemLimit {

@@ -18,6 +18,16 @@ const (
 	MaxPackages    = 250_000
 )
 
+// Limits of the texts of an inventory, in bytes; the console refuses more with
+// status 400. Longer names would not fit an index of its database.
+const (
+	MaxName      = 1024 // also versions, suppliers, origins
+	MaxPURL      = 2000
+	MaxPath      = 4096 // also licences, locations, remarks
+	MaxLicenses  = 1000
+	MaxLocations = 10_000
+)
+
 // Headers of the agent protocol.
 const (
 	HeaderVersion = "Plimsoll-Protocol"

@@ -207,6 +207,7 @@ type Coverage struct {
 // Scan is one finished attempt to read an image.
 type Scan struct {
 	ID       int64              `json:"id"`
+	Report   string             `json:"report,omitempty" doc:"as the log of the host's agent names it"`
 	State    plimsoll.TaskState `json:"state"`
 	Code     string             `json:"code,omitempty"`
 	Detail   string             `json:"detail,omitempty"`

@@ -124,8 +124,8 @@ func (s *Server) databaseTask(ctx context.Context, task int64, change func(tell 
 			tell(plimsoll.TaskRunning, done, total, stage)
 		}
 	})
-	if err == nil {
-		err = s.follow(ctx)
+	if followErr := s.follow(ctx); err == nil {
+		err = followErr
 	}
 	switch {
 	case err == nil:

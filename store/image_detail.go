@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 
 	"plimsoll"
 	"plimsoll/api"
@@ -118,14 +119,18 @@ func (t *tx) coverageOf(id int64) (list []api.Coverage, err error) {
 // no name.
 func (t *tx) scansOf(scope plimsoll.Scope, id int64) (list []api.Scan, err error) {
 	sight, sightArgs := hostInSight(scope, "h.id")
-	rows, err := t.query(`SELECT s.id, s.state, s.code, s.detail, coalesce(h.id, 0), coalesce(h.name, ''), s.started, s.ended, s.packages, s.analyzed, s.reused
+	rows, err := t.query(`SELECT s.id, s.report, s.state, s.code, s.detail, coalesce(h.id, 0), coalesce(h.name, ''), s.started, s.ended, s.packages, s.analyzed, s.reused
 		FROM scan s LEFT JOIN host h ON h.id = s.host_id AND `+sight+` WHERE s.image_id = ? ORDER BY s.id DESC LIMIT 50`, append(sightArgs, id)...)
 	err = each(rows, err, func(scan func(...any) error) error {
 		var s api.Scan
 		var started, ended int64
-		if err := scan(&s.ID, &s.State, &s.Code, &s.Detail, &s.HostID, &s.Host, &started, &ended, &s.Packages, &s.Analyzed, &s.Reused); err != nil {
+		if err := scan(&s.ID, &s.Report, &s.State, &s.Code, &s.Detail, &s.HostID, &s.Host, &started, &ended, &s.Packages, &s.Analyzed, &s.Reused); err != nil {
 			return err
 		}
+		if s.HostID == 0 {
+			s.Report = ""
+		}
+		_, s.Report, _ = strings.Cut(s.Report, "/") // see reportKey
 		s.Started, s.Ended = moment(started), moment(ended)
 		list = append(list, s)
 		return nil

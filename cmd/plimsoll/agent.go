@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"plimsoll"
 	"plimsoll/agent"
@@ -45,9 +47,16 @@ does not accept this host any more; what was not yet delivered is kept.`,
 			return agent.Run(cmd.Context(), c)
 		},
 	}
-	cmd.PersistentFlags().StringVar(&stateDir, "state-dir", "", "where the agent keeps its identity and what is not yet delivered (default: agent in the data directory)")
+	stateDirFlag(cmd.PersistentFlags(), &stateDir)
 	cmd.AddCommand(a.joinCommand(&stateDir))
 	return cmd
+}
+
+// agentDir is the agent's state directory in the data directory.
+const agentDir = "agent"
+
+func stateDirFlag(flags *pflag.FlagSet, dir *string) {
+	flags.StringVar(dir, "state-dir", "", "where the agent keeps its identity and what is not yet delivered (default: "+agentDir+" in the data directory)")
 }
 
 // maxToken bounds what is read as a join token, in bytes.
@@ -123,9 +132,7 @@ func (a *app) agentConfig(stateDir string) (agent.Config, error) {
 	if err != nil {
 		return agent.Config{}, err
 	}
-	if stateDir == "" {
-		stateDir = filepath.Join(a.dataDir, "agent")
-	}
+	stateDir = cmp.Or(stateDir, filepath.Join(a.dataDir, agentDir))
 	cache := &local.Cache{Dir: filepath.Join(stateDir, "cache"), Fail: func(err error) { a.log.Warn("scans will be slower", "error", err) }}
 	places.Scratch = cache.Dir
 	log := a.log

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"plimsoll"
@@ -60,10 +61,16 @@ software, finds system and application vulnerabilities and says what to do.`,
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "data" { // short for a flag that up and console are often given
+			name = "data-dir"
+		}
+		return pflag.NormalizedName(name)
+	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.configFile, "config", "", "configuration file (default: plimsoll.yaml in the working directory, the user's and the system's configuration directory)")
 	flags.StringVar(&a.cacheDir, "cache-dir", defaultDir(os.UserCacheDir, "/var/cache"), "where facts about layers are kept; safe to delete")
-	flags.StringVar(&a.dataDir, "data-dir", defaultDir(userDataDir, "/var/lib"), "where the advisory database is kept")
+	flags.StringVar(&a.dataDir, "data-dir", defaultDir(userDataDir, "/var/lib"), "where advisories are kept, and the state of a console or an agent; --data is the same")
 	flags.StringVar(&a.color, "color", "auto", "colour output: auto, always or never")
 	flags.BoolVar(&a.noProgress, "no-progress", false, "show no progress")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print results and errors only")

@@ -29,6 +29,7 @@ type consoleOptions struct {
 	certificate string
 	key         string
 	feed        feed.Options
+	sample      bool // judge by the built-in sample when no advisories can be fetched
 }
 
 func (o *consoleOptions) flags(cmd *cobra.Command) {
@@ -117,7 +118,7 @@ func (a *app) serve(ctx context.Context, o consoleOptions, beside func(ctx conte
 	s, err := server.New(ctx, server.Config{
 		Store: st, Database: postgresOnly(o.database), DataDir: a.dataDir, DatabaseDir: a.dbDir(), Hosts: names,
 		Certificate: o.certificate, Key: o.key, PublicURL: public,
-		Update: a.updater(o.feed), Log: a.log, Version: version,
+		Update: a.updater(o.feed, o.sample), Log: a.log, Version: version,
 	})
 	if err != nil {
 		return err
@@ -126,12 +127,16 @@ func (a *app) serve(ctx context.Context, o consoleOptions, beside func(ctx conte
 	return a.serveAll(ctx, s, listener, public, beside)
 }
 
-// updater returns how the server fetches advisories.
-func (a *app) updater(o feed.Options) func(context.Context, func(stage string, done, total int64)) error {
+// updater returns how the server fetches advisories. With sample, the built-in
+// sample stands in when there are none and none can be had.
+func (a *app) updater(o feed.Options, sample bool) func(context.Context, func(stage string, done, total int64)) error {
 	return func(ctx context.Context, progress func(stage string, done, total int64)) error {
 		o.Dir = a.dbDir()
 		o.Progress = func(p feed.Progress) { progress(p.Stage+" "+p.Source, p.Done, p.Total) }
 		_, _, err := feed.Update(ctx, o)
+		if err != nil && sample && ctx.Err() == nil {
+			err = errors.Join(err, a.useSampleAdvisories(ctx))
+		}
 		return err
 	}
 }

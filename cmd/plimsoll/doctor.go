@@ -1,28 +1,35 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"plimsoll"
+	"plimsoll/agent"
 	"plimsoll/report"
 	"plimsoll/vulndb"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
-	return &cobra.Command{
+	var stateDir string
+	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Tell what Plimsoll can and cannot do on this host, and what to change",
 		Long: `Doctor looks at the rights of this process, the engines and their stores, the
-cache and the advisory database. It changes nothing. It ends with exit code 4
-when something keeps scans from being complete.`,
+cache, the advisory database and, on a host of a fleet, at the agent's identity and
+whether its console answers. It changes nothing. It ends with exit code 4 when
+something keeps scans from being complete.`,
 		Example: "  plimsoll doctor",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -31,13 +38,17 @@ when something keeps scans from being complete.`,
 			d.stores(cmd.Context())
 			d.directory("cache", a.cacheDir)
 			d.directory("data", a.dataDir)
-			d.database()
+			if !d.agent(cmd.Context(), cmp.Or(stateDir, filepath.Join(a.dataDir, agentDir))) {
+				d.database()
+			}
 			if d.bad > 0 {
 				return &outcome{exitIncomplete, fmt.Sprintf("what keeps scans from being complete is marked BAD above: %d", d.bad)}
 			}
 			return nil
 		},
 	}
+	stateDirFlag(cmd.Flags(), &stateDir)
+	return cmd
 }
 
 type doctor struct {
@@ -123,6 +134,37 @@ func (d *doctor) directory(what, path string) {
 	default:
 		d.ok(what, "%s, %d MiB free", path, free>>20)
 	}
+}
+
+// agent tells about this host's place in a fleet. It says whether there is one:
+// the console then has the advisories.
+func (d *doctor) agent(ctx context.Context, stateDir string) bool {
+	m, err := agent.Joined(stateDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		d.ok("agent", "this host has joined no console")
+		return false
+	}
+	if err != nil {
+		d.fail("agent", "%v", err)
+		return false
+	}
+	left := time.Until(m.Until)
+	if left <= 0 {
+		d.fail("agent", "the identity of host %d at %s ended on %s; join again: plimsoll agent join", m.HostID, m.Console, m.Until.Format(time.DateOnly))
+		return true
+	}
+	d.ok("agent", "host %d of %s, until %s unless renewed", m.HostID, m.Console, m.Until.Format(time.DateOnly))
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := m.Reach(ctx); err != nil {
+		d.fail("agent", "the console does not answer: %v; what is read is kept and delivered later", err)
+	} else {
+		d.ok("agent", "the console answers")
+	}
+	if m.Spooled > 0 {
+		d.ok("agent", "%d reports wait for delivery", m.Spooled)
+	}
+	return true
 }
 
 func (d *doctor) database() {

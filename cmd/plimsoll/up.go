@@ -14,7 +14,6 @@ import (
 	"plimsoll/sample"
 	"plimsoll/server"
 	"plimsoll/vulndb"
-	"plimsoll/vulndb/feed"
 )
 
 func (a *app) upCommand() *cobra.Command {
@@ -24,9 +23,9 @@ func (a *app) upCommand() *cobra.Command {
 		Short: "Run console and agent for this host in one process",
 		Long: `Up is a fleet of one host: a console with an embedded database, reachable from
 this host alone, and the agent of this host. Where no engine holds an image that
-can be read it shows sample images that it makes itself; where the advisories were
-never fetched and cannot be, it uses a small dated sample. It says so in both
-cases. With --listen further hosts can join: plimsoll agent join.`,
+can be read it shows sample images that it makes itself; where advisories were
+never fetched it fetches them, and uses a small dated sample if that fails. It says
+so in both cases. With --listen further hosts can join: plimsoll agent join.`,
 		Example: `  plimsoll up
   plimsoll up --listen 192.0.2.1:8443`,
 		Args: noArgs,
@@ -34,9 +33,12 @@ cases. With --listen further hosts can join: plimsoll agent join.`,
 			if err := a.seeImages(cmd.Context()); err != nil {
 				return err
 			}
-			if err := a.seeAdvisories(cmd.Context(), o.feed); err != nil {
-				return err
+			if len(a.host.Inputs) > 0 { // sample images are known to the sample
+				if err := a.useSampleAdvisories(cmd.Context()); err != nil {
+					return err
+				}
 			}
+			o.sample = true
 			return a.serve(cmd.Context(), o, a.ownAgent)
 		},
 	}
@@ -73,9 +75,14 @@ func (a *app) useSampleImages(doing string) error {
 	return nil
 }
 
-// seeAdvisories fetches advisories when there are none. When they cannot be
-// fetched the built-in sample is used: real ones replace it as soon as they come.
-func (a *app) seeAdvisories(ctx context.Context, o feed.Options) error {
+// useSampleAdvisories activates the built-in sample where there are no advisories.
+// Real ones replace it as soon as they come.
+func (a *app) useSampleAdvisories(ctx context.Context) error {
+	d, err := vulndb.Acquire(a.dbDir())
+	if err != nil {
+		return err
+	}
+	defer d.Release()
 	db, err := vulndb.OpenCurrent(a.dbDir())
 	if err == nil {
 		return db.Close()
@@ -83,19 +90,6 @@ func (a *app) seeAdvisories(ctx context.Context, o feed.Options) error {
 	if plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
 		return err
 	}
-	if len(a.host.Inputs) == 0 { // sample images are known to the sample
-		a.note("No advisory database yet: fetching one into %s.", a.dbDir())
-		err := a.updateDatabase(ctx, o)
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		a.note("The advisory database could not be fetched: %v", err)
-	}
-	d, err := vulndb.Acquire(a.dbDir())
-	if err != nil {
-		return err
-	}
-	defer d.Release()
 	w := d.NewWriter()
 	if err := writeSample(ctx, w); err != nil {
 		return err
@@ -116,7 +110,7 @@ func (a *app) ownAgent(ctx context.Context, s *server.Server, url string) error 
 		return err
 	}
 	c.Shared, c.Console = true, url
-	if pin, err := agent.Pin(c.StateDir); err != nil || pin != s.Pin() {
+	if m, err := agent.Joined(c.StateDir); err != nil || m.Pin != s.Pin() {
 		token, err := s.NewEnrolmentToken(ctx, "plimsoll up", api.EnrolmentTokenRequest{})
 		if err != nil {
 			return err
