@@ -39,7 +39,7 @@ func questions() []question {
 		}
 	}
 	name := npm.nameOf(7)
-	for _, q := range []question{
+	return append(list, []question{
 		{"/dashboard", nil},
 		{"/images", url.Values{"q": {"service-1"}}},
 		{"/images", url.Values{"risk": {"critical"}, "fixable": {"true"}}},
@@ -56,8 +56,5 @@ func questions() []question {
 		{"/software", url.Values{"name": {name}, "below": {"1.7.0"}}},
 		{"/software/places", url.Values{"name": {name}, "below": {"1.7.0"}}},
 		{"/hosts", url.Values{"q": {"host-00"}}},
-	} {
-		list = append(list, q)
-	}
-	return list
+	}...)
 }

@@ -16,9 +16,10 @@ type Target struct {
 	Base  string // "https://127.0.0.1:8443"
 	Setup string // the one-time token of its first start
 	PID   func() int
-	Data  string // the directory of its data
-	State string // a directory for the agents' state
-	Asks  int    // how often each question is asked
+	Data  string        // the directory of its data
+	State string        // a directory for the agents' state
+	Asks  int           // how often each question is asked
+	Idle  time.Duration // for which the fleet is left alone, to see what that costs
 	// Activate makes a generation of advisories the one that it judges by.
 	Activate func(ctx context.Context, a *Admin, generation int) error
 	// Restart ends the console and starts it again, where it was.
@@ -101,6 +102,9 @@ func (r *run) withAgents(ctx context.Context, start time.Time) (err error) {
 		}
 		r.answers = append(r.answers, answers{q, s})
 	}
+	if err := r.rest(ctx); err != nil {
+		return err
+	}
 	start = time.Now()
 	if err := r.Activate(ctx, r.admin, Second); err != nil {
 		return fmt.Errorf("second advisories: %w", err)
@@ -152,6 +156,21 @@ func (r *run) scan(ctx context.Context) error {
 	r.agentsTime = ownTime() - own
 	after, err := processorTime(r.PID())
 	r.consoleTime = after - console
+	return err
+}
+
+// rest measures what agents that have nothing to do cost the console.
+func (r *run) rest(ctx context.Context) error {
+	before, err := processorTime(r.PID())
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := sleep(ctx, r.Idle); err != nil {
+		return err
+	}
+	after, err := processorTime(r.PID())
+	r.idle = float64(after-before) / float64(time.Since(start))
 	return err
 }
 

@@ -38,7 +38,7 @@ func TestFleet(t *testing.T) {
 		}
 	}()
 	figures, err := Run(t.Context(), Fleet{Small}, Target{
-		Base: c.base, Setup: c.setup, PID: os.Getpid, Data: c.dir, State: t.TempDir(), Asks: 2, Activate: activate(t.TempDir()),
+		Base: c.base, Setup: c.setup, PID: os.Getpid, Data: c.dir, State: t.TempDir(), Asks: 2, Idle: time.Second, Activate: activate(t.TempDir()),
 		Restart: func(ctx context.Context) error {
 			if err := c.stop(); err != nil {
 				return err
@@ -208,7 +208,7 @@ func BenchmarkFleet(b *testing.B) {
 	}
 	defer func() { c.stop() }()
 	figures, err := Run(b.Context(), f, Target{
-		Base: c.base, Setup: c.setup, PID: func() int { return c.process.Process.Pid }, Data: c.dir, State: b.TempDir(), Asks: 40, Activate: activate(b.TempDir()),
+		Base: c.base, Setup: c.setup, PID: func() int { return c.process.Process.Pid }, Data: c.dir, State: b.TempDir(), Asks: 40, Idle: time.Minute, Activate: activate(b.TempDir()),
 		Restart: func(context.Context) error {
 			c.stop()
 			return c.start(strings.TrimPrefix(c.base, "https://"))
