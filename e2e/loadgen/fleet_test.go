@@ -3,8 +3,10 @@ package loadgen
 import (
 	"bytes"
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,10 +19,33 @@ import (
 	"plimsoll/vulndb"
 )
 
-func compiled(t testing.TB, generation int) *vulndb.DB {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "generation")
+// built are the generations, each compiled once for all tests.
+var built = map[int]func() ([]byte, error){
+	First:  sync.OnceValues(func() ([]byte, error) { return build(First) }),
+	Second: sync.OnceValues(func() ([]byte, error) { return build(Second) }),
+}
+
+func build(generation int) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "loadgen-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "generation")
 	if _, err := Compile(context.Background(), path, generation); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
+func compiled(t *testing.T, generation int) *vulndb.DB {
+	t.Helper()
+	content, err := built[generation]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "generation")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	db, err := vulndb.Open(path)
