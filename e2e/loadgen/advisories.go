@@ -138,6 +138,22 @@ func (f Fleet) Expected(i, generation int) int {
 	return n
 }
 
+// findings returns how many the advisories of a generation must make in all
+// images, each counted once and on each host that has it.
+func (f Fleet) findings(generation int) (distinct, everywhere int) {
+	in := make([]int, f.Distinct)
+	for i := range in {
+		in[i] = f.Expected(i, generation)
+		distinct += in[i]
+	}
+	for h := range f.Hosts {
+		for _, i := range f.Images(h) {
+			everywhere += in[i]
+		}
+	}
+	return distinct, everywhere
+}
+
 // vectors are CVSS vectors with a score in the middle of each severity.
 var vectors = map[plimsoll.Severity]string{
 	plimsoll.SeverityCritical: "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",

@@ -14,7 +14,6 @@ import (
 // Figures are what a run took.
 type Figures struct {
 	Fleet        Fleet
-	findings     int64 // of the first advisories, in distinct images
 	enrol        time.Duration
 	enrolRefused int64
 	settle       time.Duration    // of the first lists of all hosts at once
@@ -54,7 +53,9 @@ func (f *Figures) worst(match func(question) bool) (worst answers) {
 
 // Write prints the figures as tables, in Markdown.
 func (f *Figures) Write(out io.Writer) error {
-	fmt.Fprintf(out, "%d hosts with %d images each, %d distinct, %d findings in those\n\n", f.Fleet.Hosts, f.Fleet.PerHost, f.Fleet.Distinct, f.findings)
+	distinct, everywhere := f.Fleet.findings(First)
+	fmt.Fprintf(out, "%d hosts with %d images each, %d distinct; %d findings in the distinct ones, %d on all hosts\n\n",
+		f.Fleet.Hosts, f.Fleet.PerHost, f.Fleet.Distinct, distinct, everywhere)
 	t := table{tabwriter.NewWriter(out, 0, 0, 1, ' ', tabwriter.Debug)}
 	images := float64(f.Fleet.Distinct)
 	t.head("what", "figure")

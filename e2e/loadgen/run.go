@@ -92,7 +92,7 @@ func (r *run) withAgents(ctx context.Context, start time.Time) (err error) {
 	if r.answered, r.refused, err = histograms(metrics); err != nil {
 		return err
 	}
-	if r.findings, err = r.admin.check(ctx, r.Fleet, First); err != nil {
+	if err := r.admin.check(ctx, r.Fleet, First); err != nil {
 		return err
 	}
 	for _, q := range questions() {
@@ -110,7 +110,7 @@ func (r *run) withAgents(ctx context.Context, start time.Time) (err error) {
 		return fmt.Errorf("second advisories: %w", err)
 	}
 	r.again = time.Since(start)
-	if _, err := r.admin.check(ctx, r.Fleet, Second); err != nil {
+	if err := r.admin.check(ctx, r.Fleet, Second); err != nil {
 		return err
 	}
 	if r.peak, err = peakMemory(r.PID()); err != nil {
@@ -122,8 +122,7 @@ func (r *run) withAgents(ctx context.Context, start time.Time) (err error) {
 	if err := r.restart(ctx); err != nil {
 		return fmt.Errorf("restart: %w", err)
 	}
-	_, err = r.admin.check(ctx, r.Fleet, Second)
-	return err
+	return r.admin.check(ctx, r.Fleet, Second)
 }
 
 // scan asks for every image and waits until all are read and judged.
