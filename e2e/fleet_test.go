@@ -278,6 +278,20 @@ func npmImages(t testing.TB, d *lab.Docker, n int) {
 	}
 }
 
+// fleetOfOne is a console that knows flaws, and a host with n images of
+// npmImages that it lists.
+func fleetOfOne(t testing.TB, l *lab.Lab, n int) (*console, *agent) {
+	t.Helper()
+	d := l.Docker(t)
+	npmImages(t, d, n)
+	c := newConsole(t, "")
+	a := c.join(nil, dockerAt(d)...)
+	a.start()
+	c.use(advisories(t, 2, flaws()...))
+	c.eventually("the images are listed", 30*time.Second, func() bool { return len(all[api.Image](c, "/images")) == n })
+	return c, a
+}
+
 // flaws are records about what npmImages install.
 func flaws() [][]byte {
 	return [][]byte{
@@ -294,14 +308,7 @@ const kills = 25
 // before is found still (SYS-03, SYS-06).
 func TestFleetKills(t *testing.T) {
 	const images = 40
-	l := lab.New(t)
-	d := l.Docker(t)
-	npmImages(t, d, images)
-	c := newConsole(t, "")
-	a := c.join(nil, dockerAt(d)...)
-	a.start()
-	c.use(advisories(t, 2, flaws()...))
-	c.eventually("the images are listed", 30*time.Second, func() bool { return len(all[api.Image](c, "/images")) == images })
+	c, a := fleetOfOne(t, lab.New(t), images)
 
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -450,14 +457,7 @@ func TestFleetPartition(t *testing.T) {
 // A newer generation of advisories: findings appear and vanish on all images
 // without any agent, each with its reason (ADV-15).
 func TestFleetGenerations(t *testing.T) {
-	l := lab.New(t)
-	d := l.Docker(t)
-	npmImages(t, d, 3)
-	c := newConsole(t, "")
-	a := c.join(nil, dockerAt(d)...)
-	a.start()
-	c.use(advisories(t, 2, flaws()...))
-	c.eventually("the images are listed", 30*time.Second, func() bool { return len(all[api.Image](c, "/images")) == 3 })
+	c, a := fleetOfOne(t, lab.New(t), 3)
 	if task := c.scan(api.ScanRequest{Selection: api.Selection{All: true}}); task.State != plimsoll.TaskSucceeded {
 		t.Fatalf("scan ended %+v", task)
 	}
@@ -628,13 +628,7 @@ func TestFleetDecisions(t *testing.T) {
 // to its agents.
 func TestFleetBackup(t *testing.T) {
 	l := lab.New(t)
-	d := l.Docker(t)
-	npmImages(t, d, 3)
-	c := newConsole(t, "")
-	a := c.join(nil, dockerAt(d)...)
-	a.start()
-	c.use(advisories(t, 2, flaws()...))
-	c.eventually("the images are listed", 30*time.Second, func() bool { return len(all[api.Image](c, "/images")) == 3 })
+	c, _ := fleetOfOne(t, l, 3)
 	c.scan(api.ScanRequest{Selection: api.Selection{All: true}})
 	c.must("POST", "/decisions", api.DecisionRequest{Rules: []api.Decision{{Kind: plimsoll.DecisionIgnore, Vulnerability: "GHSA-0000-0000-0001", Remark: "known"}}}, nil)
 
