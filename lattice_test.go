@@ -40,9 +40,9 @@ var lattice = map[string]struct{ ours, banned []string }{
 	"server":            {[]string{".", "api", "store", "match", "vulndb", "vulndb/feed", "report", "version"}, []string{"database/sql"}},
 	"cmd/plimsoll":      {[]string{".", "layerfs", "inventory", "inventory/ospkg", "inventory/langpkg", "engine", "engine/docker", "engine/containerd", "engine/podman", "engine/archive", "vulndb", "vulndb/feed", "match", "report", "sample", "local", "api", "store", "agent", "server"}, []string{"database/sql"}},
 	"e2e":               {nil, nil},
-	"e2e/loadgen":       {[]string{".", "api", "agent", "vulndb", "vulndb/feed"}, []string{"os/exec", "database/sql"}}, // test support: fleets that do not exist
-	"e2e/lab":           {nil, nil},                                                                                    // test support: starts engines, imports nothing of ours
-	"e2e/independent":   {nil, nil},                                                                                    // test support: the other computation of findings, imports nothing of ours
+	"e2e/loadgen":       {[]string{".", "api", "agent", "layerfs", "inventory", "local", "vulndb", "vulndb/feed"}, []string{"os/exec", "database/sql"}}, // test support: fleets that do not exist
+	"e2e/lab":           {nil, nil},                                                                                                                     // test support: starts engines, imports nothing of ours
+	"e2e/independent":   {nil, nil},                                                                                                                     // test support: the other computation of findings, imports nothing of ours
 }
 
 const module = "plimsoll"

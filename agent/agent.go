@@ -67,6 +67,9 @@ type Config struct {
 	Version    string
 	Log        *slog.Logger
 	Now        func() time.Time // nil: time.Now
+	// Facts says what is told of the host; nil: Facts, of this machine. A process
+	// that is many hosts tells them apart with it.
+	Facts func(version, analyzers string) HostFacts
 	// Shared says that the process does other things, too (a console): its
 	// priority, memory limit and processors are left alone.
 	Shared bool
@@ -143,12 +146,7 @@ func Run(ctx context.Context, c Config) error {
 }
 
 func open(c Config) (*Agent, error) {
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	if c.pace == nil {
-		c.pace = defaultPace()
-	}
+	c = c.withDefaults()
 	id, err := loadIdentity(c.StateDir)
 	if err != nil {
 		return nil, err
@@ -171,10 +169,23 @@ func open(c Config) (*Agent, error) {
 		deliver: make(chan struct{}, 1),
 		changes: make(chan struct{}, 1),
 	}
-	a.facts = Facts(c.Version, c.NewScanner(nil).AnalyzerSet())
+	a.facts = c.Facts(c.Version, c.NewScanner(nil).AnalyzerSet())
 	a.settings.Store(&api.AgentSettings{SyncHours: 24, Concurrency: 1, ScanTimeout: 900, MemoryMB: 512, CPUPercent: 100})
 	a.state.load(filepath.Join(c.StateDir, "sync.json"))
 	return a, nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Facts == nil {
+		c.Facts = Facts
+	}
+	if c.pace == nil {
+		c.pace = defaultPace()
+	}
+	return c
 }
 
 func (a *Agent) run(ctx context.Context) error {
@@ -186,7 +197,7 @@ func (a *Agent) run(ctx context.Context) error {
 	defer stop(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, loop := range []func(context.Context) error{
-		a.heartbeats, a.watch, a.syncs, a.work, a.deliveries, a.renewals,
+		a.heartbeats, a.watch, a.syncs, a.work, a.renewSpooled, a.deliveries, a.renewals,
 	} {
 		g.Go(func() error { return loop(ctx) })
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"sync"
@@ -97,12 +98,31 @@ func (c *sharedCache) diffOf(key string) (plimsoll.Digest, bool) {
 	return diff, true
 }
 
+// factsTries bounds how often facts are sent to a console that is busy.
+const factsTries = 3
+
+// send sends facts, patiently: while the fleet lacks those of a layer, only one
+// host at a time is given an image with it.
 func (c *sharedCache) send(key string, diff plimsoll.Digest, value []byte) {
+	query := url.Values{"key": {key}, "diff": {string(diff)}, "analyzers": {c.analyzers}}
+	for try := 1; ; try++ {
+		err := c.sendOnce(query, value)
+		if err == nil {
+			return
+		}
+		var e *api.Error
+		refused := errors.As(err, &e) && !e.Temporary()
+		if refused || try == factsTries || wait(c.ctx, c.agent.backoff(try, err)) != nil {
+			c.agent.Log.Warn("facts not shared", "layer", diff, "error", err)
+			return
+		}
+	}
+}
+
+func (c *sharedCache) sendOnce(query url.Values, value []byte) error {
 	ctx, cancel := context.WithTimeout(c.ctx, bodyTimeout)
 	defer cancel()
-	query := url.Values{"key": {key}, "diff": {string(diff)}, "analyzers": {c.analyzers}}
 	header := http.Header{"Content-Type": {"application/octet-stream"}}
-	if _, err := c.agent.client.Send(ctx, http.MethodPut, api.AgentPath+"/facts", query, header, value, nil); err != nil {
-		c.agent.Log.Warn("facts not shared", "layer", diff, "error", err)
-	}
+	_, err := c.agent.client.Send(ctx, http.MethodPut, api.AgentPath+"/facts", query, header, value, nil)
+	return err
 }

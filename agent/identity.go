@@ -88,7 +88,7 @@ func Join(ctx context.Context, c Config, console, tokenText string) (hostID int6
 	if err != nil {
 		return 0, err
 	}
-	facts := Facts(c.Version, c.NewScanner(nil).AnalyzerSet())
+	facts := c.withDefaults().Facts(c.Version, c.NewScanner(nil).AnalyzerSet())
 	transport := &http.Transport{
 		Proxy:             http.ProxyFromEnvironment,
 		ForceAttemptHTTP2: true,

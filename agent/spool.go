@@ -40,6 +40,8 @@ type spooled struct {
 	image  string // hexadecimal digits of its ID
 	hash   string
 	size   int64
+	lease  string // until it is lost, and of this process's reports only
+	since  time.Time
 }
 
 const (
@@ -96,7 +98,7 @@ func (s *spool) put(r api.ScanResult, body []byte, now time.Time) (dropped int, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sum := sha256.Sum256(body)
-	f := spooled{report: r.Report, image: r.Image.Hex(), hash: hex.EncodeToString(sum[:8]), size: int64(len(body))}
+	f := spooled{report: r.Report, image: r.Image.Hex(), hash: hex.EncodeToString(sum[:8]), size: int64(len(body)), lease: r.Lease, since: now}
 	f.name = fmt.Sprintf("%019d-%s-%s-%s%s", now.UnixNano(), f.report, f.image, f.hash, spoolSuffix)
 	if f.size > s.maxBytes {
 		return 0, plimsoll.Errorf(plimsoll.CodeLimit, "keep report", "it is larger than the spool")
@@ -171,6 +173,32 @@ func (s *spool) next() (f spooled, body []byte, damaged int, ok bool) {
 		damaged++
 	}
 	return spooled{}, nil, damaged, false
+}
+
+// maxLeased is how long a lease is kept for a report that does not get through:
+// if the console never takes it, the image must not be held back for ever.
+const maxLeased = time.Hour
+
+// leased returns the reports whose leases are in force, as far as is known.
+func (s *spool) leased(now time.Time) []spooled {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []spooled
+	for _, f := range s.held {
+		if f.lease != "" && now.Sub(f.since) < maxLeased {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// unlease notes that the lease of a report is lost.
+func (s *spool) unlease(f spooled) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.IndexFunc(s.held, func(h spooled) bool { return h.name == f.name }); i >= 0 {
+		s.held[i].lease = ""
+	}
 }
 
 // remove forgets a report that was delivered or never will be.

@@ -158,7 +158,7 @@ func (a *Agent) syncOnce(ctx context.Context, full *syncRequest) error {
 	}
 	facts := a.facts
 	if full != nil {
-		facts = Facts(a.Version, a.facts.Analyzers) // addresses come and go
+		facts = a.Facts(a.Version, a.facts.Analyzers) // addresses come and go
 	}
 	m := api.Sync{At: a.Now(), Host: facts.HostFacts, Stores: r.stores, Problems: r.problems, Pulled: pulled}
 	if full == nil {

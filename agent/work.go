@@ -180,20 +180,42 @@ func (a *Agent) scanner(ctx context.Context, s *scan, private bool) *inventory.S
 // console says so. While the console cannot be reached the scan goes on: its
 // result will be welcome.
 func (a *Agent) renewLease(ctx context.Context, s *scan) {
-	path := "/leases/" + url.PathEscape(s.lease.ID) + "/progress"
 	for wait(ctx, a.pace.renew) == nil {
 		total := max(a.state.layersOf(s.lease.Image), int(s.done.Load()))
-		var answer api.ProgressAnswer
-		err := a.call(ctx, http.MethodPost, path, api.Progress{Done: int(s.done.Load()), Total: total}, &answer)
-		var e *api.Error
-		switch {
-		case err == nil && answer.Stop, errors.As(err, &e) && !e.Temporary():
+		if a.renewOnce(ctx, s.lease.ID, api.Progress{Done: int(s.done.Load()), Total: total}) {
 			s.cancel(errStopped)
 			return
-		case err != nil && ctx.Err() == nil:
-			a.Log.Warn("lease not renewed", "error", err)
 		}
 	}
+}
+
+// renewSpooled renews the leases of what is read and not yet delivered: a
+// console that is too busy to take it would else have it read again, and would
+// go on giving this host more than it can take.
+func (a *Agent) renewSpooled(ctx context.Context) error {
+	for wait(ctx, a.pace.renew) == nil {
+		for _, f := range a.spool.leased(a.Now()) {
+			layers := a.state.layersOf(plimsoll.Digest("sha256:" + f.image))
+			if a.renewOnce(ctx, f.lease, api.Progress{Done: layers, Total: layers}) {
+				a.spool.unlease(f)
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// renewOnce says whether the lease is lost, or the scan was stopped.
+func (a *Agent) renewOnce(ctx context.Context, lease string, p api.Progress) (lost bool) {
+	var answer api.ProgressAnswer
+	err := a.call(ctx, http.MethodPost, "/leases/"+url.PathEscape(lease)+"/progress", p, &answer)
+	var e *api.Error
+	if err == nil || errors.As(err, &e) && !e.Temporary() {
+		return err != nil || answer.Stop
+	}
+	if ctx.Err() == nil {
+		a.Log.Warn("lease not renewed", "error", err)
+	}
+	return false
 }
 
 // giveBack returns a lease so that another host, or this one later, reads the

@@ -153,6 +153,27 @@ func TestPrivateStoresShareNothing(t *testing.T) {
 	}
 }
 
+// A console that is busy is sent facts again: other hosts wait for them.
+func TestFactsAreSentToABusyConsoleAgain(t *testing.T) {
+	f, to := newFixture(t), newConsole(t)
+	left := 2
+	to.fault = func(w http.ResponseWriter, r *http.Request) bool {
+		to.mu.Lock()
+		defer to.mu.Unlock()
+		if left == 0 || !strings.HasSuffix(r.URL.Path, "/facts") {
+			return false
+		}
+		left--
+		refuse(w, http.StatusServiceUnavailable, "unavailable")
+		return true
+	}
+	to.give(api.Work{Scan: &api.Lease{ID: "one", Image: f.id(t, "sample/debian:12"), Timeout: 60}})
+	start(t, config(t, f), to)
+	if to.only("one"); left != 0 || len(to.facts) != 1 {
+		t.Errorf("%d refusals to come, facts of %d layers", left, len(to.facts))
+	}
+}
+
 // Facts that the console does not take cost no result.
 func TestFactsThatAreRefusedCostNoResult(t *testing.T) {
 	f, to := newFixture(t), newConsole(t)
@@ -212,6 +233,37 @@ func TestLeaseIsRenewedAndTimeRunsOut(t *testing.T) {
 	start(t, config(t, f), to)
 	to.until("progress with the number of layers", func() bool { return len(to.progress) > 1 && to.progress[len(to.progress)-1].Total == 3 })
 	close(f.hold)
+	to.only("one")
+}
+
+// The lease of what is read lasts until the console has it: one that is too busy
+// must not have another host read it again.
+func TestLeaseIsRenewedUntilTheResultIsDelivered(t *testing.T) {
+	f, to := newFixture(t), newConsole(t)
+	busy := true
+	to.fault = func(w http.ResponseWriter, r *http.Request) bool {
+		to.mu.Lock()
+		defer to.mu.Unlock()
+		if busy && strings.Contains(r.URL.Path, "/results/") {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		}
+		return false
+	}
+	to.give(api.Work{Scan: &api.Lease{ID: "one", Image: f.id(t, "sample/shop:1.0"), Timeout: 60}})
+	start(t, config(t, f), to)
+	to.until("it is spooled", func() bool { return to.beats != nil && to.beats[len(to.beats)-1].Spooled == 1 })
+	to.mu.Lock()
+	told := len(to.progress)
+	to.mu.Unlock()
+	to.until("its lease is renewed", func() bool { return len(to.progress) > told+1 })
+	if p := to.progress[len(to.progress)-1]; p.Done != 3 || p.Total != 3 {
+		t.Errorf("the progress is %+v", p)
+	}
+	to.mu.Lock()
+	to.stop["one"] = true // a lease that is lost loses no result
+	busy = false
+	to.mu.Unlock()
 	to.only("one")
 }
 

@@ -57,33 +57,6 @@ func (e *ecosystem) fixOf(v int) string {
 	return fmt.Sprintf("1.%d.0", 2*v+1)
 }
 
-// packages returns what a choice installs: a source package of Debian makes one
-// or two binary packages.
-func (c choice) packages() []plimsoll.Package {
-	name, version := c.eco.nameOf(c.name), c.eco.versionOf(c.version)
-	p := plimsoll.Package{Type: c.eco.typ, Name: name, Version: version, Licenses: []string{"MIT"}}
-	switch c.eco.typ {
-	case plimsoll.TypeDeb:
-		p.Arch, p.Path, p.Evidence = "amd64", "var/lib/dpkg/status", plimsoll.EvidencePackageDB
-		p.Source = plimsoll.SourcePackage{Name: name, Version: version}
-		p.PURL = "pkg:deb/debian/" + name + "@" + version + "?arch=amd64&distro=debian-12"
-		if c.name%3 > 0 {
-			return []plimsoll.Package{p}
-		}
-		q := p
-		q.Name += "-bin"
-		q.PURL = "pkg:deb/debian/" + q.Name + "@" + version + "?arch=amd64&distro=debian-12&upstream=" + name
-		return []plimsoll.Package{p, q}
-	case plimsoll.TypeNPM:
-		p.Path = "app/node_modules/" + name + "/package.json"
-	default:
-		p.Path = "usr/lib/python3.11/site-packages/" + strings.ReplaceAll(name, "-", "_") + "-" + version + ".dist-info/METADATA"
-	}
-	p.Evidence = plimsoll.EvidenceMetadata
-	p.PURL = "pkg:" + string(p.Type) + "/" + name + "@" + version
-	return []plimsoll.Package{p}
-}
-
 // flaw is one vulnerability of a name: versions up to after have it.
 type flaw struct {
 	id       string
@@ -153,8 +126,8 @@ func (e *ecosystem) serial() int {
 // image i.
 func (f Fleet) Expected(i, generation int) int {
 	n := 0
-	for _, choices := range f.contents(i) {
-		for _, c := range choices {
+	for _, l := range f.layers(i) {
+		for _, c := range f.contents(l) {
 			for _, flaw := range c.eco.flaws(c.name, generation) {
 				if c.version <= flaw.after {
 					n += len(c.packages())
@@ -163,6 +136,22 @@ func (f Fleet) Expected(i, generation int) int {
 		}
 	}
 	return n
+}
+
+// findings returns how many the advisories of a generation must make in all
+// images, each counted once and on each host that has it.
+func (f Fleet) findings(generation int) (distinct, everywhere int) {
+	in := make([]int, f.Distinct)
+	for i := range in {
+		in[i] = f.Expected(i, generation)
+		distinct += in[i]
+	}
+	for h := range f.Hosts {
+		for _, i := range f.Images(h) {
+			everywhere += in[i]
+		}
+	}
+	return distinct, everywhere
 }
 
 // vectors are CVSS vectors with a score in the middle of each severity.

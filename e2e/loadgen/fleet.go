@@ -4,24 +4,25 @@
 // pure function of its size and seed; what its advisories must find is known
 // without asking the matcher.
 //
-// It owns the invention and the delivery through the HTTP API. It refuses to
-// look into the console's store: it learns what anybody with a token learns.
+// It owns the invention: advisories, and an image store in memory for each host.
+// Everything between a store and the console is the real thing, agents included.
+// It refuses to look into the console's store: it learns what anybody with a
+// token learns.
 //
-// Trust: test code only. It starts no engine, reads no image and talks to
-// nothing but the console it is given.
+// Trust: test code only. It starts no engine and talks to nothing but the
+// console it is given.
 package loadgen
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"plimsoll"
+	"plimsoll/agent"
 	"plimsoll/api"
 )
 
@@ -74,25 +75,41 @@ type choice struct {
 	name, version int
 }
 
-// contents returns the packages of one image by layer, bottom first: the base
-// image, for some a runtime that many share, its own dependencies.
-func (f Fleet) contents(image int) [3][]choice {
+// layer is one change set by what it is for and which of its kind it is: the
+// same in every image that has it.
+type layer struct {
+	kind string // base, runtime, own, empty
+	n    int
+}
+
+// layers returns the layers of an image, bottom first: the base image, for some a
+// runtime that many share, its own dependencies.
+func (f Fleet) layers(image int) [3]layer {
 	r := f.random("image", image)
-	base := r.IntN(max(4, f.Distinct*basesPerHundred/100))
-	own := []*ecosystem{&npm, &npm, &pypi}[r.IntN(3)]
-	var layers [3][]choice
-	layers[0] = f.draw("base", base, &debian, 100+base%5*25, 25)
+	layers := [3]layer{{"base", r.IntN(max(4, f.Distinct*basesPerHundred/100))}, {"empty", 0}, {"own", image}}
 	if r.IntN(5) < 2 {
-		layers[1] = f.draw("runtime", r.IntN(runtimes), &pypi, 30, 0)
+		layers[1] = layer{"runtime", r.IntN(runtimes)}
 	}
-	layers[2] = f.draw("own", image, own, 80+r.IntN(320), 10)
 	return layers
+}
+
+// contents returns what a layer installs.
+func (f Fleet) contents(l layer) []choice {
+	switch r := f.random("own kind", l.n); l.kind {
+	case "base":
+		return f.draw(l, &debian, 100+l.n%5*25, 25)
+	case "runtime":
+		return f.draw(l, &pypi, 30, 0)
+	case "own":
+		return f.draw(l, []*ecosystem{&npm, &npm, &pypi}[r.IntN(3)], 80+r.IntN(320), 10)
+	}
+	return nil
 }
 
 // draw takes about count packages of an ecosystem: the first common names,
 // which everybody has, and others, popular ones more often.
-func (f Fleet) draw(what string, i int, eco *ecosystem, count, common int) []choice {
-	r := f.random(what, i)
+func (f Fleet) draw(l layer, eco *ecosystem, count, common int) []choice {
+	r := f.random(l.kind, l.n)
 	taken := make(map[int]bool)
 	var list []choice
 	for n := range count {
@@ -111,52 +128,13 @@ func (f Fleet) draw(what string, i int, eco *ecosystem, count, common int) []cho
 	return list
 }
 
-// Inventory returns what image i contains.
-func (f Fleet) Inventory(i int) *plimsoll.Inventory {
-	inv := &plimsoll.Inventory{
-		ImageID: f.ImageID(i), Analyzers: Analyzers,
-		Systems: []plimsoll.OS{{ID: "debian", VersionID: "12", Codename: "bookworm", Name: "Debian GNU/Linux 12 (bookworm)", Path: "usr/lib/os-release"}},
-	}
-	layers := f.layers(i)
-	for l, choices := range f.contents(i) {
-		for _, c := range choices {
-			for _, p := range c.packages() {
-				p.Layer = layers[l].DiffID
-				inv.Packages = append(inv.Packages, p)
-			}
-		}
-	}
-	slices.SortFunc(inv.Packages, func(a, b plimsoll.Package) int {
-		return cmp.Or(strings.Compare(string(a.Type), string(b.Type)), strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version), strings.Compare(a.Path, b.Path))
-	})
-	return inv
-}
-
-// Analyzers is the analyser set that the fleet's agents claim to have.
-const Analyzers = "loadgen@1"
-
 // ImageID is the identity of image i.
 func (f Fleet) ImageID(i int) plimsoll.Digest { return f.digest("config", i) }
 
+func (f Fleet) diffID(l layer) plimsoll.Digest { return f.digest(l.kind, l.n) }
+
 func (f Fleet) digest(what string, i int) plimsoll.Digest {
 	return plimsoll.DigestOf(fmt.Appendf(nil, "%s %d %d", what, f.Seed, i))
-}
-
-// layers returns the layers of image i: those of its base and runtime are shared.
-func (f Fleet) layers(i int) [3]api.HostLayer {
-	r := f.random("image", i) // in the order of contents
-	base := r.IntN(max(4, f.Distinct*basesPerHundred/100))
-	r.IntN(3)
-	runtime := api.HostLayer{DiffID: f.digest("empty", 0), Size: 1 << 10, CreatedBy: "WORKDIR /app"}
-	if r.IntN(5) < 2 {
-		k := r.IntN(runtimes)
-		runtime = api.HostLayer{DiffID: f.digest("runtime", k), Size: 60 << 20, CreatedBy: "RUN install runtime " + fmt.Sprint(k), Base: true}
-	}
-	return [3]api.HostLayer{
-		{DiffID: f.digest("base", base), Size: 75 << 20, CreatedBy: "ADD rootfs.tar.xz /", Base: true},
-		runtime,
-		{DiffID: f.digest("own", i), Size: 40 << 20, CreatedBy: "COPY . /app"},
-	}
 }
 
 // Images returns which images host h has, in ascending order. Every image of the
@@ -179,56 +157,68 @@ func (f Fleet) Images(h int) []int {
 	return list
 }
 
-// Record returns image i as host h reports it.
-func (f Fleet) Record(h, i int) api.HostImage {
-	r := f.random(fmt.Sprintf("host %d", h), i)
+// Image returns image i as the engine of host h has it.
+func (f Fleet) Image(h, i int) plimsoll.Image {
 	layers := f.layers(i)
-	rec := api.HostImage{
-		ID: f.ImageID(i), Platform: plimsoll.Platform{OS: "linux", Architecture: "amd64"}, Created: Epoch().Add(-time.Duration(i) * time.Minute),
-		Size:   layers[0].Size + layers[1].Size + layers[2].Size + int64(i),
-		Config: api.ImageConfig{User: "app", WorkingDir: "/app", Entrypoint: []string{"/app/run"}, Labels: map[string]string{"service": service(i)}},
-		Layers: layers[:],
-		Places: []api.HostPlace{{Engine: plimsoll.Docker, Store: "/var/lib/docker", Names: []string{fmt.Sprintf("team-%d/%s:1.%d", i%40, service(i), i%10)}}},
-	}
-	for k := range r.IntN(3) {
-		c := api.HostContainer{ID: plimsoll.DigestOf(fmt.Appendf(nil, "container %d %d %d %d", f.Seed, h, i, k)).Hex(), Name: fmt.Sprintf("%s-%d", service(i), k), State: "running", Running: true}
-		if r.IntN(4) == 0 {
-			c.State, c.Running = "exited", false
+	var diffs []plimsoll.Digest
+	var history []plimsoll.History
+	var size int64
+	for _, l := range layers {
+		diffs = append(diffs, f.diffID(l))
+		history = append(history, plimsoll.History{CreatedBy: l.step()})
+		if l.kind == "base" {
+			history = append(history, plimsoll.History{CreatedBy: "CMD [\"bash\"]", EmptyLayer: true})
 		}
-		rec.Containers = append(rec.Containers, c)
 	}
-	rec.Hash = recordHash(rec)
-	return rec
+	img := plimsoll.Image{
+		ID: f.ImageID(i), Engine: plimsoll.Docker, Store: root, Names: []string{fmt.Sprintf("team-%d/%s:1.%d", i%40, service(i), i%10)},
+		Platform: plimsoll.Platform{OS: "linux", Architecture: "amd64"}, Created: Epoch().Add(-time.Duration(i) * time.Minute),
+		Config:  plimsoll.Config{User: "app", WorkingDir: "/app", Entrypoint: []string{"/app/run"}, Labels: map[string]string{"service": service(i)}},
+		History: history, Layers: plimsoll.NewLayers(diffs, history),
+	}
+	for k, l := range layers {
+		img.Layers[k].Size = l.size()
+		size += l.size()
+	}
+	img.Size = size + int64(i) // no two have the same
+	r := f.random(fmt.Sprintf("host %d", h), i)
+	for k := range r.IntN(3) {
+		c := plimsoll.Container{ID: plimsoll.DigestOf(fmt.Appendf(nil, "container %d %d %d %d", f.Seed, h, i, k)).Hex(), Name: fmt.Sprintf("%s-%d", service(i), k), State: "running"}
+		if r.IntN(4) == 0 {
+			c.State = "exited"
+		}
+		img.Containers = append(img.Containers, c)
+	}
+	return img
 }
+
+// root is where the engine of each host keeps its images.
+const root = "/var/lib/docker"
 
 func service(i int) string { return fmt.Sprintf("service-%d", i/10) }
 
-// recordHash is the digest of a record without its hash.
-func recordHash(rec api.HostImage) string {
-	rec.Hash = ""
-	text, err := json.Marshal(rec)
-	if err != nil {
-		panic(err) // the record holds nothing that JSON cannot say
+// step is the build step that made a layer.
+func (l layer) step() string {
+	switch l.kind {
+	case "base":
+		return "ADD rootfs.tar.xz /"
+	case "runtime":
+		return fmt.Sprint("RUN install runtime ", l.n)
+	case "own":
+		return "COPY . /app"
 	}
-	return plimsoll.DigestOf(text).Hex()
+	return "WORKDIR /app"
+}
+
+// size is what an engine would say of a layer, in bytes.
+func (l layer) size() int64 {
+	return map[string]int64{"base": 75 << 20, "runtime": 60 << 20, "own": 40 << 20, "empty": 1 << 10}[l.kind]
 }
 
 // Facts is what host h says of itself.
-func (f Fleet) Facts(h int) api.HostFacts {
-	return api.HostFacts{
+func (f Fleet) Facts(h int, version, analyzers string) agent.HostFacts {
+	return agent.HostFacts{MachineID: fmt.Sprintf("machine-%d", h), HostFacts: api.HostFacts{
 		Name: fmt.Sprintf("host-%04d", h), OS: "Debian GNU/Linux 12 (bookworm)", Kernel: "6.1.0-28-amd64", Arch: "amd64",
-		Addresses: []string{fmt.Sprintf("10.%d.%d.%d", h>>16&255, h>>8&255, h&255)}, AgentVersion: "loadgen", Analyzers: Analyzers,
-	}
-}
-
-// Sync returns the full list of host h.
-func (f Fleet) Sync(h int, seq int64, now time.Time) api.Sync {
-	s := api.Sync{Full: true, At: now, Host: f.Facts(h), Seq: seq}
-	for _, i := range f.Images(h) {
-		rec := f.Record(h, i)
-		s.Known = append(s.Known, api.ImageHash{ID: rec.ID, Hash: rec.Hash})
-		s.Images = append(s.Images, rec)
-	}
-	s.Stores = []api.Store{{Name: "docker /var/lib/docker", Images: len(s.Known)}}
-	return s
+		Addresses: []string{fmt.Sprintf("10.%d.%d.%d", h>>16&255, h>>8&255, h&255)}, AgentVersion: version, Analyzers: analyzers,
+	}}
 }

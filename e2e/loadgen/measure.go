@@ -1,86 +1,68 @@
 package loadgen
 
 import (
-	"context"
 	"fmt"
+	"maps"
+	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
-// Series is how long one kind of request took, each time.
-type Series struct {
-	mu    sync.Mutex
-	times []time.Duration
-	whole time.Duration // from the first request to the last answer
-}
+// series is how long one kind of request took, each time.
+type series []time.Duration
 
-func (s *Series) add(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.times = append(s.times, d)
-}
-
-// Quantile returns the time that the share q of requests did not exceed.
-func (s *Series) Quantile(q float64) time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.times) == 0 {
+// quantile returns the time that the share q of requests did not exceed.
+func (s series) quantile(q float64) time.Duration {
+	if len(s) == 0 {
 		return 0
 	}
-	sorted := slices.Sorted(slices.Values(s.times))
+	sorted := slices.Sorted(slices.Values(s))
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }
 
-// Count is how many requests there were.
-func (s *Series) Count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.times)
+// histogram is how long a console took to answer the requests of one route, as
+// its metrics tell: how many were answered within so many seconds.
+type histogram map[float64]int64
+
+func (h histogram) count() int64 { return h[math.Inf(1)] }
+
+// quantile returns the bound, in seconds, that the share q of requests kept.
+func (h histogram) quantile(q float64) float64 {
+	for _, bound := range slices.Sorted(maps.Keys(h)) {
+		if float64(h[bound]) >= q*float64(h.count()) {
+			return bound
+		}
+	}
+	return math.Inf(1)
 }
 
-// Rate is how many requests were answered in a second.
-func (s *Series) Rate() float64 {
-	if s.whole <= 0 {
-		return 0
-	}
-	return float64(s.Count()) / s.whole.Seconds()
-}
+var bucket = regexp.MustCompile(`(?m)^plimsoll_http_request_seconds_bucket\{route="([^"]*)",status="(\d)\d\d",le="([^"]*)"\} (\S+)$`)
 
-// parallel calls f for 0 to n-1, so many at a time, and ends with the first error.
-func parallel(ctx context.Context, n, workers int, f func(context.Context, int) error) (*Series, error) {
-	var s Series
-	start := time.Now()
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var next int
-	var mu sync.Mutex
-	take := func() (int, bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		next++
-		return next - 1, next <= n
+// histograms reads those of a console's metrics: of requests that were answered
+// and of those that were not, by route.
+func histograms(metrics string) (answered, refused map[string]histogram, err error) {
+	answered, refused = make(map[string]histogram), make(map[string]histogram)
+	for _, m := range bucket.FindAllStringSubmatch(metrics, -1) {
+		bound, err1 := strconv.ParseFloat(m[3], 64)
+		count, err2 := strconv.ParseFloat(m[4], 64)
+		if err1 != nil || err2 != nil {
+			return nil, nil, fmt.Errorf("the console's metrics cannot be read: %s", m[0])
+		}
+		to := answered
+		if m[2] != "2" {
+			to = refused
+		}
+		if to[m[1]] == nil {
+			to[m[1]] = make(histogram)
+		}
+		to[m[1]][bound] += int64(count)
 	}
-	var group sync.WaitGroup
-	for range workers {
-		group.Go(func() {
-			for i, ok := take(); ok && ctx.Err() == nil; i, ok = take() {
-				begin := time.Now()
-				if err := f(ctx, i); err != nil {
-					stop(err)
-					return
-				}
-				s.add(time.Since(begin))
-			}
-		})
-	}
-	group.Wait()
-	s.whole = time.Since(start)
-	return &s, context.Cause(ctx)
+	return answered, refused, nil
 }
 
 // peakMemory is the largest resident size that a process has had, in bytes.
@@ -96,6 +78,25 @@ func peakMemory(pid int) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("process %d does not tell its memory", pid)
+}
+
+// processorTime is what a process has used of all processors.
+func processorTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	// proc_pid_stat(5): fields 14 and 15, in ticks of 10 ms; the second may hold spaces.
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("process %d does not tell its time", pid)
+	}
+	user, err1 := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	if err1 != nil || err2 != nil {
+		return 0, fmt.Errorf("process %d does not tell its time", pid)
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond, nil
 }
 
 // treeSize is the size of all files below dir, in bytes.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -21,88 +22,158 @@ import (
 	"plimsoll/store"
 )
 
-// TestFleet is a whole fleet in small: hosts join, report, deliver what the
-// console asks for, every list is asked for by each of its sort keys, and new
-// advisories are followed. What the console counts in the end is what the fleet
-// was made to have.
+// TestFleet is a whole fleet in small: its agents join, tell what is there and
+// read what the console asks for, every list is asked for by each of its sort
+// keys, new advisories are followed, and a console that was away is found again.
+// What the console counts in the end is what the fleet was made to have.
 func TestFleet(t *testing.T) {
-	dir := t.TempDir()
-	ctx, stop := context.WithCancel(t.Context())
-	st, err := store.Open(ctx, store.Options{DSN: filepath.Join(dir, "fleet.sqlite")})
-	if err != nil {
+	t.Parallel()
+	c := &inside{dir: t.TempDir(), log: t.Output()}
+	if err := c.start(t.Context(), "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
-	defer st.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	base := "https://" + l.Addr().String()
-	s, err := server.New(ctx, server.Config{
-		Store: st, DataDir: dir, DatabaseDir: filepath.Join(dir, "db"), Hosts: []string{"127.0.0.1"}, PublicURL: base,
-		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})), Version: "test",
+	defer func() {
+		if err := c.stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	figures, err := Run(t.Context(), Fleet{Small}, Target{
+		Base: c.base, Setup: c.setup, PID: os.Getpid, Data: c.dir, State: t.TempDir(), Asks: 2, Idle: time.Second, Activate: activate,
+		Restart: func(ctx context.Context) error {
+			if err := c.stop(); err != nil {
+				return err
+			}
+			return c.start(ctx, strings.TrimPrefix(c.base, "https://"))
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	var out bytes.Buffer
+	figures.Write(&out)
+	t.Logf("\n%s", &out)
+	// Each layer is read once in the fleet, but for those that two hosts read at
+	// the same time.
+	if layers := int64(3 * Small.Distinct); figures.analyzed+figures.reused != layers || figures.analyzed < int64(Small.Distinct) || figures.reused == 0 {
+		t.Errorf("of %d layers, %d were read and %d reused", layers, figures.analyzed, figures.reused)
+	}
+	for _, route := range agentRoutes {
+		if figures.answered[route].count() == 0 {
+			t.Errorf("%s was never answered", route)
+		}
+	}
+}
+
+// inside is a console in this process.
+type inside struct {
+	dir         string
+	log         io.Writer
+	base, setup string
+	stop        func() error
+}
+
+func (c *inside) start(ctx context.Context, address string) error {
+	ctx = context.WithoutCancel(ctx)
+	st, err := store.Open(ctx, store.Options{DSN: filepath.Join(c.dir, "fleet.sqlite")})
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	c.base = "https://" + l.Addr().String()
+	s, err := server.New(ctx, server.Config{
+		Store: st, DataDir: c.dir, DatabaseDir: filepath.Join(c.dir, "db"), Hosts: []string{"127.0.0.1"}, PublicURL: c.base,
+		Log: slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelWarn})), Version: "test",
+	})
+	if err != nil {
+		return err
+	}
+	_, c.setup, _ = strings.Cut(s.SetupURL(), "token=")
+	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 2)
 	go func() { ended <- s.Serve(ctx, l) }()
 	go func() { ended <- s.Run(ctx) }()
-	defer func() {
-		stop()
-		for range 2 {
-			if err := <-ended; err != nil && ctx.Err() == nil {
-				t.Error(err)
-			}
-		}
-	}()
-	var out bytes.Buffer
-	_, setup, _ := strings.Cut(s.SetupURL(), "token=")
-	if err := Run(ctx, Fleet{Small}, Target{Base: base, Setup: setup, Asks: 2, Activate: activate(t.TempDir())}, &out); err != nil {
-		t.Fatalf("%v\n%s", err, &out)
+	c.stop = func() error {
+		cancel()
+		err := errors.Join(<-ended, <-ended)
+		s.Close()
+		return errors.Join(err, st.Close())
 	}
-	t.Logf("\n%s", &out)
+	return nil
 }
 
-// activate returns a function that compiles a generation in dir, has the console
-// import it and waits until all software is judged by it.
-func activate(dir string) func(context.Context, *Admin, int) error {
-	return func(ctx context.Context, a *Admin, generation int) error {
-		path := filepath.Join(dir, []string{"", "first", "second"}[generation])
-		if _, err := os.Stat(path); err != nil {
-			if _, err := Compile(ctx, path, generation); err != nil {
-				return err
-			}
-		}
-		file, err := os.Open(path)
-		if err != nil {
+// activate has the console import a generation and waits until all software is
+// judged by it.
+func activate(ctx context.Context, a *Admin, generation int) error {
+	built[Second]() // with the first: its making is no part of what is measured
+	body, err := built[generation]()
+	if err != nil {
+		return err
+	}
+	header := http.Header{"Content-Type": {"application/octet-stream"}}
+	if err := a.busy.patiently(ctx, func() error { // the console looks for newer ones when it starts
+		_, err := a.client.Send(ctx, http.MethodPost, api.PublicPath+"/database/import", nil, header, body, nil)
+		return err
+	}); err != nil {
+		return err
+	}
+	for {
+		var d api.Database
+		if err := a.Call(ctx, http.MethodGet, "/database", nil, nil, &d); err != nil {
 			return err
 		}
-		defer file.Close()
-		body, err := io.ReadAll(file)
-		if err != nil {
-			return err
+		if d.Current != nil && d.Current.Evaluated != nil && d.Pending == 0 {
+			return nil
 		}
-		header := http.Header{"Content-Type": {"application/octet-stream"}}
-		if _, err := a.client.Send(ctx, http.MethodPost, api.PublicPath+"/database/import", nil, header, body, nil); err != nil {
+		if err := sleep(ctx, 50*time.Millisecond); err != nil {
 			return err
-		}
-		for {
-			var d api.Database
-			if err := a.Call(ctx, http.MethodGet, "/database", nil, nil, &d); err != nil {
-				return err
-			}
-			if d.Current != nil && d.Current.Evaluated != nil && d.Pending == 0 {
-				return nil
-			}
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(50 * time.Millisecond):
-			}
 		}
 	}
+}
+
+// outside is a console in a process of its own.
+type outside struct {
+	binary, dir string
+	log         func(...any)
+	base, setup string
+	process     *exec.Cmd
+}
+
+func (c *outside) start(address string) error {
+	c.process = exec.Command(c.binary, "console", "--listen", address, "--data-dir", c.dir)
+	notes, err := c.process.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.process.Start(); err != nil {
+		return err
+	}
+	link := make(chan string, 1)
+	go func() {
+		for lines := bufio.NewScanner(notes); lines.Scan(); {
+			if line := strings.TrimSpace(lines.Text()); strings.Contains(line, "/setup#token=") {
+				link <- line
+			} else {
+				c.log(line)
+			}
+		}
+		close(link)
+	}()
+	if c.base != "" { // it was started before
+		return nil
+	}
+	var ok bool
+	if c.base, c.setup, ok = strings.Cut(<-link, "/setup#token="); !ok {
+		return errors.New("the console printed no link for the first administrator")
+	}
+	return nil
+}
+
+func (c *outside) stop() {
+	c.process.Process.Signal(os.Interrupt)
+	c.process.Wait()
 }
 
 // BenchmarkFleet measures the console of the binary that PLIMSOLL_BIN names with a
@@ -117,37 +188,22 @@ func BenchmarkFleet(b *testing.B) {
 	if n, _ := strconv.Atoi(os.Getenv("PLIMSOLL_LOAD_HOSTS")); n > 0 { // a part of it
 		f.Hosts, f.Distinct = n, n*5
 	}
-	dir := b.TempDir()
-	console := exec.Command(binary, "console", "--listen", "127.0.0.1:0", "--data-dir", dir)
-	console.Stdout = b.Output()
-	notes, err := console.StderrPipe()
+	c := &outside{binary: binary, dir: b.TempDir(), log: b.Log}
+	if err := c.start("127.0.0.1:0"); err != nil {
+		b.Fatal(err)
+	}
+	defer func() { c.stop() }()
+	figures, err := Run(b.Context(), f, Target{
+		Base: c.base, Setup: c.setup, PID: func() int { return c.process.Process.Pid }, Data: c.dir, State: b.TempDir(), Asks: 40, Idle: time.Minute, Activate: activate,
+		Restart: func(context.Context) error {
+			c.stop()
+			return c.start(strings.TrimPrefix(c.base, "https://"))
+		},
+	})
+	if figures != nil {
+		figures.Write(os.Stdout)
+	}
 	if err != nil {
-		b.Fatal(err)
-	}
-	if err := console.Start(); err != nil {
-		b.Fatal(err)
-	}
-	defer func() {
-		console.Process.Signal(os.Interrupt)
-		console.Wait()
-	}()
-	link := make(chan string, 1)
-	go func() {
-		for lines := bufio.NewScanner(notes); lines.Scan(); {
-			if line := strings.TrimSpace(lines.Text()); strings.Contains(line, "/setup#token=") {
-				link <- line
-			} else {
-				b.Log(line)
-			}
-		}
-		close(link)
-	}()
-	base, setup, ok := strings.Cut(<-link, "/setup#token=")
-	if !ok {
-		b.Fatal("the console printed no link for the first administrator")
-	}
-	target := Target{Base: base, Setup: setup, PID: console.Process.Pid, Dir: dir, Asks: 40, Activate: activate(b.TempDir())}
-	if err := Run(b.Context(), f, target, os.Stdout); err != nil {
 		b.Fatal(err)
 	}
 }
