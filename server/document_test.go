@@ -150,7 +150,7 @@ func TestStrangersLearnNothing(t *testing.T) {
 			t.Errorf("no metric %s", line)
 		}
 	}
-	if strings.Contains(string(a.body), smallFleet.Facts(0).Name) {
+	if strings.Contains(string(a.body), smallFleet.Host(0).Name) {
 		t.Error("metrics name a host")
 	}
 }

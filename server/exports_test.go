@@ -78,7 +78,7 @@ func (e *exportFleet) host(t *testing.T, j *judge, h int, env string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := s.EnrolHost(ctx, store.NewHost{TokenID: token, TokenHash: secret, Facts: e.Facts(h), MachineID: env}, func(id int64) (string, error) { return "certificate " + env, nil })
+	id, err := s.EnrolHost(ctx, store.NewHost{TokenID: token, TokenHash: secret, Facts: e.Host(h), MachineID: env}, func(id int64) (string, error) { return "certificate " + env, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,12 +277,12 @@ func TestReportTellsWhatTheMatcherFinds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := e.store.EnrolHost(ctx, store.NewHost{TokenID: token, TokenHash: "late", Facts: e.Facts(9), MachineID: "late"}, func(int64) (string, error) { return "late", nil })
+	id, err := e.store.EnrolHost(ctx, store.NewHost{TokenID: token, TokenHash: "late", Facts: e.Host(9), MachineID: "late"}, func(int64) (string, error) { return "late", nil })
 	if err != nil {
 		t.Fatal(err)
 	}
 	record := more.Record(9, 5)
-	if _, err := e.store.ApplySync(ctx, id, api.Sync{Full: true, At: time.Now(), Host: e.Facts(9), Seq: 1, Images: []api.HostImage{record}, Known: []api.ImageHash{{ID: record.ID, Hash: record.Hash}}}); err != nil {
+	if _, err := e.store.ApplySync(ctx, id, api.Sync{Full: true, At: time.Now(), Host: e.Host(9), Seq: 1, Images: []api.HostImage{record}, Known: []api.ImageHash{{ID: record.ID, Hash: record.Hash}}}); err != nil {
 		t.Fatal(err)
 	}
 	done, data := e.run(t, api.ExportRequest{Kind: "report", Format: "json"}, e.admin, "anna")

@@ -184,7 +184,7 @@ func TestOutOfSightInListsAndCounts(t *testing.T) {
 		return l
 	}
 	host := fmt.Sprint(s.dev.id)
-	name := url.QueryEscape(s.dev.Facts(s.dev.number).Name)
+	name := url.QueryEscape(s.dev.Host(s.dev.number).Name)
 	var installed api.Page[api.Installed]
 	s.must(s.admin, "GET", fmt.Sprintf("/images/%d/software?limit=500", h.images[0]), nil, &installed)
 	for _, query := range []string{
@@ -297,7 +297,7 @@ func TestEveryAnswer(t *testing.T) {
 		"GET /api/v1/events": fmt.Sprintf("?task=%d", tasks.Items[0].ID),
 	}
 	out := append(slices.Clone(s.hidden.digests), fmt.Sprintf(`"hostID":%d,`, s.dev.id), fmt.Sprintf(`"hostID":%d}`, s.dev.id),
-		s.dev.Facts(s.dev.number).Name, s.hidden.vulnerability, "unseen")
+		s.dev.Host(s.dev.number).Name, s.hidden.vulnerability, "unseen")
 	secrets := []string{"$argon2id", "PRIVATE KEY", s.admin, s.anna, hashSecret(s.admin), hashSecret(s.anna), testPassword}
 	look := func(token, path string) answered {
 		t.Helper()

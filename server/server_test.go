@@ -262,7 +262,7 @@ var protocol = []string{api.HeaderVersion, fmt.Sprint(api.Version)}
 func (c *testConsole) join(f loadgen.Fleet, h int, labels plimsoll.Labels) *testAgent {
 	c.t.Helper()
 	key, csr := newCSR(c.t)
-	a := c.enrol(api.Enrol{Token: c.joinToken(api.EnrolmentTokenRequest{Labels: labels}).Secret, CSR: csr, Host: f.Facts(h), MachineID: fmt.Sprint("machine ", h)})
+	a := c.enrol(api.Enrol{Token: c.joinToken(api.EnrolmentTokenRequest{Labels: labels}).Secret, CSR: csr, Host: f.Host(h), MachineID: fmt.Sprint("machine ", h)})
 	var enrolled api.Enrolled
 	if err := json.Unmarshal(a.body, &enrolled); err != nil || enrolled.HostID == 0 {
 		c.t.Fatalf("enrol: %d %s", a.StatusCode, a.body)

@@ -421,7 +421,7 @@ func TestAuditOfAccess(t *testing.T) {
 		}
 	}
 	slices.Reverse(got)
-	name := smallFleet.Facts(0).Name
+	name := smallFleet.Host(0).Name
 	want := []string{
 		"root setup via setup  true",
 		"root add-user via session  true name=anna role=viewer",

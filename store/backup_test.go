@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
+
 	"plimsoll"
 	"plimsoll/api"
 )
@@ -161,6 +163,16 @@ func TestBackupAndRestoreInAllDirections(t *testing.T) {
 	}
 }
 
+// unpacked returns what a backup holds.
+func unpacked(file []byte) ([]byte, error) {
+	z, err := zstd.NewReader(bytes.NewReader(file))
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	return io.ReadAll(z)
+}
+
 func TestDamagedBackupsChangeNothing(t *testing.T) {
 	source := testStore(t)
 	fill(t, source)
@@ -181,10 +193,17 @@ func TestDamagedBackupsChangeNothing(t *testing.T) {
 	refused("wrong passphrase", file, "correct house", plimsoll.CodeInvalid)
 	refused("no passphrase", file, "", plimsoll.CodeInvalid)
 	refused("something follows", append(bytes.Clone(file), file...), "correct horse", plimsoll.CodeCorrupt)
+	good, err := unpacked(file)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := 1; i < len(file); i += len(file) / 40 {
 		refused(fmt.Sprintf("cut at %d", i), file[:i], "correct horse", plimsoll.CodeCorrupt)
 		flipped := bytes.Clone(file)
 		flipped[i] ^= 0x10
+		if plain, err := unpacked(flipped); err == nil && bytes.Equal(plain, good) {
+			continue // a bit that means nothing
+		}
 		if err := target.Restore(t.Context(), bytes.NewReader(flipped), "correct horse"); err == nil {
 			t.Errorf("a bit flipped at %d of %d went unnoticed", i, len(file))
 		}

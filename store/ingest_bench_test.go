@@ -56,9 +56,9 @@ func BenchmarkIngest(b *testing.B) {
 	if _, err := s.Activate(b.Context(), db.Generation()); err != nil {
 		b.Fatal(err)
 	}
-	number := make(map[plimsoll.Digest]int)
+	inventories := make(map[plimsoll.Digest]*plimsoll.Inventory)
 	for i := range f.Distinct {
-		number[f.ImageID(i)] = i
+		inventories[f.ImageID(i)] = f.Inventory(i)
 	}
 	ids := make([]int64, hosts)
 	for h := range ids {
@@ -94,7 +94,7 @@ func BenchmarkIngest(b *testing.B) {
 						continue
 					}
 					r := api.ScanResult{Report: work.Scan.ID, Lease: work.Scan.ID, Image: work.Scan.Image, Status: plimsoll.ScanComplete,
-						Started: testStart, Ended: testStart, Analyzed: 1, Inventory: f.Inventory(number[work.Scan.Image])}
+						Started: testStart, Ended: testStart, Analyzed: 1, Inventory: inventories[work.Scan.Image]}
 					if _, err := s.ApplyResult(context.WithoutCancel(b.Context()), ids[h], r, judge); err != nil {
 						b.Error(err)
 						return
