@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -79,11 +80,16 @@ func (b *bell) ring(topic string) {
 
 // Topics that are rung.
 const (
-	TopicWork       = "work"       // there may be work for agents, or a lease ended
+	TopicWork       = "work"       // there may be work for any agent; see also HostWork
+	TopicImages     = "images"     // a host was revoked or removed, or holds other images
 	TopicTasks      = "tasks"      // a task or one of its items changed
 	TopicGeneration = "generation" // another generation of advisories is active, or an evaluation ended
 	TopicJobs       = "jobs"       // a background job is wanted
 )
+
+// HostWork is the topic of one host: there may be work for its agent. A bell for
+// all would have a thousand agents look whenever one has done something.
+func HostWork(hostID int64) string { return fmt.Sprintf("%s %d", TopicWork, hostID) }
 
 // Ring tells everybody who waits for topic, in every console.
 func (s *Store) Ring(ctx context.Context, topic string) {
