@@ -54,6 +54,10 @@ type riskKey struct {
 	class         plimsoll.Class
 }
 
+func compareRisks(a, b riskKey) int {
+	return cmp.Or(cmp.Compare(a.vulnerability, b.vulnerability), cmp.Compare(a.class, b.class))
+}
+
 // riskShare counts the findings of an image with one vulnerability.
 type riskShare struct {
 	open, handled, fixable int64
@@ -345,9 +349,7 @@ func (t *tx) addRisks(changes map[riskKey]riskDelta) error {
 			keys = append(keys, key)
 		}
 	}
-	slices.SortFunc(keys, func(a, b riskKey) int {
-		return cmp.Or(cmp.Compare(a.vulnerability, b.vulnerability), cmp.Compare(a.class, b.class))
-	})
+	slices.SortFunc(keys, compareRisks)
 	stored := make(map[riskKey]riskRow, len(keys))
 	for part := range slices.Chunk(keys, chunk) {
 		ids := make([]any, len(part))
@@ -455,12 +457,16 @@ func (t *tx) shares(ids []int64) (map[int64]share, error) {
 		}
 		s, ok := decodeShare(data)
 		if !ok {
-			return plimsoll.Errorf(plimsoll.CodeCorrupt, "count findings", "the share of image %d is damaged", id)
+			return damaged(id)
 		}
 		found[id] = s
 		return nil
 	})
 	return found, err
+}
+
+func damaged(image int64) error {
+	return plimsoll.Errorf(plimsoll.CodeCorrupt, "count findings", "the share of image %d is damaged", image)
 }
 
 // encode writes a share as numbers of variable length, IDs as differences; nil
@@ -479,9 +485,7 @@ func (s share) encode() []byte {
 	for key := range s.risks {
 		keys = append(keys, key)
 	}
-	slices.SortFunc(keys, func(a, b riskKey) int {
-		return cmp.Or(cmp.Compare(a.vulnerability, b.vulnerability), cmp.Compare(a.class, b.class))
-	})
+	slices.SortFunc(keys, compareRisks)
 	last = 0
 	for _, key := range keys {
 		r := s.risks[key]
@@ -493,8 +497,23 @@ func (s share) encode() []byte {
 	return b
 }
 
-func decodeShare(b []byte) (s share, ok bool) {
+func decodeShare(b []byte) (share, bool) {
+	s := share{risks: make(map[riskKey]riskShare)}
+	ok := eachShare(b, func(software int64) { s.software = append(s.software, software) },
+		func(key riskKey, r riskShare) { s.risks[key] = r })
+	return s, ok
+}
+
+// eachShare calls the functions for the software and the risks of an encoded
+// share, each in ascending order; ok says whether it was whole.
+func eachShare(b []byte, software func(int64), risk func(riskKey, riskShare)) (ok bool) {
+	ok = true
 	next := func() int64 {
+		if len(b) > 0 && b[0] < 0x80 { // nearly all are small
+			n := b[0]
+			b = b[1:]
+			return int64(n)
+		}
 		n, size := binary.Uvarint(b)
 		if size <= 0 {
 			ok, b = false, nil
@@ -503,12 +522,10 @@ func decodeShare(b []byte) (s share, ok bool) {
 		b = b[size:]
 		return int64(n)
 	}
-	ok = true
-	s.risks = make(map[riskKey]riskShare)
 	last := int64(0)
 	for n := next(); n > 0 && ok; n-- {
 		last += next()
-		s.software = append(s.software, last)
+		software(last)
 	}
 	last = 0
 	for len(b) > 0 && ok {
@@ -517,7 +534,7 @@ func decodeShare(b []byte) (s share, ok bool) {
 		if next() == 1 {
 			key.class = plimsoll.ClassSystem
 		}
-		s.risks[key] = riskShare{open: next(), handled: next(), fixable: next(), worst: plimsoll.Severity(next())}
+		risk(key, riskShare{open: next(), handled: next(), fixable: next(), worst: plimsoll.Severity(next())})
 	}
-	return s, ok
+	return ok
 }

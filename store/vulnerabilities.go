@@ -80,12 +80,7 @@ func (s *Store) Vulnerabilities(ctx context.Context, scope plimsoll.Scope, f api
 				return err
 			}
 		}
-		for i := range page.Items {
-			if err := t.fillRisk(at, &page.Items[i]); err != nil {
-				return err
-			}
-		}
-		return nil
+		return t.fillRisks(at, page.Items)
 	})
 	return page, err
 }
@@ -159,50 +154,6 @@ func scanRisk(scan func(...any) error) (v api.Vulnerability, err error) {
 	v.Aliases, v.Severity = decodeList[string](aliases), severity.String()
 	v.KEVDue, v.Published, v.Fixable, v.FirstSeen = momentOrNil(due), momentOrNil(published), fixable > 0, moment(first)
 	return v, err
-}
-
-// fillRisk adds what one row needs beyond its table: where it is, in what, and
-// the counts in sight where that is not everything.
-func (t *tx) fillRisk(at sight, v *api.Vulnerability) error {
-	var w where
-	w.and("m.vulnerability_id = ? AND m.class = ? AND g.gone = 0 AND "+counted, v.ID, string(v.Class))
-	at.images(&w, "g.id")
-	const from = " FROM match m JOIN instance i ON i.software_id = m.software_id JOIN image g ON g.id = i.image_id"
-	if !at.everything() {
-		var fixable int64
-		isOpen := "CASE WHEN " + open + " THEN 1 ELSE 0 END"
-		err := t.row(`SELECT coalesce(sum(is_open), 0), coalesce(sum(1 - is_open), 0), coalesce(sum(CASE WHEN fix = 'fixed' THEN is_open ELSE 0 END), 0),
-			count(DISTINCT CASE WHEN is_open = 1 THEN image END) FROM (SELECT `+isOpen+" AS is_open, m.fix AS fix, g.id AS image"+from+w.String()+") AS found", w.args...).
-			Scan(&v.Findings, &v.Handled, &fixable, &v.Images)
-		if err != nil {
-			return err
-		}
-		v.Fixable = fixable > 0
-	}
-	var seen int64
-	if err := t.row("SELECT coalesce(max(g.last_seen), 0)"+from+w.String(), w.args...).Scan(&seen); err != nil {
-		return err
-	}
-	v.LastSeen = moment(seen)
-	openOnes := where{conditions: append(slices.Clone(w.conditions), open), args: w.args}
-	held := where{args: slices.Clone(openOnes.args)}
-	held.and("h.image_id IN (SELECT g.id" + from + openOnes.String() + ")")
-	at.hosts(&held, "h.host_id")
-	if err := t.row("SELECT count(DISTINCT h.host_id), coalesce(sum(h.running), 0) FROM host_image h"+held.String(), held.args...).Scan(&v.Hosts, &v.Containers); err != nil {
-		return err
-	}
-	const most = 10
-	fixes, err := t.fixesOf(at, v)
-	if err != nil {
-		return err
-	}
-	for _, f := range fixes {
-		if len(v.Packages) < most && !slices.Contains(v.Packages, f.Package) {
-			v.Packages = append(v.Packages, f.Package)
-		}
-	}
-	v.Suggestion = suggestion(fixes)
-	return nil
 }
 
 // suggestion says in a few words what to do.
@@ -281,9 +232,11 @@ func (s *Store) Vulnerability(ctx context.Context, scope plimsoll.Scope, id stri
 		if d.Vulnerability, err = t.riskOf(d.ID, class); err != nil {
 			return err
 		}
-		if err := t.fillRisk(at, &d.Vulnerability); err != nil {
+		one := []api.Vulnerability{d.Vulnerability}
+		if err := t.fillRisks(at, one); err != nil {
 			return err
 		}
+		d.Vulnerability = one[0]
 		if d.Fixes, err = t.fixesOf(at, &d.Vulnerability); err != nil {
 			return err
 		}
