@@ -156,12 +156,14 @@ func (t *tx) sumFindings(scope plimsoll.Scope, d *api.Dashboard) error {
 		return t.row("SELECT count(DISTINCT vulnerability_id) FROM risk WHERE findings > 0 AND first_seen >= ?", yesterday).Scan(&d.NewSince)
 	}
 	var n where
-	n.seesLive(scope, "n.image_id")
-	if err := t.row("SELECT count(DISTINCT n.software_id) FROM instance n"+n.String(), n.args...).Scan(&d.Software); err != nil {
+	n.and("n.software_id = s.id")
+	n.seesFound(scope, "n.image_id")
+	held := "+s.images > 0 AND EXISTS (SELECT 1 FROM instance n" + n.String() + ")"
+	if err := t.row("SELECT count(*) FROM software s WHERE "+held, n.args...).Scan(&d.Software); err != nil {
 		return err
 	}
-	n.and("m.gone = 0 AND m.status = 'affected' AND m.first_seen >= ?", yesterday)
-	return t.row("SELECT count(DISTINCT m.vulnerability_id) FROM match m JOIN instance n ON n.software_id = m.software_id"+n.String(), n.args...).Scan(&d.NewSince)
+	return t.row(`SELECT count(DISTINCT m.vulnerability_id) FROM match m CROSS JOIN software s
+		WHERE s.id = m.software_id AND m.gone = 0 AND m.status = 'affected' AND m.first_seen >= ? AND `+held, append([]any{yesterday}, n.args...)...).Scan(&d.NewSince)
 }
 
 func (t *tx) sumWork(scope plimsoll.Scope, d *api.Dashboard) (err error) {

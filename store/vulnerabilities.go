@@ -76,7 +76,7 @@ func (s *Store) Vulnerabilities(ctx context.Context, scope plimsoll.Scope, f api
 			return err
 		}
 		if at.everything() {
-			if page.Total, err = t.count(from, w); err != nil {
+			if page.Total, err = t.count("risk r", w); err != nil {
 				return err
 			}
 		}
@@ -85,13 +85,13 @@ func (s *Store) Vulnerabilities(ctx context.Context, scope plimsoll.Scope, f api
 	return page, err
 }
 
-// selectRisks turns a filter into conditions on risk r and vulnerability v.
+// selectRisks turns a filter into conditions on risk r.
 func selectRisks(at sight, f api.VulnerabilityFilter) (w where, err error) {
 	if f.Class != "" {
 		w.and("r.class = ?", f.Class)
 	}
 	if f.Query != "" {
-		w.and("EXISTS (SELECT 1 FROM vulnerability_alias a WHERE a.vulnerability_id = v.id AND "+like("lower(a.alias)")+")", likePattern(f.Query))
+		w.and("r.vulnerability_id IN (SELECT a.vulnerability_id FROM vulnerability_alias a WHERE "+like("a.alias")+")", strings.ToUpper(likePattern(f.Query)))
 	}
 	if len(f.Severities) > 0 {
 		var list []int64
@@ -108,16 +108,17 @@ func selectRisks(at sight, f api.VulnerabilityFilter) (w where, err error) {
 		w.and("r.kev = 1")
 	}
 	if f.Package != "" {
-		w.and("EXISTS (SELECT 1 FROM match m JOIN software s ON s.id = m.software_id WHERE m.vulnerability_id = v.id AND m.class = r.class AND s.images > 0 AND s.name = ? AND "+counted+")", f.Package)
+		w.and("(r.vulnerability_id, r.class) IN (SELECT m.vulnerability_id, m.class FROM software s CROSS JOIN match m WHERE m.software_id = s.id AND +s.images > 0 AND s.name_lower = ? AND s.name = ? AND "+counted+")",
+			strings.ToLower(f.Package), f.Package)
 	}
 	if f.Since != 0 {
 		w.and("r.first_seen >= ?", f.Since)
 	}
 	has := func(condition string) (string, []any) {
 		var held where
-		held.and("m.vulnerability_id = v.id AND m.class = r.class AND g.gone = 0 AND " + counted + condition)
+		held.and("m.vulnerability_id = r.vulnerability_id AND m.class = r.class AND i.software_id = m.software_id AND g.id = i.image_id AND +g.gone = 0 AND " + counted + condition)
 		at.images(&held, "g.id")
-		return "EXISTS (SELECT 1 FROM match m JOIN instance i ON i.software_id = m.software_id JOIN image g ON g.id = i.image_id" + held.String() + ")", held.args
+		return "EXISTS (SELECT 1 FROM match m CROSS JOIN instance i CROSS JOIN image g" + held.String() + ")", held.args
 	}
 	opened, openArgs := has(" AND " + open)
 	fixed, fixedArgs := has(" AND m.fix = 'fixed' AND " + open)

@@ -456,8 +456,9 @@ CREATE TABLE match (
   UNIQUE (software_id, vulnerability_id)
 );
 CREATE INDEX match_vulnerability ON match (vulnerability_id, gone);
-CREATE INDEX match_priority ON match (gone, priority, id);
-CREATE INDEX match_first_seen ON match (gone, first_seen, id);
+-- The software is there so that the matches of some are found without a look at all.
+CREATE INDEX match_priority ON match (gone, priority, id, software_id);
+CREATE INDEX match_first_seen ON match (gone, first_seen, id, software_id);
 
 -- The risk view: one row per vulnerability and class with at least one live finding.
 CREATE TABLE risk (
