@@ -106,8 +106,10 @@ func (t *tx) fillRisks(at sight, page []api.Vulnerability) error {
 // matches m and instances i.
 func (t *tx) keepers(at sight, near where) (map[int64][]keeper, error) {
 	var w where
-	at.hosts(&w, "o.host_id")
-	if len(near.conditions) > 0 {
+	if len(near.conditions) == 0 {
+		at.hosts(&w, "o.host_id")
+	} else { // from the images: each host in sight would be asked for each of them
+		at.hosts(&w, "+o.host_id")
 		w.and("o.image_id IN (SELECT i.image_id FROM match m CROSS JOIN instance i"+near.String()+")", near.args...)
 	}
 	found := make(map[int64][]keeper)

@@ -239,7 +239,7 @@ func (q *selection) states(states []string) error {
 		all = append(append(all, values...), values...)
 	}
 	if !wanted[0] { // few matches have a decision: see which before their findings
-		q.and("EXISTS (SELECT 1 FROM effect d WHERE d.match_id = m.id)")
+		q.and("+m.id IN (SELECT d.match_id FROM effect d)")
 	}
 	q.and(strings.Join(conditions, " OR "), all...)
 	return nil
