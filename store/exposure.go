@@ -13,7 +13,7 @@ import (
 type exposure struct {
 	key                                riskKey
 	findings, handled, fixable, images int64
-	hosts                              hostSet
+	hosts                              numbers
 	containers, seen                   int64
 	fixes                              []softwareFix
 }
@@ -24,24 +24,26 @@ type softwareFix struct {
 	fix      api.Fix
 }
 
-// keeper is a host that holds an image: its place in a hostSet, and how many
+// keeper is a host that holds an image: its number in this count, and how many
 // containers of the image run there.
 type keeper struct {
 	host    int
 	running int64
 }
 
-// hostSet is a set of hosts by their numbers, one bit each.
-type hostSet []uint64
+// numbers is a set of small numbers, a bit for each.
+type numbers []uint64
 
-func (s *hostSet) add(n int) {
+func (s *numbers) add(n int) {
 	for n/64 >= len(*s) {
 		*s = append(*s, 0)
 	}
 	(*s)[n/64] |= 1 << (n % 64)
 }
 
-func (s hostSet) len() (n int64) {
+func (s numbers) has(n int) bool { return n/64 < len(s) && s[n/64]&(1<<(n%64)) != 0 }
+
+func (s numbers) len() (n int64) {
 	for _, word := range s {
 		n += int64(bits.OnesCount64(word))
 	}
@@ -114,15 +116,15 @@ func (t *tx) keepers(at sight, near where) (map[int64][]keeper, error) {
 	}
 	found := make(map[int64][]keeper)
 	rows, err := t.query("SELECT o.image_id, o.host_id, o.running FROM host_image o"+w.String(), w.args...)
-	numbers := make(map[int64]int)
+	known := make(map[int64]int)
 	var image, host int64
 	var k keeper
 	err = each(rows, err, func(scan func(...any) error) error {
 		err := scan(&image, &host, &k.running)
-		n, known := numbers[host]
-		if !known {
-			n = len(numbers)
-			numbers[host] = n
+		n, ok := known[host]
+		if !ok {
+			n = len(known)
+			known[host] = n
 		}
 		k.host = n
 		found[image] = append(found[image], k)
@@ -176,33 +178,50 @@ func (t *tx) expose(at sight, keepers map[int64][]keeper, list []*exposure) erro
 		}
 	}
 	software := sortedKeys(candidates)
-	for part := range slices.Chunk(sortedKeys(keepers), chunk) {
-		found, err := t.query("SELECT h.image_id, g.last_seen, h.data FROM share h JOIN image g ON g.id = h.image_id WHERE h.image_id IN ("+marks(len(part))+")", args(part)...)
+	err := t.eachShareOf(sortedKeys(keepers), func(image, seen int64, data []byte) bool {
+		s, r := 0, 0
+		return eachShare(data, func(id int64) {
+			for s < len(software) && software[s] < id {
+				s++
+			}
+			if s < len(software) && software[s] == id {
+				candidates[id] = true
+			}
+		}, func(key riskKey, share riskShare) {
+			for r < len(rows) && rows[r].key.vulnerability < key.vulnerability {
+				r++
+			}
+			for k := r; k < len(rows) && rows[k].key.vulnerability == key.vulnerability; k++ {
+				if rows[k].key.class == key.class {
+					rows[k].add(share, seen, keepers[image])
+				}
+			}
+		})
+	})
+	if err != nil {
+		return err
+	}
+	if at.everything() {
+		return nil
+	}
+	for _, e := range rows {
+		e.fixes = slices.DeleteFunc(e.fixes, func(f softwareFix) bool { return !candidates[f.software] })
+	}
+	return nil
+}
+
+// eachShareOf calls f with the shares of images, encoded and good until f
+// returns, and when the images were last seen. f says whether the share was whole.
+func (t *tx) eachShareOf(images []int64, f func(image, seen int64, data []byte) bool) error {
+	for part := range slices.Chunk(images, chunk) {
+		rows, err := t.query("SELECT h.image_id, g.last_seen, h.data FROM share h JOIN image g ON g.id = h.image_id WHERE h.image_id IN ("+marks(len(part))+")", args(part)...)
 		var image, seen int64
 		var data sql.RawBytes
-		err = each(found, err, func(scan func(...any) error) error {
+		err = each(rows, err, func(scan func(...any) error) error {
 			if err := scan(&image, &seen, &data); err != nil {
 				return err
 			}
-			s, r := 0, 0
-			ok := eachShare(data, func(id int64) {
-				for s < len(software) && software[s] < id {
-					s++
-				}
-				if s < len(software) && software[s] == id {
-					candidates[id] = true
-				}
-			}, func(key riskKey, share riskShare) {
-				for r < len(rows) && rows[r].key.vulnerability < key.vulnerability {
-					r++
-				}
-				for k := r; k < len(rows) && rows[k].key.vulnerability == key.vulnerability; k++ {
-					if rows[k].key.class == key.class {
-						rows[k].add(share, seen, keepers[image])
-					}
-				}
-			})
-			if !ok {
+			if !f(image, seen, data) {
 				return damaged(image)
 			}
 			return nil
@@ -210,12 +229,6 @@ func (t *tx) expose(at sight, keepers map[int64][]keeper, list []*exposure) erro
 		if err != nil {
 			return err
 		}
-	}
-	if at.everything() {
-		return nil
-	}
-	for _, e := range rows {
-		e.fixes = slices.DeleteFunc(e.fixes, func(f softwareFix) bool { return !candidates[f.software] })
 	}
 	return nil
 }
