@@ -48,6 +48,35 @@ func fillFleet(b testing.TB, s *Store, size loadgen.Size, judge realJudge) {
 	}
 }
 
+// BenchmarkFleet measures each list and search of 1,000 hosts with 50 of 5,000
+// images each (budget: 300 ms), and a re-evaluation of all of it. Filling the store
+// takes minutes; run it with -benchtime 3x.
+func BenchmarkFleet(b *testing.B) {
+	s := benchStore(b)
+	fillFleet(b, s, loadgen.Large, compiled(b, loadgen.First))
+	for _, q := range fleetQuestions() {
+		b.Run(q.name, func(b *testing.B) {
+			for b.Loop() {
+				if err := q.ask(s); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	b.Run("evaluate", func(b *testing.B) {
+		judges := []realJudge{compiled(b, loadgen.Second), compiled(b, loadgen.First)}
+		for n := 0; b.Loop(); n++ {
+			judge := judges[n%len(judges)]
+			if _, err := s.Activate(b.Context(), judge.Generation()); err != nil {
+				b.Fatal(err)
+			}
+			if err := s.Evaluate(b.Context(), judge, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
 // fleetQuestion is a list as somebody asks for it.
 type fleetQuestion struct {
 	name string
