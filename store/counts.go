@@ -54,6 +54,10 @@ type riskKey struct {
 	class         plimsoll.Class
 }
 
+func compareRisks(a, b riskKey) int {
+	return cmp.Or(cmp.Compare(a.vulnerability, b.vulnerability), cmp.Compare(a.class, b.class))
+}
+
 // riskShare counts the findings of an image with one vulnerability.
 type riskShare struct {
 	open, handled, fixable int64
@@ -111,25 +115,21 @@ func (t *tx) imageCounts(ids []int64) (map[int64]*imageCounts, error) {
 	if err != nil {
 		return nil, err
 	}
-	// In the order of its index; grouping in the database would sort again.
-	rows, err = t.query(`SELECT i.image_id, i.software_id, s.covered, s.ended, s.system_id FROM instance i JOIN software s ON s.id = i.software_id
-		WHERE i.image_id IN (`+list+") ORDER BY i.image_id, i.software_id", args(ids)...)
-	var image, software, system int64
-	var covered, ended bool
+	type instance struct{ image, software, id int64 }
+	var instances []instance
+	software := make(map[int64]*countedSoftware)
+	rows, err = t.query("SELECT image_id, software_id, id FROM instance WHERE image_id IN ("+list+") ORDER BY image_id, software_id, id", args(ids)...) // as its index has them
 	err = each(rows, err, func(scan func(...any) error) error {
-		if err := scan(&image, &software, &covered, &ended, &system); err != nil {
-			return err
-		}
-		img := images[image]
-		img.packages++
-		img.uncovered += bit(!covered)
-		img.ended = img.ended || ended && system == img.system && system != 0
-		if n := len(img.share.software); img.live() && (n == 0 || img.share.software[n-1] != software) {
-			img.share.software = append(img.share.software, software)
-		}
-		return nil
+		var i instance
+		err := scan(&i.image, &i.software, &i.id)
+		instances = append(instances, i)
+		software[i.software] = nil
+		return err
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := t.countedSoftware(software); err != nil {
 		return nil, err
 	}
 	type finding struct{ instance, match int64 }
@@ -147,49 +147,92 @@ func (t *tx) imageCounts(ids []int64) (map[int64]*imageCounts, error) {
 	if err != nil {
 		return nil, err
 	}
-	// From the images to their matches, whatever the planner believes.
-	rows, err = t.query(`SELECT i.image_id, i.id, m.id, m.vulnerability_id, m.class, m.severity, m.fix, m.kev, m.malicious
-		FROM instance i CROSS JOIN match m WHERE m.software_id = i.software_id AND i.image_id IN (`+list+") AND "+counted, args(ids)...)
-	var f finding
-	var key riskKey
-	var severity plimsoll.Severity
-	var fix plimsoll.FixState
-	var kev, malicious bool
-	err = each(rows, err, func(scan func(...any) error) error {
-		if err := scan(&image, &f.instance, &f.match, &key.vulnerability, &key.class, &severity, &fix, &kev, &malicious); err != nil {
+	for _, i := range instances {
+		img, of := images[i.image], software[i.software]
+		img.packages++
+		img.uncovered += bit(!of.covered)
+		img.ended = img.ended || of.ended && of.system == img.system && of.system != 0
+		if n := len(img.share.software); img.live() && (n == 0 || img.share.software[n-1] != i.software) {
+			img.share.software = append(img.share.software, i.software)
+		}
+		for m := range of.matches {
+			img.add(&of.matches[m], img.repositories > 0 && covers[finding{i.id, of.matches[m].id}] >= img.repositories)
+		}
+	}
+	return images, nil
+}
+
+// countedSoftware is what the counts of images need of their software, and its
+// matches that count. Images share most of it: it is read once for all of them.
+type countedSoftware struct {
+	covered, ended bool
+	system         int64
+	matches        []countedMatch
+}
+
+type countedMatch struct {
+	id                      int64
+	key                     riskKey
+	severity                plimsoll.Severity
+	fixable, kev, malicious bool
+}
+
+// countedSoftware fills in the software whose IDs are the keys.
+func (t *tx) countedSoftware(software map[int64]*countedSoftware) error {
+	for part := range slices.Chunk(sortedKeys(software), chunk) {
+		list := marks(len(part))
+		var id int64
+		rows, err := t.query("SELECT id, covered, ended, system_id FROM software WHERE id IN ("+list+")", args(part)...)
+		err = each(rows, err, func(scan func(...any) error) error {
+			of := &countedSoftware{}
+			err := scan(&id, &of.covered, &of.ended, &of.system)
+			software[id] = of
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		img := images[image]
-		img.add(key, severity, fix == plimsoll.FixAvailable, kev, malicious, img.repositories > 0 && covers[f] >= img.repositories)
-		return nil
-	})
-	return images, err
+		var m countedMatch
+		var fix plimsoll.FixState
+		rows, err = t.query("SELECT m.software_id, m.id, m.vulnerability_id, m.class, m.severity, m.fix, m.kev, m.malicious FROM match m WHERE m.software_id IN ("+
+			list+") AND "+counted, args(part)...)
+		err = each(rows, err, func(scan func(...any) error) error {
+			err := scan(&id, &m.id, &m.key.vulnerability, &m.key.class, &m.severity, &fix, &m.kev, &m.malicious)
+			m.fixable = fix == plimsoll.FixAvailable
+			software[id].matches = append(software[id].matches, m)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (img *imageCounts) live() bool { return img.gone == 0 && img.inventory > 0 }
 
 // add counts one finding.
-func (img *imageCounts) add(key riskKey, severity plimsoll.Severity, fixable, kev, malicious, handled bool) {
-	s := img.share.risks[key]
-	s.worst = max(s.worst, severity)
+func (img *imageCounts) add(m *countedMatch, handled bool) {
+	s := img.share.risks[m.key]
+	s.worst = max(s.worst, m.severity)
 	switch {
 	case handled:
 		s.handled++
 		img.handled++
 	default:
 		s.open++
-		s.fixable += bit(fixable)
-		img.fixable += bit(fixable)
-		img.kev += bit(kev)
-		img.malicious += bit(malicious)
-		if key.class == plimsoll.ClassSystem {
-			img.bySystem.Add(severity, 1)
+		s.fixable += bit(m.fixable)
+		img.fixable += bit(m.fixable)
+		img.kev += bit(m.kev)
+		img.malicious += bit(m.malicious)
+		if m.key.class == plimsoll.ClassSystem {
+			img.bySystem.Add(m.severity, 1)
 		} else {
-			img.byApplication.Add(severity, 1)
+			img.byApplication.Add(m.severity, 1)
 		}
 	}
 	if img.live() {
-		img.share.risks[key] = s
+		img.share.risks[m.key] = s
 	}
 }
 
@@ -345,9 +388,7 @@ func (t *tx) addRisks(changes map[riskKey]riskDelta) error {
 			keys = append(keys, key)
 		}
 	}
-	slices.SortFunc(keys, func(a, b riskKey) int {
-		return cmp.Or(cmp.Compare(a.vulnerability, b.vulnerability), cmp.Compare(a.class, b.class))
-	})
+	slices.SortFunc(keys, compareRisks)
 	stored := make(map[riskKey]riskRow, len(keys))
 	for part := range slices.Chunk(keys, chunk) {
 		ids := make([]any, len(part))
@@ -455,12 +496,16 @@ func (t *tx) shares(ids []int64) (map[int64]share, error) {
 		}
 		s, ok := decodeShare(data)
 		if !ok {
-			return plimsoll.Errorf(plimsoll.CodeCorrupt, "count findings", "the share of image %d is damaged", id)
+			return damaged(id)
 		}
 		found[id] = s
 		return nil
 	})
 	return found, err
+}
+
+func damaged(image int64) error {
+	return plimsoll.Errorf(plimsoll.CodeCorrupt, "count findings", "the share of image %d is damaged", image)
 }
 
 // encode writes a share as numbers of variable length, IDs as differences; nil
@@ -479,9 +524,7 @@ func (s share) encode() []byte {
 	for key := range s.risks {
 		keys = append(keys, key)
 	}
-	slices.SortFunc(keys, func(a, b riskKey) int {
-		return cmp.Or(cmp.Compare(a.vulnerability, b.vulnerability), cmp.Compare(a.class, b.class))
-	})
+	slices.SortFunc(keys, compareRisks)
 	last = 0
 	for _, key := range keys {
 		r := s.risks[key]
@@ -493,8 +536,23 @@ func (s share) encode() []byte {
 	return b
 }
 
-func decodeShare(b []byte) (s share, ok bool) {
+func decodeShare(b []byte) (share, bool) {
+	s := share{risks: make(map[riskKey]riskShare)}
+	ok := eachShare(b, func(software int64) { s.software = append(s.software, software) },
+		func(key riskKey, r riskShare) { s.risks[key] = r })
+	return s, ok
+}
+
+// eachShare calls the functions for the software and the risks of an encoded
+// share, each in ascending order; ok says whether it was whole.
+func eachShare(b []byte, software func(int64), risk func(riskKey, riskShare)) (ok bool) {
+	ok = true
 	next := func() int64 {
+		if len(b) > 0 && b[0] < 0x80 { // nearly all are small
+			n := b[0]
+			b = b[1:]
+			return int64(n)
+		}
 		n, size := binary.Uvarint(b)
 		if size <= 0 {
 			ok, b = false, nil
@@ -503,12 +561,10 @@ func decodeShare(b []byte) (s share, ok bool) {
 		b = b[size:]
 		return int64(n)
 	}
-	ok = true
-	s.risks = make(map[riskKey]riskShare)
 	last := int64(0)
 	for n := next(); n > 0 && ok; n-- {
 		last += next()
-		s.software = append(s.software, last)
+		software(last)
 	}
 	last = 0
 	for len(b) > 0 && ok {
@@ -517,7 +573,7 @@ func decodeShare(b []byte) (s share, ok bool) {
 		if next() == 1 {
 			key.class = plimsoll.ClassSystem
 		}
-		s.risks[key] = riskShare{open: next(), handled: next(), fixable: next(), worst: plimsoll.Severity(next())}
+		risk(key, riskShare{open: next(), handled: next(), fixable: next(), worst: plimsoll.Severity(next())})
 	}
-	return s, ok
+	return ok
 }

@@ -155,13 +155,28 @@ func (t *tx) sumFindings(scope plimsoll.Scope, d *api.Dashboard) error {
 		}
 		return t.row("SELECT count(DISTINCT vulnerability_id) FROM risk WHERE findings > 0 AND first_seen >= ?", yesterday).Scan(&d.NewSince)
 	}
-	var n where
-	n.seesLive(scope, "n.image_id")
-	if err := t.row("SELECT count(DISTINCT n.software_id) FROM instance n"+n.String(), n.args...).Scan(&d.Software); err != nil {
+	sight, sightArgs := heldInSight(scope, "g.id")
+	held, err := t.ids("SELECT g.id FROM image g WHERE g.gone = 0 AND "+sight, sightArgs...)
+	if err != nil {
 		return err
 	}
-	n.and("m.gone = 0 AND m.status = 'affected' AND m.first_seen >= ?", yesterday)
-	return t.row("SELECT count(DISTINCT m.vulnerability_id) FROM match m JOIN instance n ON n.software_id = m.software_id"+n.String(), n.args...).Scan(&d.NewSince)
+	var software, vulnerabilities numbers
+	err = t.eachShareOf(held, func(_, _ int64, data []byte) bool {
+		return eachShare(data, func(id int64) { software.add(int(id)) }, func(key riskKey, r riskShare) {
+			if r.open > 0 {
+				vulnerabilities.add(int(key.vulnerability))
+			}
+		})
+	})
+	if err != nil {
+		return err
+	}
+	d.Software = software.len()
+	fresh, err := t.ids("SELECT DISTINCT vulnerability_id FROM risk WHERE findings > 0 AND first_seen >= ?", yesterday)
+	for _, id := range fresh {
+		d.NewSince += bit(vulnerabilities.has(int(id)))
+	}
+	return err
 }
 
 func (t *tx) sumWork(scope plimsoll.Scope, d *api.Dashboard) (err error) {

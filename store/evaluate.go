@@ -213,7 +213,7 @@ func (e *evaluation) next(t *tx, systems map[int64]plimsoll.OS) (batch []pending
 	}
 	for part := range slices.Chunk(ids, chunk) {
 		rows, err := t.query(`SELECT m.software_id, m.id, v.name FROM match m JOIN vulnerability v ON v.id = m.vulnerability_id
-			WHERE m.gone = 0 AND m.software_id IN (`+marks(len(part))+")", args(part)...)
+			WHERE +m.gone = 0 AND m.software_id IN (`+marks(len(part))+")", args(part)...)
 		err = each(rows, err, func(scan func(...any) error) error {
 			var software, match int64
 			var name string
@@ -282,7 +282,7 @@ func (t *tx) stillBy(list []judgement, before int64) (map[int64]bool, error) {
 		for _, j := range part {
 			values = append(values, j.software)
 		}
-		ids, err := t.ids("SELECT id FROM software WHERE generation = ? AND id IN ("+marks(len(part))+")", values...)
+		ids, err := t.ids("SELECT id FROM software WHERE +generation = ? AND id IN ("+marks(len(part))+")", values...)
 		if err != nil {
 			return nil, err
 		}

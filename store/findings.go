@@ -68,7 +68,7 @@ func (t *tx) selectFindings(scope plimsoll.Scope, f api.FindingFilter) (*selecti
 		q.seesImage(scope, "g")
 	} else {
 		q.and("g.gone = 0")
-		q.seesLive(scope, "g.id")
+		q.seesFound(scope, "g.id")
 	}
 	if len(f.IDs) > 0 {
 		q.narrow = true
@@ -112,7 +112,9 @@ func (t *tx) selectFindings(scope plimsoll.Scope, f api.FindingFilter) (*selecti
 		q.narrow = true
 	}
 	if f.Package != "" {
-		q.and("s.name_lower = ? AND s.name = ?", strings.ToLower(f.Package), f.Package)
+		if err := t.ofPackage(q, f); err != nil {
+			return nil, err
+		}
 	}
 	if f.Type != "" {
 		q.and("s.type = ?", f.Type)
@@ -171,6 +173,33 @@ func (t *tx) selectFindings(scope plimsoll.Scope, f api.FindingFilter) (*selecti
 	return q, q.err
 }
 
+// ofPackage narrows to findings of a package. When they are many, its matches are
+// picked out of all in the order of the list, so that a page of them is enough.
+func (t *tx) ofPackage(q *selection, f api.FindingFilter) error {
+	const few = 5000 // findings
+	var w where
+	w.and("s.name_lower = ? AND s.name = ?", strings.ToLower(f.Package), f.Package)
+	if w.err != nil {
+		return w.err
+	}
+	var ids []int64
+	total := int64(0)
+	rows, err := t.query("SELECT s.id, s.images * (s.m_critical + s.m_high + s.m_medium + s.m_low + s.m_unknown + s.m_none) FROM software s"+w.String(), w.args...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var id, n int64
+		err := scan(&id, &n)
+		ids, total = append(ids, id), total+n
+		return err
+	})
+	if total <= few {
+		q.narrow = true
+		in(&q.where, "m.software_id", ids)
+	} else {
+		in(&q.where, "+m.software_id", ids)
+	}
+	return err
+}
+
 // states narrows to findings in any of these states; open when there are none.
 func (q *selection) states(states []string) error {
 	if len(states) == 0 {
@@ -208,6 +237,9 @@ func (q *selection) states(states []string) error {
 		conditions = append(conditions, "NOT ("+isOpen+") AND (SELECT min("+kindRank+") FROM effect e JOIN decision d ON d.id = e.decision_id WHERE "+of+
 			") IN ("+strings.Join(ranks, ", ")+")")
 		all = append(append(all, values...), values...)
+	}
+	if !wanted[0] { // few matches have a decision: see which before their findings
+		q.and("+m.id IN (SELECT d.match_id FROM effect d)")
 	}
 	q.and(strings.Join(conditions, " OR "), all...)
 	return nil

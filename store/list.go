@@ -120,6 +120,12 @@ func (w *where) seesLive(scope plimsoll.Scope, column string) {
 	}
 }
 
+// seesFound is seesLive for rows that are found by something else: the plus keeps
+// SQLite from looking up each image in sight for each of them.
+func (w *where) seesFound(scope plimsoll.Scope, column string) {
+	w.seesLive(scope, "+"+column)
+}
+
 // heldInSight returns the condition under which a host within the scope holds
 // the image whose ID is in column. It reads what these hosts hold, once: they
 // are few where it matters.

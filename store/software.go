@@ -227,11 +227,11 @@ func (s *Store) Software(ctx context.Context, scope plimsoll.Scope, f api.Softwa
 		if err != nil {
 			return err
 		}
-		w.and("s.images > 0")
+		w.and("+s.images > 0") // nearly all: no index helps
 		if !scope.All || f.Image != 0 || f.Host != 0 || f.Label != "" || f.Path != "" {
 			var n where
 			n.and("n.software_id = s.id")
-			text, args := heldBy(scope, f, "n.image_id")
+			text, args := heldBy(scope, f, "+n.image_id")
 			n.and(text, args...)
 			if f.Image != 0 {
 				n.and("n.image_id = ?", f.Image)
@@ -270,7 +270,7 @@ func imagesInSight[T any](t *tx, scope plimsoll.Scope, list []T, of func(*T) *ap
 		p := of(&list[i])
 		ids[i], p.Images = p.ID, 0
 	}
-	held, heldArgs := heldInSight(scope, "n.image_id")
+	held, heldArgs := heldInSight(scope, "+n.image_id")
 	numbers := make(map[int64]int64, len(ids))
 	rows, err := t.query(`SELECT n.software_id, count(DISTINCT n.image_id) FROM instance n WHERE n.software_id IN (`+marks(len(ids))+`)
 		AND `+held+" GROUP BY n.software_id", append(args(ids), heldArgs...)...)

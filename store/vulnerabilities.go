@@ -76,27 +76,22 @@ func (s *Store) Vulnerabilities(ctx context.Context, scope plimsoll.Scope, f api
 			return err
 		}
 		if at.everything() {
-			if page.Total, err = t.count(from, w); err != nil {
+			if page.Total, err = t.count("risk r", w); err != nil {
 				return err
 			}
 		}
-		for i := range page.Items {
-			if err := t.fillRisk(at, &page.Items[i]); err != nil {
-				return err
-			}
-		}
-		return nil
+		return t.fillRisks(at, page.Items)
 	})
 	return page, err
 }
 
-// selectRisks turns a filter into conditions on risk r and vulnerability v.
+// selectRisks turns a filter into conditions on risk r.
 func selectRisks(at sight, f api.VulnerabilityFilter) (w where, err error) {
 	if f.Class != "" {
 		w.and("r.class = ?", f.Class)
 	}
 	if f.Query != "" {
-		w.and("EXISTS (SELECT 1 FROM vulnerability_alias a WHERE a.vulnerability_id = v.id AND "+like("lower(a.alias)")+")", likePattern(f.Query))
+		w.and("r.vulnerability_id IN (SELECT a.vulnerability_id FROM vulnerability_alias a WHERE "+like("a.alias")+")", strings.ToUpper(likePattern(f.Query)))
 	}
 	if len(f.Severities) > 0 {
 		var list []int64
@@ -113,16 +108,18 @@ func selectRisks(at sight, f api.VulnerabilityFilter) (w where, err error) {
 		w.and("r.kev = 1")
 	}
 	if f.Package != "" {
-		w.and("EXISTS (SELECT 1 FROM match m JOIN software s ON s.id = m.software_id WHERE m.vulnerability_id = v.id AND m.class = r.class AND s.images > 0 AND s.name = ? AND "+counted+")", f.Package)
+		w.and("(r.vulnerability_id, r.class) IN (SELECT m.vulnerability_id, m.class FROM software s CROSS JOIN match m WHERE m.software_id = s.id AND +s.images > 0 AND s.name_lower = ? AND s.name = ? AND "+counted+")",
+			strings.ToLower(f.Package), f.Package)
 	}
 	if f.Since != 0 {
 		w.and("r.first_seen >= ?", f.Since)
 	}
 	has := func(condition string) (string, []any) {
 		var held where
-		held.and("m.vulnerability_id = v.id AND m.class = r.class AND g.gone = 0 AND " + counted + condition)
+		held.and("m.vulnerability_id = r.vulnerability_id AND m.class = r.class AND i.software_id = m.software_id AND g.id = i.image_id AND +g.gone = 0 AND " + counted + condition)
 		at.images(&held, "g.id")
-		return "EXISTS (SELECT 1 FROM match m JOIN instance i ON i.software_id = m.software_id JOIN image g ON g.id = i.image_id" + held.String() + ")", held.args
+		// OFFSET keeps PostgreSQL from looking at all findings for the few of a page.
+		return "EXISTS (SELECT 1 FROM match m CROSS JOIN instance i CROSS JOIN image g" + held.String() + " LIMIT 1 OFFSET 0)", held.args
 	}
 	opened, openArgs := has(" AND " + open)
 	fixed, fixedArgs := has(" AND m.fix = 'fixed' AND " + open)
@@ -159,50 +156,6 @@ func scanRisk(scan func(...any) error) (v api.Vulnerability, err error) {
 	v.Aliases, v.Severity = decodeList[string](aliases), severity.String()
 	v.KEVDue, v.Published, v.Fixable, v.FirstSeen = momentOrNil(due), momentOrNil(published), fixable > 0, moment(first)
 	return v, err
-}
-
-// fillRisk adds what one row needs beyond its table: where it is, in what, and
-// the counts in sight where that is not everything.
-func (t *tx) fillRisk(at sight, v *api.Vulnerability) error {
-	var w where
-	w.and("m.vulnerability_id = ? AND m.class = ? AND g.gone = 0 AND "+counted, v.ID, string(v.Class))
-	at.images(&w, "g.id")
-	const from = " FROM match m JOIN instance i ON i.software_id = m.software_id JOIN image g ON g.id = i.image_id"
-	if !at.everything() {
-		var fixable int64
-		isOpen := "CASE WHEN " + open + " THEN 1 ELSE 0 END"
-		err := t.row(`SELECT coalesce(sum(is_open), 0), coalesce(sum(1 - is_open), 0), coalesce(sum(CASE WHEN fix = 'fixed' THEN is_open ELSE 0 END), 0),
-			count(DISTINCT CASE WHEN is_open = 1 THEN image END) FROM (SELECT `+isOpen+" AS is_open, m.fix AS fix, g.id AS image"+from+w.String()+") AS found", w.args...).
-			Scan(&v.Findings, &v.Handled, &fixable, &v.Images)
-		if err != nil {
-			return err
-		}
-		v.Fixable = fixable > 0
-	}
-	var seen int64
-	if err := t.row("SELECT coalesce(max(g.last_seen), 0)"+from+w.String(), w.args...).Scan(&seen); err != nil {
-		return err
-	}
-	v.LastSeen = moment(seen)
-	openOnes := where{conditions: append(slices.Clone(w.conditions), open), args: w.args}
-	held := where{args: slices.Clone(openOnes.args)}
-	held.and("h.image_id IN (SELECT g.id" + from + openOnes.String() + ")")
-	at.hosts(&held, "h.host_id")
-	if err := t.row("SELECT count(DISTINCT h.host_id), coalesce(sum(h.running), 0) FROM host_image h"+held.String(), held.args...).Scan(&v.Hosts, &v.Containers); err != nil {
-		return err
-	}
-	const most = 10
-	fixes, err := t.fixesOf(at, v)
-	if err != nil {
-		return err
-	}
-	for _, f := range fixes {
-		if len(v.Packages) < most && !slices.Contains(v.Packages, f.Package) {
-			v.Packages = append(v.Packages, f.Package)
-		}
-	}
-	v.Suggestion = suggestion(fixes)
-	return nil
 }
 
 // suggestion says in a few words what to do.
@@ -281,9 +234,11 @@ func (s *Store) Vulnerability(ctx context.Context, scope plimsoll.Scope, id stri
 		if d.Vulnerability, err = t.riskOf(d.ID, class); err != nil {
 			return err
 		}
-		if err := t.fillRisk(at, &d.Vulnerability); err != nil {
+		one := []api.Vulnerability{d.Vulnerability}
+		if err := t.fillRisks(at, one); err != nil {
 			return err
 		}
+		d.Vulnerability = one[0]
 		if d.Fixes, err = t.fixesOf(at, &d.Vulnerability); err != nil {
 			return err
 		}

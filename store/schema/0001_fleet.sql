@@ -456,8 +456,9 @@ CREATE TABLE match (
   UNIQUE (software_id, vulnerability_id)
 );
 CREATE INDEX match_vulnerability ON match (vulnerability_id, gone);
-CREATE INDEX match_priority ON match (gone, priority, id);
-CREATE INDEX match_first_seen ON match (gone, first_seen, id);
+-- The software is there so that the matches of some are found without a look at all.
+CREATE INDEX match_priority ON match (gone, priority, id, software_id);
+CREATE INDEX match_first_seen ON match (gone, first_seen, id, software_id);
 
 -- The risk view: one row per vulnerability and class with at least one live finding.
 CREATE TABLE risk (
@@ -479,14 +480,15 @@ CREATE TABLE risk (
   first_seen BIGINT NOT NULL,
   UNIQUE (vulnerability_id, class)
 );
-CREATE INDEX risk_priority ON risk (class, priority, id);
-CREATE INDEX risk_name ON risk (class, name, id);
-CREATE INDEX risk_score ON risk (class, score, id);
-CREATE INDEX risk_epss ON risk (class, epss, id);
-CREATE INDEX risk_images ON risk (class, images, id);
-CREATE INDEX risk_findings ON risk (class, findings, id);
-CREATE INDEX risk_first_seen ON risk (class, first_seen, id);
-CREATE INDEX risk_published ON risk (class, published, id);
+-- With the class at the end they serve lists of one class and of both.
+CREATE INDEX risk_priority ON risk (priority, id, class);
+CREATE INDEX risk_name ON risk (name, id, class);
+CREATE INDEX risk_score ON risk (score, id, class);
+CREATE INDEX risk_epss ON risk (epss, id, class);
+CREATE INDEX risk_images ON risk (images, id, class);
+CREATE INDEX risk_findings ON risk (findings, id, class);
+CREATE INDEX risk_first_seen ON risk (first_seen, id, class);
+CREATE INDEX risk_published ON risk (published, id, class);
 
 -- What of an image the counts of software and the risk view hold now, so that a
 -- recount adds and removes no more than the difference (see counts.go).

@@ -1,0 +1,174 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"plimsoll"
+	"plimsoll/api"
+	"plimsoll/e2e/loadgen"
+	"plimsoll/vulndb"
+)
+
+// compiled returns a judge by a generation of the advisories that loadgen invents.
+func compiled(b testing.TB, generation int) realJudge {
+	path := filepath.Join(b.TempDir(), "generation")
+	if _, err := loadgen.Compile(b.Context(), path, generation); err != nil {
+		b.Fatal(err)
+	}
+	db, err := vulndb.Open(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { db.Close() })
+	return realJudge{db}
+}
+
+// fillFleet makes a store the console of a fleet that was read and judged.
+func fillFleet(b testing.TB, s *Store, size loadgen.Size, judge realJudge) {
+	f := loadgen.Fleet{Size: size}
+	if _, err := s.Activate(b.Context(), judge.Generation()); err != nil {
+		b.Fatal(err)
+	}
+	reader := make(map[int]int64) // by image
+	for h := range f.Hosts {
+		id := joinHost(b, s, fmt.Sprintf("host-%04d", h), "env=load", fmt.Sprintf("rack=%d", h/20))
+		y := f.Sync(h, 1, testStart)
+		mustSync(b, s, id, y)
+		for _, i := range f.Images(h) {
+			reader[i] = id
+		}
+	}
+	for i := range f.Distinct {
+		r := api.ScanResult{Report: fmt.Sprint("report ", i), Lease: "lease", Image: f.ImageID(i), Status: plimsoll.ScanComplete,
+			Started: testStart, Ended: testStart, Analyzed: 1, Inventory: f.Inventory(i)}
+		mustStore(b, s, reader[i], r, judge)
+	}
+}
+
+// BenchmarkFleet measures each list and search of 1,000 hosts with 50 of 5,000
+// images each (budget: 300 ms), and a re-evaluation of all of it. Filling the store
+// takes minutes; run it with -benchtime 3x.
+func BenchmarkFleet(b *testing.B) {
+	s := benchStore(b)
+	fillFleet(b, s, loadgen.Large, compiled(b, loadgen.First))
+	for _, q := range fleetQuestions() {
+		b.Run(q.name, func(b *testing.B) {
+			for b.Loop() {
+				if err := q.ask(s); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	b.Run("evaluate", func(b *testing.B) {
+		judges := []realJudge{compiled(b, loadgen.Second), compiled(b, loadgen.First)}
+		for n := 0; b.Loop(); n++ {
+			judge := judges[n%len(judges)]
+			if _, err := s.Activate(b.Context(), judge.Generation()); err != nil {
+				b.Fatal(err)
+			}
+			if err := s.Evaluate(b.Context(), judge, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// fleetQuestion is a list as somebody asks for it.
+type fleetQuestion struct {
+	name string
+	ask  func(*Store) error
+}
+
+// fleetQuestions are each list by each of its sort keys, and what people look
+// for; what needs some hosts only is asked of all, of twenty and of one.
+func fleetQuestions() (list []fleetQuestion) {
+	const name = "node-parse-ssl-7"
+	ctx := context.Background()
+	add := func(name string, ask func(s *Store) error) { list = append(list, fleetQuestion{name, ask}) }
+	images := func(scope plimsoll.Scope, what string, f api.ImageFilter, sort string) {
+		add("images "+what, func(s *Store) error {
+			_, err := s.Images(ctx, scope, f, api.List{Sort: sort})
+			return err
+		})
+	}
+	findings := func(scope plimsoll.Scope, what string, f api.FindingFilter, sort string) {
+		add("findings "+what, func(s *Store) error {
+			_, err := s.Findings(ctx, scope, f, api.List{Sort: sort})
+			return err
+		})
+	}
+	vulnerabilities := func(scope plimsoll.Scope, what string, f api.VulnerabilityFilter, sort string) {
+		add("vulnerabilities "+what, func(s *Store) error {
+			_, err := s.Vulnerabilities(ctx, scope, f, api.List{Sort: sort})
+			return err
+		})
+	}
+	software := func(scope plimsoll.Scope, what string, f api.SoftwareFilter, sort string) {
+		add("software "+what, func(s *Store) error {
+			_, err := s.Software(ctx, scope, f, api.List{Sort: sort})
+			return err
+		})
+	}
+	all := plimsoll.Everything
+	for _, sort := range api.ImageSorts {
+		images(all, "by "+sort, api.ImageFilter{}, sort)
+	}
+	for _, sort := range api.FindingSorts {
+		findings(all, "by "+sort, api.FindingFilter{}, sort)
+	}
+	for _, sort := range api.VulnerabilitySorts {
+		vulnerabilities(all, "by "+sort, api.VulnerabilityFilter{}, sort)
+	}
+	for _, sort := range api.SoftwareSorts {
+		software(all, "by "+sort, api.SoftwareFilter{}, sort)
+	}
+	images(all, "q", api.ImageFilter{Query: "service-1"}, "")
+	images(all, "risk fixable", api.ImageFilter{Risks: []string{"critical"}, Fixable: true}, "")
+	images(all, "software", api.ImageFilter{Software: name}, "")
+	images(all, "common software", api.ImageFilter{Software: "libssl-ssl-0"}, "")
+	images(all, "hostName", api.ImageFilter{HostName: "host-0001"}, "")
+	findings(all, "severity fixable", api.FindingFilter{Severities: []string{"critical"}, Fixable: true}, "")
+	findings(all, "low", api.FindingFilter{Severities: []string{"low"}}, "")
+	findings(all, "kev", api.FindingFilter{KEV: true}, "")
+	findings(all, "package", api.FindingFilter{Package: name}, "")
+	findings(all, "common package", api.FindingFilter{Package: "libssl-ssl-0"}, "")
+	findings(all, "no package", api.FindingFilter{Package: "none"}, "")
+	findings(all, "host", api.FindingFilter{Host: 7}, "")
+	findings(all, "ignored", api.FindingFilter{States: []string{"ignored"}}, "")
+	vulnerabilities(all, "q", api.VulnerabilityFilter{Query: "CVE-2020"}, "")
+	vulnerabilities(all, "kev", api.VulnerabilityFilter{KEV: true}, "")
+	vulnerabilities(all, "package", api.VulnerabilityFilter{Package: name}, "")
+	vulnerabilities(all, "all hosts", api.VulnerabilityFilter{Label: "env=load"}, "")
+	vulnerabilities(all, "twenty hosts", api.VulnerabilityFilter{Label: "rack=7"}, "")
+	vulnerabilities(all, "one host", api.VulnerabilityFilter{Host: 7}, "")
+	software(all, "q", api.SoftwareFilter{Query: "ssl"}, "")
+	software(all, "below", api.SoftwareFilter{Name: name, Below: "1.7.0"}, "")
+	add("places below", func(s *Store) error {
+		_, err := s.Places(ctx, all, api.SoftwareFilter{Name: name, Below: "1.7.0"}, api.List{})
+		return err
+	})
+	add("dashboard", func(s *Store) error {
+		_, err := s.Dashboard(ctx, all)
+		return err
+	})
+	for _, label := range []string{"env=load", "rack=7"} {
+		scope := plimsoll.Scope{Labels: []string{label}}
+		images(scope, "within "+label, api.ImageFilter{}, "")
+		images(scope, "by name within "+label, api.ImageFilter{}, "name")
+		findings(scope, "within "+label, api.FindingFilter{}, "")
+		findings(scope, "package within "+label, api.FindingFilter{Package: name}, "")
+		vulnerabilities(scope, "within "+label, api.VulnerabilityFilter{}, "")
+		vulnerabilities(scope, "by name within "+label, api.VulnerabilityFilter{}, "name")
+		software(scope, "within "+label, api.SoftwareFilter{}, "")
+		software(scope, "q within "+label, api.SoftwareFilter{Query: "ssl"}, "")
+		add("dashboard within "+label, func(s *Store) error {
+			_, err := s.Dashboard(ctx, scope)
+			return err
+		})
+	}
+	return list
+}
