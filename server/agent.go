@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"plimsoll"
 	"plimsoll/api"
 	"plimsoll/store"
@@ -20,12 +18,11 @@ import (
 // Times and limits of the agent protocol.
 const (
 	maxWait     = 55 * time.Second // for work: proxies hang up after 60
-	lookAgain   = 20 * time.Second // while waiting: a ring may be lost
-	everybody   = 2 * time.Second  // in which all hosts look when the bell is for all
+	lookAgain   = 10 * time.Second // while waiting: a ring may be lost
 	agentTime   = 5 * time.Minute  // for large bodies
 	enrolBody   = 64 << 10
-	ingestQueue = 10 * time.Second // until a large body is turned away
-	ingestRetry = 4                // seconds
+	ingestQueue = 5 * time.Second // until a large body is turned away
+	ingestRetry = 15              // seconds
 )
 
 func (s *Server) agentRoutes() {
@@ -171,21 +168,21 @@ func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) {
 	}})
 }
 
-// admitBody lets a large body in when there is room for it.
-func admitBody(ctx context.Context, room *semaphore.Weighted) (release func(), err error) {
+// ingest lets a large body in when there is room for it.
+func (s *Server) ingest(ctx context.Context) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, ingestQueue)
 	defer cancel()
-	if err := room.Acquire(ctx, 1); err != nil {
+	if err := s.ingests.Acquire(ctx, 1); err != nil {
 		p := newProblem(http.StatusServiceUnavailable, plimsoll.CodeUnavailable, "the console is busy")
 		p.retry = ingestRetry + rand.IntN(ingestRetry)
 		return nil, p
 	}
-	return func() { room.Release(1) }, nil
+	return func() { s.ingests.Release(1) }, nil
 }
 
 func (s *Server) sync(w http.ResponseWriter, r *http.Request) {
 	ctx, host := r.Context(), hostOf(r.Context())
-	release, err := admitBody(ctx, s.ingests)
+	release, err := s.ingest(ctx)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -213,7 +210,7 @@ func (s *Server) work(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	host := hostOf(r.Context())
 	for {
-		rung, own := s.Store.Wait(store.TopicWork), s.Store.Wait(store.HostWork(host.ID))
+		rung := s.Store.Wait(store.TopicWork)
 		todo, err := s.Store.WorkFor(context.WithoutCancel(ctx), host.ID)
 		if err != nil {
 			s.fail(w, r, err)
@@ -230,11 +227,10 @@ func (s *Server) work(w http.ResponseWriter, r *http.Request) {
 		case <-rung:
 			// All hosts hear the bell at once: they look one after the other.
 			select {
-			case <-time.After(rand.N(everybody)):
+			case <-time.After(rand.N(200 * time.Millisecond)):
 			case <-s.stopping.Done():
 			case <-ctx.Done():
 			}
-		case <-own:
 		case <-again.C:
 		}
 		again.Stop()
@@ -289,7 +285,7 @@ func (s *Server) keepFacts(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	release, err := admitBody(ctx, s.factsRoom)
+	release, err := s.ingest(ctx)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -317,7 +313,7 @@ func (s *Server) keepFacts(w http.ResponseWriter, r *http.Request) {
 // result is acknowledged after it is stored.
 func (s *Server) result(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
-	release, err := admitBody(ctx, s.ingests)
+	release, err := s.ingest(ctx)
 	if err != nil {
 		s.fail(w, r, err)
 		return

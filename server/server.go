@@ -68,11 +68,9 @@ type Server struct {
 	sessions *scs.SessionManager
 	cross    *http.CrossOriginProtection
 	hashing  *semaphore.Weighted // password hashes at a time
-	ingests  *semaphore.Weighted // lists and results from agents at a time
-	// factsRoom is for facts: whoever sends them holds up others until they are in.
-	factsRoom *semaphore.Weighted
-	limits    struct{ address, account, join, credential *limits }
-	judge     judges
+	ingests  *semaphore.Weighted // large bodies from agents at a time
+	limits   struct{ address, account, join, credential *limits }
+	judge    judges
 	// following lets one at a time change which generation judges here.
 	following sync.Mutex
 	metrics   *metrics
@@ -89,7 +87,6 @@ type Server struct {
 const (
 	maxHashing = 4 // 19 MiB each
 	maxIngests = 16
-	maxFacts   = 4
 )
 
 // New prepares a console: its identity, its routes and, at the first start, the
@@ -111,7 +108,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	}
 	s := &Server{
 		Config: c, mux: http.NewServeMux(), rules: make(map[string]rule), cross: http.NewCrossOriginProtection(),
-		hashing: semaphore.NewWeighted(maxHashing), ingests: semaphore.NewWeighted(maxIngests), factsRoom: semaphore.NewWeighted(maxFacts), metrics: newMetrics(),
+		hashing: semaphore.NewWeighted(maxHashing), ingests: semaphore.NewWeighted(maxIngests), metrics: newMetrics(),
 	}
 	s.stopping, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.limits.address = newLimits(time.Second, 10)

@@ -272,9 +272,9 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 		control.SetWriteDeadline(time.Time{}) // one in force ends a stream in which nothing is written, too
 		return err == nil
 	}
-	tasks, generation, images := s.Store.Wait(store.TopicTasks), s.Store.Wait(store.TopicGeneration), s.Store.Wait(store.TopicImages)
+	tasks, generation, work := s.Store.Wait(store.TopicTasks), s.Store.Wait(store.TopicGeneration), s.Store.Wait(store.TopicWork)
 	if id != 0 {
-		generation, images = nil, nil
+		generation, work = nil, nil
 	}
 	told := ""
 	for news := "hello"; ; {
@@ -320,8 +320,8 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 			tasks, news = s.Store.Wait(store.TopicTasks), "tasks"
 		case <-generation:
 			generation, news = s.Store.Wait(store.TopicGeneration), "generation"
-		case <-images:
-			images, news = s.Store.Wait(store.TopicImages), "images"
+		case <-work:
+			work, news = s.Store.Wait(store.TopicWork), "work"
 		case <-wait.C:
 			news = "beat"
 		}

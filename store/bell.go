@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -80,16 +79,11 @@ func (b *bell) ring(topic string) {
 
 // Topics that are rung.
 const (
-	TopicWork       = "work"       // there may be work for any agent; see also HostWork
-	TopicImages     = "images"     // a host was revoked or removed, or holds other images
+	TopicWork       = "work"       // there may be work for agents, or a lease ended
 	TopicTasks      = "tasks"      // a task or one of its items changed
 	TopicGeneration = "generation" // another generation of advisories is active, or an evaluation ended
 	TopicJobs       = "jobs"       // a background job is wanted
 )
-
-// HostWork is the topic of one host: there may be work for its agent. A bell for
-// all would have a thousand agents look whenever one has done something.
-func HostWork(hostID int64) string { return fmt.Sprintf("%s %d", TopicWork, hostID) }
 
 // Ring tells everybody who waits for topic, in every console.
 func (s *Store) Ring(ctx context.Context, topic string) {

@@ -416,7 +416,6 @@ func (s *Store) RevokeHost(ctx context.Context, id int64) error {
 	})
 	if err == nil {
 		s.Ring(ctx, TopicWork)
-		s.Ring(ctx, TopicImages)
 	}
 	return err
 }
@@ -457,7 +456,6 @@ func (s *Store) RemoveHost(ctx context.Context, id int64) error {
 	})
 	if err == nil {
 		s.Ring(ctx, TopicWork)
-		s.Ring(ctx, TopicImages)
 	}
 	return err
 }

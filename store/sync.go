@@ -31,23 +31,20 @@ func (s *Store) ApplySync(ctx context.Context, hostID int64, sync api.Sync) (Syn
 		return SyncEffect{}, err
 	}
 	var effect SyncEffect
-	var came, changed bool
+	var came bool
 	err := s.writeFindings(ctx, op, func(t *tx) error {
 		y := &syncing{tx: t, host: hostID, sync: &sync}
 		if err := y.apply(); err != nil {
 			return err
 		}
-		effect, came, changed = y.effect, y.came, len(y.images) > 0
+		effect, came = y.effect, y.came
 		return nil
 	})
 	if err != nil {
 		return SyncEffect{}, err
 	}
 	if came { // an image that waits may be readable here
-		s.Ring(ctx, HostWork(hostID))
-	}
-	if changed {
-		s.Ring(ctx, TopicImages)
+		s.Ring(ctx, TopicWork)
 	}
 	if len(sync.Requests) > 0 {
 		s.Ring(ctx, TopicTasks)
