@@ -283,20 +283,6 @@ func (t *tx) reach(d *plimsoll.Decision) (ids []int64, err error) {
 	return t.ids("SELECT image.id FROM image"+w.String()+" ORDER BY image.id", w.args...)
 }
 
-// ids reads one column of numbers.
-func (t *tx) ids(query string, args ...any) (ids []int64, err error) {
-	rows, err := t.query(query, args...)
-	err = each(rows, err, func(scan func(...any) error) error {
-		var id int64
-		if err := scan(&id); err != nil {
-			return err
-		}
-		ids = append(ids, id)
-		return nil
-	})
-	return ids, err
-}
-
 // DecisionFilter narrows the list of decisions.
 type DecisionFilter struct {
 	Query string // part of vulnerability, package, repository, remark or author

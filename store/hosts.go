@@ -389,17 +389,8 @@ func (t *tx) labelHost(id int64, labels plimsoll.Labels) error {
 }
 
 // imagesOn returns the images that a host holds, in ascending order.
-func (t *tx) imagesOn(host int64) (list []int64, err error) {
-	rows, err := t.query("SELECT image_id FROM host_image WHERE host_id = ? ORDER BY image_id", host)
-	err = each(rows, err, func(scan func(...any) error) error {
-		var id int64
-		if err := scan(&id); err != nil {
-			return err
-		}
-		list = append(list, id)
-		return nil
-	})
-	return list, err
+func (t *tx) imagesOn(host int64) ([]int64, error) {
+	return t.ids("SELECT image_id FROM host_image WHERE host_id = ? ORDER BY image_id", host)
 }
 
 // RevokeHost takes away a host's identity. What it alone told about images is

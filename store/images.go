@@ -207,16 +207,9 @@ func (s *Store) SelectImages(ctx context.Context, scope plimsoll.Scope, sel api.
 	if w.err != nil {
 		return nil, w.err
 	}
-	err = s.read(ctx, op, func(t *tx) error {
-		rows, err := t.query("SELECT i.id FROM image i"+w.String()+" ORDER BY i.id", w.args...)
-		return each(rows, err, func(scan func(...any) error) error {
-			var id int64
-			if err := scan(&id); err != nil {
-				return err
-			}
-			ids = append(ids, id)
-			return nil
-		})
+	err = s.read(ctx, op, func(t *tx) (err error) {
+		ids, err = t.ids("SELECT i.id FROM image i"+w.String()+" ORDER BY i.id", w.args...)
+		return err
 	})
 	return ids, err
 }

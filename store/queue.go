@@ -81,8 +81,8 @@ func (s *Store) LeftBehind(ctx context.Context) error {
 func (s *Store) abandonTasks(ctx context.Context, silence, queue time.Duration) (dead []int64, err error) {
 	const op = "end tasks that nobody works on"
 	look := func(t *tx) ([]int64, error) {
-		return ids(t.query("SELECT id FROM task WHERE kind = 'database' AND (state = 'running' AND touched <= ? OR state = 'queued' AND touched <= ?) ORDER BY id",
-			t.now-silence.Milliseconds(), t.now-queue.Milliseconds()))
+		return t.ids("SELECT id FROM task WHERE kind = 'database' AND (state = 'running' AND touched <= ? OR state = 'queued' AND touched <= ?) ORDER BY id",
+			t.now-silence.Milliseconds(), t.now-queue.Milliseconds())
 	}
 	err = s.read(ctx, op, func(t *tx) (err error) {
 		dead, err = look(t)

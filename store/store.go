@@ -258,6 +258,20 @@ func each(rows *sql.Rows, err error, f func(scan func(...any) error) error) erro
 	return rows.Err()
 }
 
+// ids reads a column of IDs.
+func (t *tx) ids(query string, args ...any) (list []int64, err error) {
+	rows, err := t.query(query, args...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var id int64
+		if err := scan(&id); err != nil {
+			return err
+		}
+		list = append(list, id)
+		return nil
+	})
+	return list, err
+}
+
 // storeError gives an error of the database its code. Errors of ours keep theirs.
 func storeError(op string, err error) error {
 	if err == nil {

@@ -72,16 +72,16 @@ func (t *tx) sweepable() (w sweep, err error) {
 	if err != nil {
 		return w, err
 	}
-	if w.over, err = ids(t.query("SELECT image_id FROM work WHERE state = 'stopped' AND until <= ? ORDER BY image_id LIMIT ?",
-		t.now-LeaseTime.Milliseconds(), sweepBatch)); err != nil {
+	if w.over, err = t.ids("SELECT image_id FROM work WHERE state = 'stopped' AND until <= ? ORDER BY image_id LIMIT ?",
+		t.now-LeaseTime.Milliseconds(), sweepBatch); err != nil {
 		return w, err
 	}
 	const homeless = "SELECT image_id FROM work WHERE state = 'queued' AND NOT EXISTS (SELECT 1 FROM host_image JOIN host ON host.id = host_image.host_id " +
 		"WHERE host_image.image_id = work.image_id AND host.revoked = 0"
-	if w.homes, err = ids(t.query(homeless+") ORDER BY image_id LIMIT ?", sweepBatch)); err != nil {
+	if w.homes, err = t.ids(homeless+") ORDER BY image_id LIMIT ?", sweepBatch); err != nil {
 		return w, err
 	}
-	if w.blind, err = ids(t.query(homeless+" AND host_image.readable = 1) ORDER BY image_id LIMIT ?", sweepBatch)); err != nil {
+	if w.blind, err = t.ids(homeless+" AND host_image.readable = 1) ORDER BY image_id LIMIT ?", sweepBatch); err != nil {
 		return w, err
 	}
 	w.blind = slices.DeleteFunc(w.blind, func(id int64) bool { return slices.Contains(w.homes, id) })

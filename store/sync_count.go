@@ -224,24 +224,11 @@ func (t *tx) labelsDecide() (some bool, err error) {
 func (t *tx) renew(images []int64) error {
 	var read []int64
 	for part := range slices.Chunk(images, maxParameters/2) {
-		rows, err := t.query("SELECT id FROM image WHERE inventory <> 0 AND id IN ("+marks(len(part))+") ORDER BY id", args(part)...)
-		err = each(rows, err, func(scan func(...any) error) error {
-			var id int64
-			if err := scan(&id); err != nil {
-				return err
-			}
-			read = append(read, id)
-			return nil
-		})
+		list, err := t.ids("SELECT id FROM image WHERE inventory <> 0 AND id IN ("+marks(len(part))+") ORDER BY id", args(part)...)
 		if err != nil {
 			return err
 		}
+		read = append(read, list...)
 	}
-	if len(read) == 0 {
-		return nil
-	}
-	if err := t.applyDecisions(read); err != nil {
-		return err
-	}
-	return t.recount(read)
+	return t.renewFindings(read)
 }

@@ -136,9 +136,8 @@ func (s *Store) StartSync(ctx context.Context, scope plimsoll.Scope, who string,
 			}
 			w.conditions, w.args = append(w.conditions, any.conditions...), append(w.args, any.args...)
 		}
-		var hosts []int64
-		rows, err := t.query("SELECT id FROM host"+w.String()+" ORDER BY id", w.args...)
-		if hosts, err = ids(rows, err); err != nil {
+		hosts, err := t.ids("SELECT id FROM host"+w.String()+" ORDER BY id", w.args...)
+		if err != nil {
 			return 0, err
 		}
 		return t.startSync(scope, who, hosts)
@@ -260,9 +259,8 @@ func (s *Store) RetryTask(ctx context.Context, scope plimsoll.Scope, who string,
 		if task.Kind == plimsoll.TaskSync {
 			column = "host_id"
 		}
-		rows, err := t.query("SELECT "+column+" FROM task_item item WHERE task_id = ? AND state IN ('failed', 'partial', 'cancelled') AND "+
+		again, err := t.ids("SELECT "+column+" FROM task_item item WHERE task_id = ? AND state IN ('failed', 'partial', 'cancelled') AND "+
 			sight+" ORDER BY number", append([]any{id}, in...)...)
-		again, err := ids(rows, err)
 		if err != nil {
 			return 0, err
 		}
@@ -321,16 +319,4 @@ func (t *tx) settle(tasks []int64) error {
 		}
 	}
 	return nil
-}
-
-// ids collects a column of IDs.
-func ids(rows *sql.Rows, err error) ([]int64, error) {
-	var list []int64
-	err = each(rows, err, func(scan func(...any) error) error {
-		var id int64
-		err := scan(&id)
-		list = append(list, id)
-		return err
-	})
-	return list, err
 }

@@ -84,7 +84,7 @@ func (h *worker) load(t *tx) error {
 
 // syncs returns the sync requests that the host has not been given yet.
 func (h *worker) syncs(t *tx) ([]int64, error) {
-	return ids(t.query("SELECT task_id FROM task_item WHERE host_id = ? AND state = 'queued' AND image_id = 0 ORDER BY task_id", h.id))
+	return t.ids("SELECT task_id FROM task_item WHERE host_id = ? AND state = 'queued' AND image_id = 0 ORDER BY task_id", h.id)
 }
 
 // candidates returns images that wait and that the host can read, the most
@@ -93,14 +93,14 @@ func (h *worker) syncs(t *tx) ([]int64, error) {
 func (h *worker) candidates(t *tx, limit int) ([]int64, error) {
 	// From the host's images to the queue: whatever the planner believes of the
 	// queue, which is empty at one moment and long at the next.
-	return ids(t.query("SELECT id FROM (SELECT held.image_id AS id, held.private AS private, (SELECT work.priority FROM work "+
+	return t.ids("SELECT id FROM (SELECT held.image_id AS id, held.private AS private, (SELECT work.priority FROM work "+
 		"WHERE work.image_id = held.image_id AND work.state = 'queued' AND work.not_before <= ?) AS priority "+
 		"FROM host_image held WHERE held.host_id = ? AND held.readable = 1) waiting "+
 		"WHERE priority IS NOT NULL AND (private = 0 OR NOT EXISTS "+
 		"(SELECT 1 FROM host_image other JOIN host ON host.id = other.host_id WHERE other.image_id = waiting.id AND other.private = 0 "+
 		"AND other.readable = 1 AND host.revoked = 0 AND host.last_seen >= ?)) "+
 		"ORDER BY priority DESC, (SELECT work.queued FROM work WHERE work.image_id = waiting.id), id LIMIT ?",
-		t.now, h.id, t.now-OfflineAfter.Milliseconds(), limit))
+		t.now, h.id, t.now-OfflineAfter.Milliseconds(), limit)
 }
 
 // lease gives the host the right to read one image, nil when there is none now.
