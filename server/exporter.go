@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
@@ -102,7 +101,7 @@ func (x *exporter) report(ctx context.Context, w io.Writer, f report.Format, sco
 			return err
 		}
 		if j != nil && result.Status != plimsoll.ScanFailed {
-			if err := j.complete(ctx, &result); err != nil {
+			if err := match.Result(ctx, j.db, &result, j.options()); err != nil {
 				return err
 			}
 		}
@@ -169,17 +168,4 @@ func whyUnread(d *api.ImageDetail) *plimsoll.Problem {
 		return &plimsoll.Problem{Code: "not-scanned", Detail: "it waits to be scanned"}
 	}
 	return &plimsoll.Problem{Code: "not-scanned", Detail: "nobody has asked for a scan of it"}
-}
-
-// complete asks the advisories about one inventory.
-func (j *judge) complete(ctx context.Context, r *plimsoll.Result) error {
-	e, err := match.Evaluate(ctx, j.db, r.Inventory, j.options())
-	if err != nil {
-		return err
-	}
-	r.Matched = true
-	r.Findings, r.Coverage = e.Findings, e.Coverage
-	r.Problems = slices.Concat(r.Inventory.Problems, e.Problems)
-	r.Plan = match.Plan(r.Image, r.Inventory, e.Findings)
-	return nil
 }

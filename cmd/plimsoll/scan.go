@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -276,17 +275,9 @@ func (a *app) judge(ctx context.Context, db *vulndb.DB, r *plimsoll.Result, o sc
 	if r.Status == plimsoll.ScanFailed {
 		return nil
 	}
-	e, err := match.Evaluate(ctx, db, r.Inventory, match.Options{
+	return match.Result(ctx, db, r, match.Options{
 		Comprehensive: o.comprehensive,
 		Distro:        o.distro,
 		Now:           db.Generation().Built,
 	})
-	if err != nil {
-		return err
-	}
-	r.Matched = true
-	r.Findings, r.Coverage = e.Findings, e.Coverage
-	r.Problems = slices.Concat(r.Inventory.Problems, e.Problems)
-	r.Plan = match.Plan(r.Image, r.Inventory, e.Findings)
-	return nil
 }
