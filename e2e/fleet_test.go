@@ -280,7 +280,7 @@ func npmImages(t testing.TB, d *lab.Docker, n int) {
 
 // fleetOfOne is a console that knows flaws, and a host with n images of
 // npmImages that it lists.
-func fleetOfOne(t testing.TB, l *lab.Lab, n int) (*console, *agent) {
+func fleetOfOne(t testing.TB, l *lab.Lab, n int) (*console, *agent, *lab.Docker) {
 	t.Helper()
 	d := l.Docker(t)
 	npmImages(t, d, n)
@@ -289,7 +289,7 @@ func fleetOfOne(t testing.TB, l *lab.Lab, n int) (*console, *agent) {
 	a.start()
 	c.use(advisories(t, 2, flaws()...))
 	c.eventually("the images are listed", 30*time.Second, func() bool { return len(all[api.Image](c, "/images")) == n })
-	return c, a
+	return c, a, d
 }
 
 // flaws are records about what npmImages install.
@@ -308,7 +308,7 @@ const kills = 25
 // before is found still (SYS-03, SYS-06).
 func TestFleetKills(t *testing.T) {
 	const images = 40
-	c, a := fleetOfOne(t, lab.New(t), images)
+	c, a, _ := fleetOfOne(t, lab.New(t), images)
 
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -457,7 +457,7 @@ func TestFleetPartition(t *testing.T) {
 // A newer generation of advisories: findings appear and vanish on all images
 // without any agent, each with its reason (ADV-15).
 func TestFleetGenerations(t *testing.T) {
-	c, a := fleetOfOne(t, lab.New(t), 3)
+	c, a, _ := fleetOfOne(t, lab.New(t), 3)
 	if task := c.scan(api.ScanRequest{Selection: api.Selection{All: true}}); task.State != plimsoll.TaskSucceeded {
 		t.Fatalf("scan ended %+v", task)
 	}
@@ -628,7 +628,7 @@ func TestFleetDecisions(t *testing.T) {
 // to its agents.
 func TestFleetBackup(t *testing.T) {
 	l := lab.New(t)
-	c, _ := fleetOfOne(t, l, 3)
+	c, _, d := fleetOfOne(t, l, 3)
 	c.scan(api.ScanRequest{Selection: api.Selection{All: true}})
 	c.must("POST", "/decisions", api.DecisionRequest{Rules: []api.Decision{{Kind: plimsoll.DecisionIgnore, Vulnerability: "GHSA-0000-0000-0001", Remark: "known"}}}, nil)
 
@@ -647,6 +647,10 @@ func TestFleetBackup(t *testing.T) {
 	for _, img := range all[api.Image](c, "/images") {
 		want[img.Names[0]] = c.findingsOf(img.ID)
 	}
+	// What the agent has told since is not in the backup, and it tells it once.
+	const since = "registry.test/app/since:1"
+	d.CLI(t, "tag", "registry.test/app/0:1", since)
+	c.eventually("the new tag is seen", 10*time.Second, func() bool { _, ok := c.image(since); return ok })
 	c.signal(syscall.SIGTERM)
 
 	address := strings.TrimPrefix(c.url, "https://")
@@ -671,6 +675,7 @@ func TestFleetBackup(t *testing.T) {
 			again.start()
 			again.ready()
 			again.use(advisories(t, 2, flaws()...))
+			again.eventually("the agent tells everything again", 2*time.Minute, func() bool { _, ok := again.image(since); return ok })
 			got := map[string][]string{}
 			for _, img := range all[api.Image](again, "/images") {
 				got[img.Names[0]] = again.findingsOf(img.ID)

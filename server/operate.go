@@ -46,7 +46,7 @@ func newEnrolmentToken(ctx context.Context, st *store.Store, ca *authority, r ap
 }
 
 // NewAccount adds a user.
-func NewAccount(ctx context.Context, st *store.Store, name, password string, role plimsoll.Role, labels []string) (int64, error) {
+func NewAccount(ctx context.Context, st *store.Store, who, name, password string, role plimsoll.Role, labels []string) (int64, error) {
 	const op = "add a user"
 	if !role.Allows(plimsoll.RoleViewer) {
 		return 0, plimsoll.Errorf(plimsoll.CodeInvalid, op, "%q is no role", role)
@@ -62,11 +62,11 @@ func NewAccount(ctx context.Context, st *store.Store, name, password string, rol
 		return 0, err
 	}
 	id, err := st.AddAccount(ctx, store.Account{User: api.User{Name: name, Role: role, Labels: labels}, Password: hash})
-	return id, noteOperator(ctx, st, "", "add-user", name, err)
+	return id, noteOperator(ctx, st, who, "add-user", name, err)
 }
 
 // SetPassword gives a user another password; the user's sessions end.
-func SetPassword(ctx context.Context, st *store.Store, name, password string) error {
+func SetPassword(ctx context.Context, st *store.Store, who, name, password string) error {
 	a, err := st.AccountByName(ctx, name)
 	if err != nil {
 		return err
@@ -74,12 +74,12 @@ func SetPassword(ctx context.Context, st *store.Store, name, password string) er
 	if a.Password, err = HashPassword(password); err != nil {
 		return err
 	}
-	return noteOperator(ctx, st, "", "change-user", name, st.ChangeAccount(ctx, a))
+	return noteOperator(ctx, st, who, "change-user", name, st.ChangeAccount(ctx, a))
 }
 
 // noteOperator notes a change in the audit log and returns its error.
 func noteOperator(ctx context.Context, st *store.Store, who, action, object string, err error) error {
-	entry := api.AuditEntry{At: time.Now(), User: cmp.Or(who, "operator"), Via: "system", Action: action, Object: object, OK: err == nil}
+	entry := api.AuditEntry{At: time.Now(), User: who, Via: "system", Action: action, Object: object, OK: err == nil}
 	if auditErr := st.Audit(ctx, entry); err == nil {
 		err = auditErr
 	}

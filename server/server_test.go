@@ -132,7 +132,7 @@ func (c *testConsole) setUp() *testConsole {
 
 func (c *testConsole) user(name string, role plimsoll.Role, labels ...string) {
 	c.t.Helper()
-	if _, err := NewAccount(c.t.Context(), c.Store, name, testPassword, role, labels); err != nil {
+	if _, err := NewAccount(c.t.Context(), c.Store, "test", name, testPassword, role, labels); err != nil {
 		c.t.Fatal(err)
 	}
 }

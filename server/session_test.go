@@ -250,7 +250,7 @@ func TestSessionsEnd(t *testing.T) {
 		},
 		"removed": func(id int64) { c.must(c.admin, "DELETE", fmt.Sprintf("/users/%d", id), nil, nil) },
 		"offline": func(int64) {
-			if err := SetPassword(t.Context(), c.Store, "user-offline", "another password"); err != nil {
+			if err := SetPassword(t.Context(), c.Store, "test", "user-offline", "another password"); err != nil {
 				t.Fatal(err)
 			}
 		},

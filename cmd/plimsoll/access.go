@@ -102,8 +102,20 @@ console's host or give --database.`,
 	return cmd
 }
 
-// withStore runs f on the fleet's database.
+// withStore runs f on the fleet's database, which is there: a mistyped directory
+// is no empty fleet.
 func (a *app) withStore(ctx context.Context, database string, f func(*store.Store) error) error {
+	if dsn := a.dsn(database); !sharedDatabase(dsn) {
+		if _, err := os.Stat(dsn); err != nil {
+			return &plimsoll.Error{Code: plimsoll.CodeNotFound, Op: "open the console's database", Err: err,
+				Hint: "Give the console's --data-dir or --database."}
+		}
+	}
+	return a.withNewStore(ctx, database, f)
+}
+
+// withNewStore is withStore, and makes a database that is not there.
+func (a *app) withNewStore(ctx context.Context, database string, f func(*store.Store) error) error {
 	s, err := a.openStore(ctx, database)
 	if err != nil {
 		return err
@@ -134,7 +146,7 @@ func (a *app) userCommand() *cobra.Command {
 				return err
 			}
 			return a.withStore(cmd.Context(), database, func(s *store.Store) error {
-				_, err := server.NewAccount(cmd.Context(), s, args[0], password, plimsoll.Role(role), labels)
+				_, err := server.NewAccount(cmd.Context(), s, operator(), args[0], password, plimsoll.Role(role), labels)
 				return err
 			})
 		},
@@ -150,7 +162,7 @@ func (a *app) userCommand() *cobra.Command {
 				return err
 			}
 			return a.withStore(cmd.Context(), database, func(s *store.Store) error {
-				return server.SetPassword(cmd.Context(), s, args[0], password)
+				return server.SetPassword(cmd.Context(), s, operator(), args[0], password)
 			})
 		},
 	}
@@ -214,7 +226,7 @@ hosts have to join again after a restore. Advisories are not in it.`,
 				a.note("%s is not set: the CA's key is left out of the backup.", passphraseVariable)
 			}
 			return a.withStore(cmd.Context(), database, func(s *store.Store) error {
-				return replaceFile(args[0], func(w io.Writer) error { return s.Backup(cmd.Context(), w, passphrase) })
+				return replaceFile(args[0], 0o600, func(w io.Writer) error { return s.Backup(cmd.Context(), w, passphrase) })
 			})
 		},
 	}
@@ -240,8 +252,14 @@ func (a *app) restoreCommand() *cobra.Command {
 				return plimsoll.Errorf(plimsoll.CodeNotFound, "restore", "%w", err)
 			}
 			defer f.Close()
-			return a.withStore(cmd.Context(), database, func(s *store.Store) error {
-				return s.Restore(cmd.Context(), f, os.Getenv(passphraseVariable))
+			return a.withNewStore(cmd.Context(), database, func(s *store.Store) error {
+				if err := s.Restore(cmd.Context(), f, os.Getenv(passphraseVariable)); err != nil {
+					return err
+				}
+				// Agents tell what changed since they last told it, perhaps after the
+				// backup: only a full list heals that.
+				_, err := s.StartSync(cmd.Context(), plimsoll.Everything, "restore", api.SyncRequest{All: true})
+				return err
 			})
 		},
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"plimsoll"
 	"plimsoll/server"
@@ -51,17 +53,23 @@ func databaseFlag(cmd *cobra.Command, database *string) {
 	cmd.Flags().StringVar(database, "database", "", "a SQLite file or postgres:// URL (default: fleet.sqlite in --data-dir); better given as PLIMSOLL_DATABASE")
 }
 
-// postgresOnly returns a database's address when several consoles can share it.
-func postgresOnly(database string) string {
-	if strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://") {
-		return database
-	}
-	return ""
+// sharedDatabase says whether a database is one that several consoles can share.
+func sharedDatabase(dsn string) bool {
+	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
+}
+
+// dsn is where the fleet's database is.
+func (a *app) dsn(database string) string {
+	return cmp.Or(database, filepath.Join(a.dataDir, "fleet.sqlite"))
 }
 
 // openStore opens the fleet's database.
 func (a *app) openStore(ctx context.Context, database string) (*store.Store, error) {
-	return store.Open(ctx, store.Options{DSN: cmp.Or(database, filepath.Join(a.dataDir, "fleet.sqlite")), Log: a.log})
+	dsn := a.dsn(database)
+	if scheme, _, ok := strings.Cut(dsn, "://"); ok && !sharedDatabase(dsn) { // it may hold a password: do not make a file of it
+		return nil, usagef("--database: %q is no kind of database; give postgres://… or a file", scheme)
+	}
+	return store.Open(ctx, store.Options{DSN: dsn, Log: a.log})
 }
 
 func (a *app) consoleCommand() *cobra.Command {
@@ -97,6 +105,11 @@ func (a *app) serve(ctx context.Context, o consoleOptions, beside func(ctx conte
 	if err := os.MkdirAll(a.dataDir, 0o700); err != nil {
 		return plimsoll.Errorf(plimsoll.CodeUnreadable, "make the data directory", "%w", err)
 	}
+	release, err := lockDirectory(a.dataDir)
+	if err != nil {
+		return err
+	}
+	defer release()
 	st, err := a.openStore(ctx, o.database)
 	if err != nil {
 		return err
@@ -115,8 +128,12 @@ func (a *app) serve(ctx context.Context, o consoleOptions, beside func(ctx conte
 	} else if name := u.Hostname(); !slices.Contains(names, name) {
 		names = append(names, name)
 	}
+	shared := ""
+	if sharedDatabase(o.database) {
+		shared = o.database
+	}
 	s, err := server.New(ctx, server.Config{
-		Store: st, Database: postgresOnly(o.database), DataDir: a.dataDir, DatabaseDir: a.dbDir(), Hosts: names,
+		Store: st, Database: shared, DataDir: a.dataDir, DatabaseDir: a.dbDir(), Hosts: names,
 		Certificate: o.certificate, Key: o.key, PublicURL: public,
 		Update: a.updater(o.feed, o.sample), Log: a.log, Version: version,
 	})
@@ -125,6 +142,23 @@ func (a *app) serve(ctx context.Context, o consoleOptions, beside func(ctx conte
 	}
 	defer s.Close()
 	return a.serveAll(ctx, s, listener, public, beside)
+}
+
+// lockDirectory keeps a second console out of a directory: two would hear nothing
+// of each other, and two agents would share one identity. The lock ends with the
+// process.
+func lockDirectory(dir string) (release func() error, err error) {
+	const op = "lock the data directory"
+	f, err := os.OpenFile(filepath.Join(dir, "console.lock"), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, plimsoll.Errorf(plimsoll.CodeUnreadable, op, "%w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, &plimsoll.Error{Code: plimsoll.CodeUnavailable, Op: op, Err: fmt.Errorf("%s: %w", dir, err),
+			Hint: "Another console runs on it; give this one another --data-dir."}
+	}
+	return f.Close, nil
 }
 
 // updater returns how the server fetches advisories. With sample, the built-in

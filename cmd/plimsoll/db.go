@@ -145,7 +145,7 @@ func (a *app) dbExportCommand() *cobra.Command {
 		Example: "  plimsoll db export advisories.plim",
 		Args:    oneFile,
 		RunE: func(_ *cobra.Command, args []string) error {
-			return replaceFile(args[0], func(w io.Writer) error {
+			return replaceFile(args[0], 0o644, func(w io.Writer) error {
 				_, err := vulndb.Export(a.dbDir(), w)
 				return withoutDatabase(err)
 			})

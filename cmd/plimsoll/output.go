@@ -105,7 +105,7 @@ func (a *app) write(r plimsoll.Report, o scanOptions) error {
 			}
 			continue
 		}
-		err := replaceFile(out.file, func(w io.Writer) error { return report.Write(w, out.format, r, options) })
+		err := replaceFile(out.file, 0o644, func(w io.Writer) error { return report.Write(w, out.format, r, options) })
 		if err != nil {
 			faults = append(faults, plimsoll.Errorf(plimsoll.CodeUnavailable, "write "+string(out.format), "%w", err))
 		}
@@ -123,7 +123,7 @@ func buffered(w io.Writer, write func(io.Writer) error) error {
 
 // replaceFile writes path so that it holds the whole result or what it held
 // before. Something that is no regular file, such as /dev/null, is written to.
-func replaceFile(path string, write func(io.Writer) error) error {
+func replaceFile(path string, mode os.FileMode, write func(io.Writer) error) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
@@ -139,7 +139,7 @@ func replaceFile(path string, write func(io.Writer) error) error {
 	defer os.Remove(tmp.Name()) // fails harmlessly after the rename
 	err = buffered(tmp, write)
 	if err == nil {
-		err = tmp.Chmod(0o644)
+		err = tmp.Chmod(mode)
 	}
 	if closeErr := tmp.Close(); err == nil {
 		err = closeErr
