@@ -68,12 +68,18 @@ func (t *tx) images(scope plimsoll.Scope, k *keyset, w where) (page api.Page[api
 	if err := t.row("SELECT coalesce(max(built), 0) FROM generation WHERE id = (SELECT max(id) FROM generation WHERE evaluated > 0)").Scan(&built); err != nil {
 		return page, err
 	}
+	ids := pageIDs(at)
+	// Software that came while nobody could judge it.
+	waiting, err := t.ids("SELECT DISTINCT n.image_id FROM software s CROSS JOIN instance n "+
+		"WHERE n.software_id = s.id AND s.generation = 0 AND n.image_id IN ("+marks(len(ids))+")", args(ids)...)
+	if err != nil {
+		return page, err
+	}
 	for n := range page.Items {
-		if read[n] {
+		if read[n] && !slices.Contains(waiting, page.Items[n].ID) {
 			page.Items[n].EvaluatedAt = momentOrNil(built)
 		}
 	}
-	ids := pageIDs(at)
 	rows, err := t.query("SELECT image_id, state FROM work WHERE state IN ('queued', 'running') AND image_id IN ("+marks(len(ids))+")", args(ids)...)
 	err = each(rows, err, func(scan func(...any) error) error {
 		var id int64

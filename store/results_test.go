@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -395,6 +396,39 @@ func TestFactsOfLayers(t *testing.T) {
 		}
 		if err := s.KeepFacts(ctx, one, "big", layer, "set 1", make([]byte, api.MaxFacts+1)); plimsoll.CodeOf(err) != plimsoll.CodeLimit {
 			t.Errorf("too big: %v", err)
+		}
+	})
+}
+
+// Software that came while nobody could judge it leaves its image without a date
+// of judgement, whatever was judged before, until it is judged.
+func TestWhatNobodyJudgedHasNoDate(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		host := joinHost(t, s, "one")
+		mustSync(t, s, host, fullSync(1, hostImage(1, "shop/web:1"), hostImage(2, "shop/db:1")))
+		judge := &testJudge{generation: 1}
+		mustActivate(t, s, judge)
+		evaluate := func() {
+			t.Helper()
+			if err := s.Evaluate(t.Context(), judge, func(int64, int64) {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		evaluate()
+		for n, by := range map[int]plimsoll.Judge{1: judge, 2: nil} {
+			r := reportOf(n, fmt.Sprint("r", n), npm(fmt.Sprint("package-", n), "1.0"))
+			r.Lease = leaseOn(t, s, host, n)
+			if _, err := s.ApplyResult(t.Context(), host, r, by); err != nil {
+				t.Fatal(err)
+			}
+		}
+		judged := func(n int) bool { return imageNumber(t, s, plimsoll.Everything, n).EvaluatedAt != nil }
+		if !judged(1) || judged(2) {
+			t.Errorf("judged: %v and %v, want the first alone", judged(1), judged(2))
+		}
+		evaluate()
+		if !judged(1) || !judged(2) {
+			t.Errorf("judged: %v and %v after an evaluation, want both", judged(1), judged(2))
 		}
 	})
 }
