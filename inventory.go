@@ -131,3 +131,21 @@ func (inv *Inventory) Complete() bool {
 	}
 	return true
 }
+
+// Owned says of each package whether the distribution speaks for it: it came with
+// a system package, and not with one that the distribution did not build.
+func (inv *Inventory) Owned() []bool {
+	type name struct{ root, name string }
+	foreign := make(map[name]bool)
+	for i := range inv.Packages {
+		if p := &inv.Packages[i]; p.Type.System() && p.Origin != "" {
+			foreign[name{p.Root, p.Name}] = true
+		}
+	}
+	owned := make([]bool, len(inv.Packages))
+	for i := range inv.Packages {
+		p := &inv.Packages[i]
+		owned[i] = p.Owner != "" && !p.Type.System() && !foreign[name{p.Root, p.Owner}]
+	}
+	return owned
+}

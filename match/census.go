@@ -84,7 +84,6 @@ type counter struct {
 	now       time.Time
 	systems   map[string]*system // by root
 	scopes    map[string]*scope  // by key
-	foreign   map[[2]string]bool // root and name of system packages that the distribution did not make
 }
 
 // system is one operating system within an image.
@@ -100,7 +99,6 @@ func ask(ecosystems []string, inv plimsoll.Inventory, o Options) (census, error)
 		now:       o.Now,
 		systems:   make(map[string]*system, len(inv.Systems)),
 		scopes:    make(map[string]*scope),
-		foreign:   make(map[[2]string]bool),
 	}
 	for _, os := range inv.Systems {
 		distro, known := os.Distribution()
@@ -113,15 +111,9 @@ func ask(ecosystems []string, inv plimsoll.Inventory, o Options) (census, error)
 		}
 		c.systems[""] = s
 	}
-	for i := range inv.Packages {
-		if p := &inv.Packages[i]; p.Type.System() && p.Origin != "" {
-			c.foreign[[2]string{p.Root, p.Name}] = true
-		}
-	}
 	out := census{scopes: make([]*scope, len(inv.Packages))}
-	for i := range inv.Packages {
+	for i, owned := range inv.Owned() {
 		p := &inv.Packages[i]
-		owned := p.Owner != "" && !p.Type.System() && !c.foreign[[2]string{p.Root, p.Owner}]
 		s := c.scope(p, owned)
 		out.scopes[i] = s
 		if s.packages++; p.Type.System() {

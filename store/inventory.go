@@ -66,25 +66,25 @@ func (in *reading) identify() {
 		systemAt[os.Root] = i
 		in.systems = append(in.systems, systemKey(os))
 	}
-	// A package that the distribution did not build does not make it speak.
-	type name struct{ root, name string }
-	foreign := make(map[name]bool)
-	for i := range inv.Packages {
-		if p := &inv.Packages[i]; p.Type.System() && p.Origin != "" {
-			foreign[name{p.Root, p.Name}] = true
-		}
-	}
-	for i := range inv.Packages {
+	in.owned = inv.Owned()
+	for i, owned := range in.owned {
 		p := &inv.Packages[i]
-		owned := p.Owner != "" && !p.Type.System() && !foreign[name{p.Root, p.Owner}]
 		system, key := -1, ""
 		if at, ok := systemAt[p.Root]; ok && (owned || p.Type.System()) {
 			system, key = at, in.systems[at]
 		}
-		in.owned = append(in.owned, owned)
 		in.systemOf = append(in.systemOf, system)
 		in.keys = append(in.keys, softwareKey(key, p, owned))
 	}
+}
+
+// judgeAll returns a verdict for each package.
+func judgeAll(ctx context.Context, judge plimsoll.Judge, system plimsoll.OS, packages []plimsoll.Package) ([]plimsoll.Verdict, error) {
+	verdicts, err := judge.Judge(ctx, system, packages)
+	if err == nil && len(verdicts) != len(packages) {
+		err = plimsoll.Errorf(plimsoll.CodeInternal, "judge packages", "%d verdicts for %d packages", len(verdicts), len(packages))
+	}
+	return verdicts, err
 }
 
 // judgeUnknown has the packages judged that are not known, system by system.
@@ -113,12 +113,9 @@ func (in *reading) judgeUnknown(ctx context.Context, judge plimsoll.Judge) error
 		for i, at := range indices {
 			packages[i] = subject(&in.result.Inventory.Packages[at], in.owned[at])
 		}
-		verdicts, err := judge.Judge(ctx, os, packages)
+		verdicts, err := judgeAll(ctx, judge, os, packages)
 		if err != nil {
 			return err
-		}
-		if len(verdicts) != len(packages) {
-			return plimsoll.Errorf(plimsoll.CodeInternal, "judge packages", "%d verdicts for %d packages", len(verdicts), len(packages))
 		}
 		for i, at := range indices {
 			in.verdicts[in.keys[at]] = verdicts[i]
