@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -153,15 +152,12 @@ func refusal(resp *http.Response) error {
 
 // readAll reads at most limit bytes.
 func readAll(r io.Reader, limit int64) ([]byte, error) {
-	var b bytes.Buffer
-	n, err := io.CopyN(&b, r, limit+1)
-	switch {
-	case errors.Is(err, io.EOF):
-		return b.Bytes(), nil
-	case err != nil:
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
 		return nil, err
-	case n > limit:
+	}
+	if int64(len(b)) > limit {
 		return nil, plimsoll.Errorf(plimsoll.CodeLimit, "read answer", "it is larger than %d bytes", limit)
 	}
-	return b.Bytes(), nil
+	return b, nil
 }

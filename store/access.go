@@ -159,13 +159,10 @@ func (s *Store) NeedsSetup(ctx context.Context) (needs bool, err error) {
 // labels stays one: CodeInvalid.
 func (s *Store) ChangeAccount(ctx context.Context, a Account) error {
 	return s.transact(ctx, "change a user", lockAccess, func(t *tx) error {
-		changed, err := affected(t.exec("UPDATE account SET role = ?, labels = ?, disabled = ? WHERE id = ?",
-			a.Role, jsonList(a.Labels), bit(a.Disabled), a.ID))
-		if err != nil {
+		result, err := t.exec("UPDATE account SET role = ?, labels = ?, disabled = ? WHERE id = ?",
+			a.Role, jsonList(a.Labels), bit(a.Disabled), a.ID)
+		if err := changed(result, err, "user", a.ID); err != nil {
 			return err
-		}
-		if changed == 0 {
-			return notFound("user", a.ID)
 		}
 		if a.Password != "" {
 			if _, err := t.exec("UPDATE account SET password = ? WHERE id = ?", a.Password, a.ID); err != nil {
@@ -190,12 +187,9 @@ func (s *Store) RemoveAccount(ctx context.Context, id int64) error {
 		if _, err := t.exec("DELETE FROM api_token WHERE account_id = ?", id); err != nil {
 			return err
 		}
-		removed, err := affected(t.exec("DELETE FROM account WHERE id = ?", id))
-		if err != nil {
+		result, err := t.exec("DELETE FROM account WHERE id = ?", id)
+		if err := changed(result, err, "user", id); err != nil {
 			return err
-		}
-		if removed == 0 {
-			return notFound("user", id)
 		}
 		return t.needAdministrator()
 	})
@@ -360,6 +354,9 @@ func jsonText(v any) string {
 
 // plain makes a text one that both databases can hold.
 func plain(text string) string {
+	if storable(text) {
+		return text
+	}
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 

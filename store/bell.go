@@ -21,12 +21,12 @@ type bell struct {
 	done    chan struct{}
 }
 
-func (s *Store) newBell(ctx context.Context, dsn string) (*bell, error) {
+func (s *Store) newBell(ctx context.Context, dsn string) *bell {
 	b := &bell{waiters: make(map[string]chan struct{}), done: make(chan struct{})}
 	if s.dialect != postgres {
 		close(b.done)
 		b.stop = func() {}
-		return b, nil
+		return b
 	}
 	listen, stop := context.WithCancel(context.WithoutCancel(ctx))
 	b.stop = stop
@@ -42,7 +42,7 @@ func (s *Store) newBell(ctx context.Context, dsn string) (*bell, error) {
 			}
 		}
 	}()
-	return b, nil
+	return b
 }
 
 func (b *bell) listen(ctx context.Context, dsn string) error {

@@ -220,7 +220,8 @@ func (t *tx) riskDays(scope plimsoll.Scope, d *api.Dashboard) error {
 func (s *Store) RecordRiskDay(ctx context.Context) error {
 	return s.write(ctx, "keep the risk of today", func(t *tx) error {
 		var d api.Dashboard
-		if err := t.sumImages(plimsoll.Everything, &d); err != nil {
+		var err error
+		if d.Images, err = t.count("image i", imageFilter(plimsoll.Everything, api.ImageFilter{})); err != nil {
 			return err
 		}
 		if err := t.sumFindings(plimsoll.Everything, &d); err != nil {

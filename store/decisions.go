@@ -95,6 +95,9 @@ func (s *Store) Preview(ctx context.Context, scope plimsoll.Scope, who string, r
 	return p, err
 }
 
+// inForce is the condition under which a decision d holds at a time.
+const inForce = "d.revoked = 0 AND (d.expires = 0 OR d.expires > ?)"
+
 // findingID is a finding and the image that it is in.
 type findingID struct{ image, instance, match int64 }
 
@@ -102,8 +105,7 @@ type findingID struct{ image, instance, match int64 }
 func (t *tx) openIn(images []int64, found map[findingID]bool) error {
 	for part := range slices.Chunk(images, chunk) {
 		rows, err := t.query(`SELECT i.image_id, i.id, m.id FROM instance i JOIN match m ON m.software_id = i.software_id AND m.gone = 0
-			JOIN image g ON g.id = i.image_id WHERE i.image_id IN (`+marks(len(part))+`) AND NOT (g.repositories > 0 AND
-			(SELECT count(*) FROM effect e WHERE e.instance_id = i.id AND e.match_id = m.id) >= g.repositories)`, args(part)...)
+			JOIN image g ON g.id = i.image_id WHERE i.image_id IN (`+marks(len(part))+`) AND `+open, args(part)...)
 		err = each(rows, err, func(scan func(...any) error) error {
 			var f findingID
 			if err := scan(&f.image, &f.instance, &f.match); err != nil {
@@ -222,10 +224,7 @@ func (t *tx) decideAfter(scope plimsoll.Scope, who string, r api.DecisionRequest
 
 // reapply applies all decisions to images anew and notes what some have become.
 func (t *tx) reapply(ids, images []int64, who, action, remark string) error {
-	if err := t.applyDecisions(images); err != nil {
-		return err
-	}
-	if err := t.recount(images); err != nil {
+	if err := t.renewFindings(images); err != nil {
 		return err
 	}
 	for _, id := range ids {
@@ -249,6 +248,9 @@ func (t *tx) decision(id int64) (plimsoll.Decision, int64, error) {
 	return scanDecision(t.row("SELECT "+decisionColumns+" FROM decision WHERE id = ?", id).Scan)
 }
 
+// exact says whether a pattern fits nothing but itself.
+func exact(pattern string) bool { return !strings.ContainsAny(pattern, "*?") }
+
 // reach returns the live images that may have findings which a decision fits.
 func (t *tx) reach(d *plimsoll.Decision) (ids []int64, err error) {
 	var w where
@@ -256,7 +258,6 @@ func (t *tx) reach(d *plimsoll.Decision) (ids []int64, err error) {
 	if len(d.ImageIDs) > 0 {
 		in(&w, "image.digest", d.ImageIDs)
 	}
-	exact := func(pattern string) bool { return !strings.ContainsAny(pattern, "*?") }
 	switch {
 	case d.Vulnerability != "":
 		named, err := t.vulnerabilitiesNamed(d.Vulnerability)
@@ -329,11 +330,10 @@ func (s *Store) Decisions(ctx context.Context, scope plimsoll.Scope, f DecisionF
 		if f.Kind != "" {
 			w.and("d.kind = ?", f.Kind)
 		}
-		const active = "d.revoked = 0 AND (d.expires = 0 OR d.expires > ?)"
 		switch f.State {
 		case "":
 		case "active":
-			w.and(active, t.now)
+			w.and(inForce, t.now)
 		case "expired":
 			w.and("d.revoked = 0 AND d.expires > 0 AND d.expires <= ?", t.now)
 		case "revoked":
@@ -342,7 +342,7 @@ func (s *Store) Decisions(ctx context.Context, scope plimsoll.Scope, f DecisionF
 			return plimsoll.Errorf(plimsoll.CodeInvalid, "list decisions", "a decision is active, expired or revoked")
 		}
 		if f.Idle {
-			w.and(active+" AND d.hits = 0", t.now)
+			w.and(inForce+" AND d.hits = 0", t.now)
 		}
 		page, err = fetch(t, k, decisionColumns, "decision d", w, func(scan func(...any) error) (api.Decision, error) {
 			d, hits, err := scanDecision(scan)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"slices"
-	"strings"
 
 	"plimsoll"
 )
@@ -57,7 +56,7 @@ func (t *tx) rules() (*ruleBook, error) {
 			for _, id := range r.vulnerabilities {
 				book.byVulnerability[id] = append(book.byVulnerability[id], r)
 			}
-		case r.Package != "" && !strings.ContainsAny(r.Package, "*?"):
+		case r.Package != "" && exact(r.Package):
 			book.byPackage[r.Package] = append(book.byPackage[r.Package], r)
 		default:
 			book.others = append(book.others, r)

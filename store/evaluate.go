@@ -131,12 +131,9 @@ func (e *evaluation) step(ctx context.Context) (int64, error) {
 			packages[i] = part[i].pkg
 		}
 		os := systems[part[0].system]
-		verdicts, err := e.judge.Judge(ctx, os, packages)
+		verdicts, err := judgeAll(ctx, e.judge, os, packages)
 		if err != nil {
 			return 0, err
-		}
-		if len(verdicts) != len(packages) {
-			return 0, plimsoll.Errorf(plimsoll.CodeInternal, "judge packages", "%d verdicts for %d packages", len(verdicts), len(packages))
 		}
 		for i := range part {
 			j := judgement{software: part[i].id, known: true, before: before, verdict: verdicts[i]}
@@ -253,7 +250,7 @@ func (e *evaluation) whyGone(ctx context.Context, os plimsoll.OS, p *pending, no
 	still := make(map[string]bool, len(now))
 	for i := range now {
 		if now[i].Status != plimsoll.StatusOwned {
-			still[text(now[i].Vulnerability.ID)] = true
+			still[plain(now[i].Vulnerability.ID)] = true
 		}
 	}
 	var why map[int64]string
@@ -322,10 +319,7 @@ func (e *evaluation) renew(ctx context.Context) (more bool, err error) {
 			return err
 		}
 		if more = len(images) > 0; more {
-			if err := t.applyDecisions(images); err != nil {
-				return err
-			}
-			if err := t.recount(images); err != nil {
+			if err := t.renewFindings(images); err != nil {
 				return err
 			}
 			_, err := t.exec("DELETE FROM dirty_image WHERE image_id IN ("+marks(len(images))+")", args(images)...)

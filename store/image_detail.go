@@ -74,11 +74,8 @@ func (t *tx) layersOf(id int64) (list []api.Layer, err error) {
 	if err := count("SELECT layer, count(*) FROM instance WHERE image_id = ? GROUP BY layer", func(l *api.Layer, n int64) { l.Packages = n }); err != nil {
 		return nil, err
 	}
-	// Open: there is not a decision about the finding for each repository.
-	err = count(`SELECT n.layer, count(*) FROM instance n JOIN match m ON m.software_id = n.software_id AND m.gone = 0 JOIN image i ON i.id = n.image_id
-		WHERE n.image_id = ? AND m.status = 'affected' AND NOT (i.repositories > 0 AND
-			(SELECT count(*) FROM effect e WHERE e.instance_id = n.id AND e.match_id = m.id) >= i.repositories)
-		GROUP BY n.layer`, func(l *api.Layer, n int64) { l.Findings = n })
+	err = count(`SELECT i.layer, count(*) FROM instance i JOIN match m ON m.software_id = i.software_id AND m.gone = 0 JOIN image g ON g.id = i.image_id
+		WHERE i.image_id = ? AND m.status = 'affected' AND `+open+` GROUP BY i.layer`, func(l *api.Layer, n int64) { l.Findings = n })
 	return list, err
 }
 

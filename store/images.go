@@ -68,7 +68,7 @@ func (t *tx) images(scope plimsoll.Scope, k *keyset, w where) (page api.Page[api
 	if err := t.row("SELECT coalesce(max(built), 0) FROM generation WHERE id = (SELECT max(id) FROM generation WHERE evaluated > 0)").Scan(&built); err != nil {
 		return page, err
 	}
-	ids := pageIDs(at)
+	ids := sortedKeys(at)
 	// Software that came while nobody could judge it.
 	waiting, err := t.ids("SELECT DISTINCT n.image_id FROM software s CROSS JOIN instance n "+
 		"WHERE n.software_id = s.id AND s.generation = 0 AND n.image_id IN ("+marks(len(ids))+")", args(ids)...)
@@ -91,15 +91,6 @@ func (t *tx) images(scope plimsoll.Scope, k *keyset, w where) (page api.Page[api
 		return nil
 	})
 	return page, err
-}
-
-func pageIDs[T any](at map[int64]T) []int64 {
-	ids := make([]int64, 0, len(at))
-	for id := range at {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	return ids
 }
 
 // scopedOrder makes the orders by name, hosts and containers those of the hosts
@@ -130,7 +121,7 @@ func scopedOrder(scope plimsoll.Scope, k *keyset, w *where) string {
 // seen fills in the names of images and, outside of everything, replaces the
 // numbers of hosts and containers by those in sight.
 func (t *tx) seen(scope plimsoll.Scope, at map[int64]*api.Image) error {
-	ids := pageIDs(at)
+	ids := sortedKeys(at)
 	sight, sightArgs := hostInSight(scope, "+p.host_id") // "+": the images lead, not all hosts in sight
 	rows, err := t.query(`SELECT DISTINCT p.image_id, p.name FROM presence p JOIN image i ON i.id = p.image_id
 		WHERE (p.gone = 0 OR i.gone > 0) AND p.name <> '' AND p.image_id IN (`+marks(len(ids))+") AND "+sight+" ORDER BY p.image_id, p.name",

@@ -207,7 +207,7 @@ func (w *verdictWriter) write(j *judgement, old map[int64]storedMatch) error {
 	}
 	_, err := w.exec(`UPDATE software SET generation = ?, covered = ?, ended = ?, verdict_group = ?, ecosystem = ?, problem = ?,
 		m_critical = ?, m_high = ?, m_medium = ?, m_low = ?, m_unknown = ?, m_none = ?, risk_order = ? WHERE id = ?`,
-		w.generation, bit(j.verdict.Ecosystem != ""), bit(j.verdict.Ended), text(j.verdict.Group), text(j.verdict.Ecosystem),
+		w.generation, bit(j.verdict.Ecosystem != ""), bit(j.verdict.Ended), plain(j.verdict.Group), plain(j.verdict.Ecosystem),
 		problems, counts.Critical, counts.High, counts.Medium, counts.Low, counts.Unknown, counts.None, orderOf(0, 0, worst(counts), counts), j.software)
 	return err
 }
@@ -300,9 +300,9 @@ func matchOf(f *plimsoll.Finding) matchRow {
 			reasons[i].Modified = &modified
 		}
 	}
-	return matchRow{Class: f.Class, Status: f.Status, Severity: f.Vulnerability.Severity, SeveritySource: text(f.Vulnerability.SeveritySource),
+	return matchRow{Class: f.Class, Status: f.Status, Severity: f.Vulnerability.Severity, SeveritySource: plain(f.Vulnerability.SeveritySource),
 		Score: scoreOf(&f.Vulnerability), KEV: f.Vulnerability.KEV != nil, Malicious: f.Vulnerability.Malicious,
-		Fix: f.State, FixedVersion: text(f.FixedVersion), FixedVersions: encodeList(f.FixedVersions), Reasons: encodeList(reasons)}
+		Fix: f.State, FixedVersion: plain(f.FixedVersion), FixedVersions: encodeList(f.FixedVersions), Reasons: encodeList(reasons)}
 }
 
 // reasonsOf reads what matchOf wrote.
@@ -368,19 +368,11 @@ func epssOf(v *plimsoll.Vulnerability) float64 {
 	return v.EPSS.Score
 }
 
-// text makes a feed's text one that both databases can hold.
-func text(s string) string {
-	if storable(s) {
-		return s
-	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-}
-
 // shorten bounds a sentence.
 func shorten(s string) string {
 	const most = 500
 	if len(s) > most {
 		s = s[:most] + "…"
 	}
-	return text(s)
+	return plain(s)
 }

@@ -14,12 +14,12 @@ import (
 // fit an index of PostgreSQL.
 const (
 	maxKey       = 300 // report IDs, leases, keys of facts
-	maxField     = 1024
-	maxText      = 2000
-	maxPath      = 4096
+	maxField     = api.MaxName
+	maxText      = 2000 // of a remark
+	maxPath      = api.MaxPath
 	maxAnalyzers = 8192
-	maxLicenses  = 1000
-	maxLocations = 10_000
+	maxLicenses  = api.MaxLicenses
+	maxLocations = api.MaxLocations
 	maxSystems   = 1000
 	maxIssues    = 100_000
 )
@@ -298,7 +298,7 @@ func packageFits(p *plimsoll.Package) bool {
 	}
 	const word = 40 // bytes of a type, an architecture, a kind of evidence
 	return p.Type != "" && p.Name != "" && fits(string(p.Type), word) && fits(p.Arch, maxKey) && fits(string(p.Evidence), word) &&
-		fits(p.PURL, maxText) && fits(p.Remark, maxPath) && fits(p.Path, maxPath) && fits(p.Root, maxPath) &&
+		fits(p.PURL, api.MaxPURL) && fits(p.Remark, maxPath) && fits(p.Path, maxPath) && fits(p.Root, maxPath) &&
 		len(p.Licenses) <= maxLicenses && len(p.Locations) <= maxLocations && digestOrNone(p.Layer)
 }
 

@@ -52,12 +52,9 @@ func (s *Store) PutSchedule(ctx context.Context, sch api.Schedule, next time.Tim
 				append(values, plain(sch.CreatedBy))...)
 			return err
 		}
-		n, err := affected(t.exec("UPDATE schedule SET name = ?, enabled = ?, kind = ?, cron = ?, selection = ?, changed = ?, next_run = ? WHERE id = ?",
-			append(values, sch.ID)...))
-		if err == nil && n == 0 {
-			return notFound("schedule", sch.ID)
-		}
-		return err
+		result, err := t.exec("UPDATE schedule SET name = ?, enabled = ?, kind = ?, cron = ?, selection = ?, changed = ?, next_run = ? WHERE id = ?",
+			append(values, sch.ID)...)
+		return changed(result, err, "schedule", sch.ID)
 	})
 	return id, err
 }
@@ -65,11 +62,8 @@ func (s *Store) PutSchedule(ctx context.Context, sch api.Schedule, next time.Tim
 // RemoveSchedule removes one.
 func (s *Store) RemoveSchedule(ctx context.Context, id int64) error {
 	return s.write(ctx, "remove a schedule", func(t *tx) error {
-		n, err := affected(t.exec("DELETE FROM schedule WHERE id = ?", id))
-		if err == nil && n == 0 {
-			return notFound("schedule", id)
-		}
-		return err
+		result, err := t.exec("DELETE FROM schedule WHERE id = ?", id)
+		return changed(result, err, "schedule", id)
 	})
 }
 

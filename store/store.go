@@ -73,10 +73,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		s.Close()
 		return nil, err
 	}
-	if s.bell, err = s.newBell(ctx, o.DSN); err != nil {
-		s.Close()
-		return nil, err
-	}
+	s.bell = s.newBell(ctx, o.DSN)
 	return s, nil
 }
 
@@ -218,8 +215,8 @@ func (s *Store) try(ctx context.Context, lock int64, f func(*tx) error) (err err
 	}
 	defer sqlTx.Rollback()
 	t := &tx{Tx: sqlTx, s: s, ctx: ctx, now: s.now().UnixMilli()}
-	if lock != 0 && s.dialect == postgres {
-		if _, err := t.exec("SELECT pg_advisory_xact_lock(?)", lock); err != nil {
+	if lock != 0 {
+		if err := t.lock(lock); err != nil {
 			return err
 		}
 	}
@@ -227,6 +224,15 @@ func (s *Store) try(ctx context.Context, lock int64, f func(*tx) error) (err err
 		return err
 	}
 	return sqlTx.Commit()
+}
+
+// lock holds one of the locks until the transaction ends.
+func (t *tx) lock(key int64) error {
+	if t.s.dialect != postgres {
+		return nil
+	}
+	_, err := t.exec("SELECT pg_advisory_xact_lock(?)", key)
+	return err
 }
 
 // read runs f in a transaction that sees one state of the database and changes

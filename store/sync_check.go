@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"plimsoll"
 	"plimsoll/api"
@@ -123,7 +122,7 @@ func (c *syncCheck) host(h *api.HostFacts) {
 	c.text("host.kernel", h.Kernel, maxWord)
 	c.text("host.arch", h.Arch, maxWord)
 	c.text("host.agentVersion", h.AgentVersion, maxWord)
-	c.text("host.analyzers", h.Analyzers, 8192)
+	c.text("host.analyzers", h.Analyzers, maxAnalyzers)
 	c.count("host.addresses", len(h.Addresses), 64)
 	for _, a := range h.Addresses {
 		c.text("host.addresses", a, maxWord)
@@ -231,8 +230,5 @@ func cut(text string, n int) string {
 	if len(text) > n {
 		text = text[:n-len("…")] + "…"
 	}
-	if storable(text) {
-		return text
-	}
-	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "�"), "�")
+	return plain(text)
 }

@@ -75,11 +75,8 @@ func (s Sessions) DeleteCtx(ctx context.Context, token string) error {
 // finds it. CodeNotFound when the session is over.
 func (s Sessions) Bind(ctx context.Context, token string, account int64) error {
 	return s.Store.write(ctx, "bind a session", func(t *tx) error {
-		n, err := affected(t.exec("UPDATE session SET account_id = ? WHERE token = ? AND account_id <> ?", account, sessionKey(token), ended))
-		if err == nil && n == 0 {
-			return notFound("session", "with this token")
-		}
-		return err
+		result, err := t.exec("UPDATE session SET account_id = ? WHERE token = ? AND account_id <> ?", account, sessionKey(token), ended)
+		return changed(result, err, "session", "with this token")
 	})
 }
 
@@ -212,12 +209,9 @@ func (s *Store) RevokeToken(ctx context.Context, account, id int64) error {
 
 // revoke notes in a table since when a row is revoked.
 func (t *tx) revoke(table, what string, w where, id int64) error {
-	n, err := affected(t.exec("UPDATE "+table+" SET revoked = CASE revoked WHEN 0 THEN ? ELSE revoked END"+w.String(),
-		append([]any{t.now}, w.args...)...))
-	if err == nil && n == 0 {
-		return notFound(what, id)
-	}
-	return err
+	result, err := t.exec("UPDATE "+table+" SET revoked = CASE revoked WHEN 0 THEN ? ELSE revoked END"+w.String(),
+		append([]any{t.now}, w.args...)...)
+	return changed(result, err, what, id)
 }
 
 // EnrolmentTokens lists them, newest first.

@@ -284,7 +284,7 @@ func (t *tx) decisionsNaming(scope plimsoll.Scope, name string) (list []api.Deci
 		return nil, err
 	}
 	var w where
-	w.and("d.revoked = 0 AND (d.expires = 0 OR d.expires > ?)", t.now)
+	w.and(inForce, t.now)
 	in(&w, "upper(d.vulnerability)", aliases)
 	w.seesDecision(scope, "d")
 	rows, err := t.query("SELECT "+decisionColumns+" FROM decision d"+w.String()+" ORDER BY d.id DESC", w.args...)

@@ -325,7 +325,7 @@ func (s *Store) ReturnLease(ctx context.Context, hostID int64, lease string) err
 // TopicTasks after the commit; a transaction that also writes findings must take
 // that lock first.
 func (t *tx) finishWork(imageID, hostID int64, state plimsoll.TaskState, code, detail string) error {
-	if err := t.lockWork(); err != nil {
+	if err := t.lock(lockWork); err != nil {
 		return err
 	}
 	for _, step := range []string{"DELETE FROM layer_claim WHERE image_id = ?", "DELETE FROM work WHERE image_id = ?"} {
@@ -334,15 +334,6 @@ func (t *tx) finishWork(imageID, hostID int64, state plimsoll.TaskState, code, d
 		}
 	}
 	return t.endItems(state, code, detail, hostID, "image_id = ?", imageID)
-}
-
-// lockWork makes a transaction of another kind one that ends work.
-func (t *tx) lockWork() error {
-	if t.s.dialect != postgres {
-		return nil
-	}
-	_, err := t.exec("SELECT pg_advisory_xact_lock(?)", int64(lockWork))
-	return err
 }
 
 // leaseOf returns the host that holds or last held the lease, and the image;
@@ -361,7 +352,7 @@ func (t *tx) answerSync(hostID int64, tasks []int64) error {
 	if len(tasks) == 0 {
 		return nil
 	}
-	if err := t.lockWork(); err != nil {
+	if err := t.lock(lockWork); err != nil {
 		return err
 	}
 	for _, task := range slices.Compact(slices.Sorted(slices.Values(tasks))) {
