@@ -96,11 +96,7 @@ func (h *Host) Looked() string {
 	if len(h.Stores) == 0 {
 		return "no engine was found"
 	}
-	names := make([]string, len(h.Stores))
-	for i, s := range h.Stores {
-		names[i] = s.Name()
-	}
-	return "looked in: " + strings.Join(names, ", ")
+	return "looked in: " + strings.Join(names(h), ", ")
 }
 
 // Gaps counts the problems that may hide images.

@@ -66,8 +66,7 @@ type server struct {
 	overlay *engine.Dir      // nil without the snapshotter
 	conn    *grpc.ClientConn // nil when no daemon answered
 
-	watch   sync.Mutex
-	watched bool // one of the stores follows the daemon's events
+	watch sync.Mutex // held by the store that follows the daemon's events
 
 	mu        sync.Mutex
 	users     int

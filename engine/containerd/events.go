@@ -32,19 +32,11 @@ var wanted = []string{
 // database is looked at. Events come from all namespaces, so that of the stores
 // of one daemon only one listens. A lost stream of events counts as a change.
 func (s *Store) Watch(ctx context.Context, changed func()) error {
-	s.watch.Lock() // held by whichever store of the daemon listens
-	if s.watched {
-		s.watch.Unlock()
+	if !s.watch.TryLock() { // another store of the daemon listens
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	s.watched = true
-	s.watch.Unlock()
-	defer func() {
-		s.watch.Lock()
-		s.watched = false
-		s.watch.Unlock()
-	}()
+	defer s.watch.Unlock()
 	for ctx.Err() == nil {
 		if s.conn != nil {
 			if err := s.listen(ctx, changed); ctx.Err() != nil {

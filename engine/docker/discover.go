@@ -186,18 +186,23 @@ func sockets(h engine.Host) []string {
 	return append(paths, users...)
 }
 
+// transportTo speaks HTTP to whoever listens at a socket.
+func transportTo(socket string) *http.Transport {
+	return &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		},
+	}
+}
+
 // askRoot returns the data root of the daemon behind a socket; empty when none
 // answers. Any user may listen at some of these places, so the answer is no
 // more than a place to look at.
 func askRoot(ctx context.Context, socket string) string {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	transport := &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		},
-	}
+	transport := transportTo(socket)
 	// Without a version in the path every daemon answers, however old or new.
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://docker/info", nil)
 	if err != nil {

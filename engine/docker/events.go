@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -71,13 +70,7 @@ func within(path, root string) bool {
 // is not decoded: the list of images is the truth, and who listens at a socket
 // is not always trusted.
 func (s *Store) listen(ctx context.Context, socket string, changed func()) error {
-	transport := &http.Transport{
-		DisableKeepAlives:     true,
-		ResponseHeaderTimeout: 0, // the daemon answers with the first event
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		},
-	}
+	transport := transportTo(socket) // without a timeout: the daemon answers with the first event
 	filters := url.QueryEscape(`{"type":["image","container"],"event":["pull","load","import","tag","untag","delete","prune","create","commit","start","die","destroy","rename","pause","unpause"]}`)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://docker/events?filters="+filters, nil)
 	if err != nil {
