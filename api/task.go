@@ -114,6 +114,7 @@ type HostFilter struct {
 	Query string `json:"q,omitempty" query:"q" maxLength:"255" doc:"part of a name or address"`
 	State string `json:"state,omitempty" query:"state" enum:"online,late,offline,never,revoked" doc:"of its agent"`
 	Label string `json:"label,omitempty" query:"label" maxLength:"320" doc:"of a host, \"env=prod\""`
+	Vuln  string `json:"vulnerability,omitempty" query:"vulnerability" maxLength:"100" doc:"with an image that has an open finding of it, by any of its IDs"`
 	IDs   []int64
 }
 

@@ -48,7 +48,7 @@ func (s *Server) fleetRoutes() {
 	route(s, viewer, op("GET", "/images/{id}/plan", "get-image-plan", "Images", "What to upgrade in an image"), s.imagePlan)
 
 	route(s, viewer, op("GET", "/containers", "list-containers", "Images", "List containers"), func(ctx context.Context, c *caller, in *containersInput) (api.Page[api.Container], error) {
-		f := store.ContainerFilter{Image: in.Image, Host: in.Host, Query: in.Query, Running: in.Running, Gone: in.Gone}
+		f := store.ContainerFilter{Image: in.Image, Host: in.Host, Query: in.Query, Running: in.Running, Gone: in.Gone, Vuln: in.Vuln}
 		return s.Store.Containers(ctx, c.scope, f, in.list(""))
 	})
 	route(s, viewer, op("GET", "/software", "list-software", "Software", "List distinct packages"), func(ctx context.Context, c *caller, in *softwareInput) (api.Page[api.Software], error) {
@@ -111,6 +111,7 @@ type containersInput struct {
 	Query   string `query:"q" maxLength:"300" doc:"part of a name or pod, or the beginning of an ID"`
 	Running bool   `query:"running" doc:"running ones alone"`
 	Gone    bool   `query:"gone" doc:"those that are gone too"`
+	Vuln    string `query:"vulnerability" maxLength:"100" doc:"of images with an open finding of it, by any of its IDs"`
 	Paging
 }
 

@@ -169,6 +169,14 @@ func onHosts(scope plimsoll.Scope, live bool, condition string, args ...any) (st
 	return "i.id IN (SELECT p.image_id FROM host_image p WHERE " + condition + " AND " + sight + ")", slices.Concat(args, sightArgs)
 }
 
+// exposed returns a query for the IDs of images with an open finding of a
+// vulnerability, by any of its names.
+func exposed(name string) (string, []any) {
+	return "SELECT i.image_id FROM vulnerability_alias v CROSS JOIN match m CROSS JOIN instance i CROSS JOIN image g WHERE v.alias = ? AND " +
+			"m.vulnerability_id = v.vulnerability_id AND i.software_id = m.software_id AND g.id = i.image_id AND " + counted + " AND " + open,
+		[]any{aliasOf(strings.TrimSpace(name))}
+}
+
 // contained adds the conditions about what images contain and what runs of them.
 func contained(w *where, scope plimsoll.Scope, f api.ImageFilter) {
 	if f.Software != "" {
@@ -176,8 +184,8 @@ func contained(w *where, scope plimsoll.Scope, f api.ImageFilter) {
 		w.and("i.id IN (SELECT n.image_id FROM instance n WHERE n.software_id IN ("+text+"))", args...)
 	}
 	if f.Vuln != "" {
-		w.and(`i.id IN (SELECT n.image_id FROM vulnerability_alias v JOIN match m ON m.vulnerability_id = v.vulnerability_id AND m.gone = 0
-			JOIN instance n ON n.software_id = m.software_id WHERE v.alias = ?)`, strings.ToUpper(f.Vuln))
+		text, args := exposed(f.Vuln)
+		w.and("i.id IN ("+text+")", args...)
 	}
 	sight, sightArgs := hostInSight(scope, "c.host_id")
 	if f.Container != "" {
