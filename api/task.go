@@ -33,7 +33,7 @@ type ImageFilter struct {
 	Software   string   `json:"software,omitempty" query:"software" maxLength:"300" doc:"exact name of a package in it"`
 	Vuln       string   `json:"vulnerability,omitempty" query:"vulnerability" maxLength:"100" doc:"with an open finding of it, by any of its IDs"`
 	InUse      string   `json:"inUse,omitempty" query:"inUse" enum:"yes,no" doc:"whether a running container uses it"`
-	Gone       string   `json:"gone,omitempty" query:"gone" enum:"yes,no,any" doc:"default no"`
+	Gone       string   `json:"gone,omitempty" query:"gone" enum:"yes,no,any" doc:"default no; yes and any find images also by the names and hosts that they had"`
 	MinSev     string   `json:"minSeverity,omitempty" query:"minSeverity" doc:"with a finding at least as severe"`
 	Fixable    bool     `json:"fixable,omitempty" query:"fixable" doc:"with a fix"`
 	KEV        bool     `json:"kev,omitempty" query:"kev" doc:"known to be exploited"`

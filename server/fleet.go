@@ -45,6 +45,9 @@ func (s *Server) fleetRoutes() {
 	route(s, viewer, op("GET", "/images/{id}/software", "list-image-software", "Images", "Packages in an image"), func(ctx context.Context, c *caller, in *installedInput) (api.Page[api.Installed], error) {
 		return s.Store.Installed(ctx, c.scope, in.ID, in.SoftwareFilter, in.list(""))
 	})
+	route(s, viewer, op("GET", "/images/{id}/diff", "diff-images", "Images", "What changed from another image to this one"), func(ctx context.Context, c *caller, in *diffInput) (api.ImageDiff, error) {
+		return s.Store.DiffImages(ctx, c.scope, in.With, in.ID)
+	})
 	route(s, viewer, op("GET", "/images/{id}/plan", "get-image-plan", "Images", "What to upgrade in an image"), s.imagePlan)
 
 	route(s, viewer, op("GET", "/containers", "list-containers", "Images", "List containers"), func(ctx context.Context, c *caller, in *containersInput) (api.Page[api.Container], error) {
@@ -93,6 +96,11 @@ type (
 		Paging
 	}
 )
+
+type diffInput struct {
+	ByID
+	With int64 `query:"with" required:"true" minimum:"1" doc:"ID of the image to compare with: the earlier one"`
+}
 
 type placesInput struct {
 	api.SoftwareFilter

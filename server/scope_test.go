@@ -108,7 +108,8 @@ func TestOutOfSightByID(t *testing.T) {
 	h := &s.hidden
 	image := fmt.Sprintf("/images/%d", h.images[0])
 	for _, path := range []string{
-		fmt.Sprintf("/hosts/%d", s.dev.id), image, image + "/plan", image + "/presences", image + "/containers", image + "/software",
+		fmt.Sprintf("/hosts/%d", s.dev.id), image, image + "/plan", image + fmt.Sprintf("/diff?with=%d", s.shared), fmt.Sprintf("/images/%d/diff?with=%d", s.shared, h.images[0]),
+		image + "/presences", image + "/containers", image + "/software",
 		image + "/sbom", image + "/report?format=html", "/findings/" + h.finding, "/findings/" + h.finding + "/history",
 		"/vulnerabilities/" + h.vulnerability + "?class=" + h.class,
 		fmt.Sprintf("/tasks/%d", h.scan), fmt.Sprintf("/tasks/%d/items", h.scan), fmt.Sprintf("/tasks/%d", h.sync), fmt.Sprintf("/tasks/%d/items", h.sync),
@@ -301,7 +302,8 @@ func TestEveryAnswer(t *testing.T) {
 	forbidden := []string{"GET /metrics", "GET /api/v1/users", "GET /api/v1/enrolment-tokens", "GET /api/v1/audit"} // to her
 	query := map[string]string{
 		"GET /api/v1/software/places": "?name=" + url.QueryEscape(findings.Items[0].Package), "GET /api/v1/vulnerabilities/{name}": "?class=" + string(findings.Items[1].Class),
-		"GET /api/v1/events": fmt.Sprintf("?task=%d", tasks.Items[0].ID),
+		"GET /api/v1/images/{id}/diff": fmt.Sprintf("?with=%d", s.mine[slices.IndexFunc(s.mine, func(i api.Image) bool { return i.ID != s.shared })].ID),
+		"GET /api/v1/events":           fmt.Sprintf("?task=%d", tasks.Items[0].ID),
 	}
 	out := append(slices.Clone(s.hidden.digests), fmt.Sprintf(`"hostID":%d,`, s.dev.id), fmt.Sprintf(`"hostID":%d}`, s.dev.id),
 		s.dev.Host(s.dev.number).Name, s.hidden.vulnerability, s.hidden.open, "unseen")

@@ -135,7 +135,7 @@ func imageFilter(scope plimsoll.Scope, f api.ImageFilter) where {
 }
 
 // placed returns the condition for images i with a presence p in sight that
-// fits: a live one or, unless only live images are asked for, any of a gone image.
+// fits: a live one or, unless only live images are asked for, one that was.
 // What fits is found once, not for each image: that would read the presences of
 // all of them.
 func placed(scope plimsoll.Scope, live bool, condition string, args ...any) (string, []any) {
@@ -155,7 +155,7 @@ func called(scope plimsoll.Scope, live bool, condition string, args ...any) (str
 func present(scope plimsoll.Scope, live bool) (string, []any) {
 	sight, args := hostInSight(scope, "p.host_id")
 	if !live {
-		return "presence p JOIN image x ON x.id = p.image_id WHERE (p.gone = 0 OR x.gone > 0) AND " + sight, args
+		return "presence p WHERE " + sight, args
 	}
 	return "presence p WHERE +p.gone = 0 AND " + sight, args // "+": nearly all rows are live, no index helps
 }
