@@ -48,6 +48,9 @@ func (s *Server) fleetRoutes() {
 	route(s, viewer, op("GET", "/images/{id}/diff", "diff-images", "Images", "What changed from another image to this one"), func(ctx context.Context, c *caller, in *diffInput) (api.ImageDiff, error) {
 		return s.Store.DiffImages(ctx, c.scope, in.With, in.ID)
 	})
+	route(s, viewer, op("GET", "/images/{id}/changes", "list-image-changes", "Images", "What updates of the advisories changed about an image, newest first"), func(ctx context.Context, c *caller, in *pageOfOne) (api.Page[api.Change], error) {
+		return s.Store.ImageChanges(ctx, c.scope, in.ID, in.list(""))
+	})
 	route(s, viewer, op("GET", "/images/{id}/plan", "get-image-plan", "Images", "What to upgrade in an image"), s.imagePlan)
 
 	route(s, viewer, op("GET", "/containers", "list-containers", "Images", "List containers"), func(ctx context.Context, c *caller, in *containersInput) (api.Page[api.Container], error) {

@@ -108,7 +108,7 @@ func TestOutOfSightByID(t *testing.T) {
 	h := &s.hidden
 	image := fmt.Sprintf("/images/%d", h.images[0])
 	for _, path := range []string{
-		fmt.Sprintf("/hosts/%d", s.dev.id), image, image + "/plan", image + fmt.Sprintf("/diff?with=%d", s.shared), fmt.Sprintf("/images/%d/diff?with=%d", s.shared, h.images[0]),
+		fmt.Sprintf("/hosts/%d", s.dev.id), image, image + "/plan", image + "/changes", image + fmt.Sprintf("/diff?with=%d", s.shared), fmt.Sprintf("/images/%d/diff?with=%d", s.shared, h.images[0]),
 		image + "/presences", image + "/containers", image + "/software",
 		image + "/sbom", image + "/report?format=html", "/findings/" + h.finding, "/findings/" + h.finding + "/history",
 		"/vulnerabilities/" + h.vulnerability + "?class=" + h.class,

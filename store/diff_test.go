@@ -92,6 +92,67 @@ func TestDiffImages(t *testing.T) {
 	})
 }
 
+// The history of an image between its scans: what updates of the advisories
+// changed about the packages in it since it was first read, page by page.
+func TestImageChanges(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		one, two := joinHost(t, s, "one", "env=prod"), joinHost(t, s, "two", "env=dev")
+		mustSync(t, s, one, fullSync(1, hostImage(1, "shop/a:1")))
+		mustSync(t, s, two, fullSync(1, hostImage(1, "shop/a:1"), hostImage(2, "shop/b:1"), hostImage(3, "shop/c:1")))
+		judge := &testJudge{generation: 1, flaws: []testFlaw{newFlaw(1, "left", plimsoll.SeverityHigh, "")}}
+		mustActivate(t, s, judge)
+		mustStore(t, s, two, reportOf(1, "1", npm("left", "1")), judge)
+		mustStore(t, s, two, reportOf(2, "2", npm("left", "1"), npm("right", "1")), judge)
+		update := func(generation int, flaws ...testFlaw) {
+			t.Helper()
+			pass(s, day)
+			judge = &testJudge{generation: generation, flaws: flaws}
+			mustEvaluate(t, s, judge)
+		}
+		update(2, newFlaw(1, "left", plimsoll.SeverityHigh, ""), newFlaw(2, "right", plimsoll.SeverityLow, ""))
+		update(3, newFlaw(1, "left", plimsoll.SeverityCritical, ""))
+		pass(s, day)
+		mustStore(t, s, two, reportOf(3, "3", npm("left", "1"), npm("right", "1")), judge)
+		update(4)
+		changes := func(scope plimsoll.Scope, n int) (lines []string) {
+			t.Helper()
+			id := imageNumber(t, s, plimsoll.Everything, n).ID
+			for l := (api.List{Limit: 1}); ; {
+				page, err := s.ImageChanges(t.Context(), scope, id, l)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, c := range page.Items {
+					lines = append(lines, fmt.Sprint(c.Generation, " ", c.Kind, " ", c.Vulnerability, " ", c.Severity, " ", c.Package, ", images ", c.Images))
+				}
+				if l.Cursor = page.Next; l.Cursor == "" {
+					return lines
+				}
+			}
+		}
+		want := func(what string, got []string, want ...string) {
+			t.Helper()
+			if !slices.Equal(got, want) {
+				t.Errorf("%s:\n got %q\nwant %q", what, got, want)
+			}
+		}
+		want("image 1", changes(plimsoll.Everything, 1), "4 gone "+cve(1)+" critical left, images 3", "3 changed "+cve(1)+" critical left, images 2")
+		want("within a scope", changes(plimsoll.Scope{Labels: []string{"env=prod"}}, 1),
+			"4 gone "+cve(1)+" critical left, images 1", "3 changed "+cve(1)+" critical left, images 1")
+		want("image 2", changes(plimsoll.Everything, 2), "4 gone "+cve(1)+" critical left, images 3", "3 gone "+cve(2)+" low right, images 1",
+			"3 changed "+cve(1)+" critical left, images 2", "2 new "+cve(2)+" low right, images 1")
+		want("image 3, which came later", changes(plimsoll.Everything, 3), "4 gone "+cve(1)+" critical left, images 3")
+		if _, err := s.ImageChanges(t.Context(), plimsoll.Scope{Labels: []string{"env=prod"}}, imageNumber(t, s, plimsoll.Everything, 2).ID, api.List{}); plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
+			t.Errorf("of an image out of sight: %v", err)
+		}
+		mustSync(t, s, one, fullSync(2))
+		mustSync(t, s, two, fullSync(2))
+		want("a gone image", changes(plimsoll.Everything, 1), "4 gone "+cve(1)+" critical left, images 3", "3 changed "+cve(1)+" critical left, images 2")
+		want("a gone image, within a scope", changes(plimsoll.Scope{Labels: []string{"env=prod"}}, 1),
+			"4 gone "+cve(1)+" critical left, images 0", "3 changed "+cve(1)+" critical left, images 0")
+	})
+}
+
 // What to compare with: images that have or had the repository, newest first;
 // those whose tag has moved on and those that are gone, too.
 func TestImagesThatHadARepository(t *testing.T) {
