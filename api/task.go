@@ -280,7 +280,7 @@ type DecisionEvent struct {
 	User     string    `json:"user,omitempty"`
 	Action   string    `json:"action" enum:"created,changed,revoked,expired"`
 	Remark   string    `json:"remark,omitempty"`
-	Findings int64     `json:"findings" doc:"findings that it handled afterwards"`
+	Findings int64     `json:"findings" doc:"findings that it handled afterwards; -1 where some of them may be out of sight"`
 	Rule     *Decision `json:"rule,omitempty" doc:"the rule after the step"`
 }
 

@@ -142,9 +142,22 @@ func TestDecisionsEnd(t *testing.T) {
 		if !slices.Equal(history, want) {
 			t.Errorf("history\n got %q\nwant %q", history, want)
 		}
-		page, err := s.DecisionEvents(t.Context(), plimsoll.Everything, made[0].ID, api.List{})
-		if err != nil || len(page.Items) != 3 {
-			t.Errorf("events: %v, %d", err, len(page.Items))
+		for want, f := range map[string]DecisionEventFilter{
+			"bob revoked, bob changed, ann created": {Decision: made[0].ID},
+			" expired, ann created":                 {Vuln: cve(1)}, // the decision names it GHSA-left
+			"":                                      {Vuln: cve(2)},
+			"bob revoked, bob changed":              {User: "bob"},
+			"ann created, ann created":              {Action: "created"},
+			"ann created":                           {Action: "created", Vuln: " ghsa-left", User: "ann"},
+		} {
+			page, err := s.DecisionEvents(t.Context(), plimsoll.Everything, f, api.List{})
+			var got []string
+			for _, e := range page.Items {
+				got = append(got, e.User+" "+e.Action)
+			}
+			if err != nil || strings.Join(got, ", ") != want {
+				t.Errorf("%+v: %v, %q, want %q", f, err, got, want)
+			}
 		}
 	})
 }
@@ -281,6 +294,12 @@ func TestFindingsWithinAScope(t *testing.T) {
 		}
 		if err := s.RevokeDecision(t.Context(), prod, "pia", made[0].ID, ""); plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
 			t.Errorf("prod revokes dev's decision: %v", err)
+		}
+		// What the decision of somebody who sees more handled is not told.
+		mustDecide(t, s, api.DecisionRequest{Rules: []api.Decision{{Kind: "ignore", Vulnerability: cve(2), Remark: "everywhere"}}})
+		events, err := s.DecisionEvents(t.Context(), dev, DecisionEventFilter{}, api.List{})
+		if err != nil || len(events.Items) != 2 || events.Items[0].Findings != -1 || events.Items[0].Rule.Hits != 0 || events.Items[1].Findings != 1 {
+			t.Errorf("dev's history: %v, %+v", err, events.Items)
 		}
 		all, err := s.Decisions(t.Context(), dev, DecisionFilter{State: "active", Query: "ONLY"}, api.List{})
 		if err != nil || len(all.Items) != 1 || all.Items[0].Hits != 1 {

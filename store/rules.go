@@ -179,9 +179,10 @@ func (s *Store) FindingHistory(ctx context.Context, scope plimsoll.Scope, findin
 		}
 		var w where
 		w.seesDecision(scope, "d")
+		read := scanEvent(scope)
 		rows, err := t.query("SELECT "+eventColumns+" FROM decision_event e JOIN decision d ON d.id = e.decision_id"+w.String()+" ORDER BY e.id DESC", w.args...)
 		return each(rows, err, func(scan func(...any) error) error {
-			e, err := scanEvent(scan)
+			e, err := read(scan)
 			if err != nil || e.Rule == nil || len(events) == most {
 				return err
 			}
