@@ -251,12 +251,14 @@ type Decision struct {
 }
 
 // DecisionRequest makes one decision for each finding, each vulnerability, each
-// image, or for all that a filter finds; or exactly the given rules.
+// image, or for all that a filter finds; or exactly the given rules. A filter that
+// does not narrow is refused: whoever means everything says so.
 type DecisionRequest struct {
 	Rules    []Decision     `json:"rules,omitempty" maxItems:"1000"`
-	Kind     string         `json:"kind,omitempty" enum:"ignore,fixed,whitelist" doc:"with findings or filter"`
+	Kind     string         `json:"kind,omitempty" enum:"ignore,fixed,whitelist" doc:"with findings, filter or all"`
 	Findings []string       `json:"findings,omitempty" maxItems:"10000" doc:"IDs of findings"`
-	Filter   *FindingFilter `json:"filter,omitempty" doc:"every finding that fits now"`
+	Filter   *FindingFilter `json:"filter,omitempty" doc:"every finding that fits now; states alone do not narrow"`
+	All      bool           `json:"all,omitempty" doc:"every open finding in sight"`
 	Remark   string         `json:"remark,omitempty" maxLength:"2000"`
 	Expires  *time.Time     `json:"expires,omitempty"`
 	UntilFix bool           `json:"untilFix,omitempty"`

@@ -265,7 +265,10 @@ func TestOutOfSightInListsAndCounts(t *testing.T) {
 		t.Errorf("tasks in sight: %+v", tasks.Items)
 	}
 	var preview api.Preview
-	s.must(s.anna, "POST", "/decisions/preview", api.DecisionRequest{Kind: "ignore", Filter: &api.FindingFilter{}, Remark: "r"}, &preview)
+	s.must(s.anna, "POST", "/decisions/preview", api.DecisionRequest{Kind: "ignore", All: true, Remark: "r"}, &preview)
+	if a := s.call(s.admin, "POST", "/decisions", map[string]any{"kind": "ignore", "filter": map[string]any{}, "remark": "r"}, nil); a.StatusCode != http.StatusBadRequest || a.problem().Hint == "" {
+		t.Errorf("a decision with an empty filter: %d %s", a.StatusCode, a.body)
+	}
 	if preview.Hosts != 1 || preview.Images > int64(len(s.mine)) || preview.Findings == 0 {
 		t.Errorf("a decision about everything would reach %+v", preview)
 	}

@@ -168,6 +168,7 @@ func TestPreviewIsTheEffect(t *testing.T) {
 		shop(t, s)
 		requests := map[string]api.DecisionRequest{
 			"filter":   {Filter: &api.FindingFilter{Package: "left"}, Kind: "whitelist", Remark: "r"},
+			"all":      {All: true, Kind: "whitelist", Remark: "r"},
 			"finding":  {Findings: idsOf(t, s, api.FindingFilter{Vulnerability: cve(2)})[:1], Kind: "ignore", Remark: "r"},
 			"rule":     {Rules: []api.Decision{{Kind: "ignore", Repositories: []string{"shop/*"}, Remark: "r"}}},
 			"one tag":  {Rules: []api.Decision{{Kind: "ignore", Repositories: []string{"shop/c:1"}, Remark: "r"}}},
@@ -177,7 +178,7 @@ func TestPreviewIsTheEffect(t *testing.T) {
 			"a path":   {Rules: []api.Decision{{Kind: "fixed", Path: "app/*", Remark: "r"}}},
 			"a type":   {Rules: []api.Decision{{Kind: "fixed", PackageType: "deb", Remark: "r"}}},
 		}
-		wantFindings := map[string]int64{"filter": 4, "finding": 1, "rule": 4, "one tag": 2, "no tag": 0, "a label": 2, "an image": 2, "a path": 4, "a type": 0}
+		wantFindings := map[string]int64{"all": 4, "filter": 4, "finding": 1, "rule": 4, "one tag": 2, "no tag": 0, "a label": 2, "an image": 2, "a path": 4, "a type": 0}
 		for _, name := range sortedKeys(requests) {
 			before := list(t, s, plimsoll.Everything, api.FindingFilter{})
 			p, err := s.Preview(t.Context(), plimsoll.Everything, "ann", requests[name])
@@ -236,7 +237,11 @@ func TestRefusedDecisions(t *testing.T) {
 			"more than 1000":     {api.DecisionRequest{Rules: slices.Repeat([]api.Decision{good}, 1001)}, plimsoll.Everything, plimsoll.CodeLimit},
 			"long remark":        {with(func(d *api.Decision) { d.Remark = strings.Repeat("x", 3000) }), plimsoll.Everything, plimsoll.CodeInvalid},
 			"nothing in sight":   {with(func(d *api.Decision) {}), plimsoll.Scope{}, plimsoll.CodeInvalid},
-			"no kind for filter": {api.DecisionRequest{Filter: &api.FindingFilter{}, Remark: "r"}, plimsoll.Everything, plimsoll.CodeInvalid},
+			"no kind for filter": {api.DecisionRequest{Filter: &api.FindingFilter{Package: "left"}, Remark: "r"}, plimsoll.Everything, plimsoll.CodeInvalid},
+			"empty filter":       {api.DecisionRequest{Filter: &api.FindingFilter{}, Kind: "ignore", Remark: "r"}, plimsoll.Everything, plimsoll.CodeInvalid},
+			"states alone":       {api.DecisionRequest{Filter: &api.FindingFilter{States: []string{"open"}}, Kind: "ignore", Remark: "r"}, plimsoll.Everything, plimsoll.CodeInvalid},
+			"empty lists":        {api.DecisionRequest{Filter: &api.FindingFilter{IDs: []string{}, Severities: []string{}}, Kind: "ignore", Remark: "r"}, plimsoll.Everything, plimsoll.CodeInvalid},
+			"a filter and all":   {api.DecisionRequest{Filter: &api.FindingFilter{Package: "left"}, All: true, Kind: "ignore", Remark: "r"}, plimsoll.Everything, plimsoll.CodeInvalid},
 		}
 		for name, test := range tests {
 			if _, err := s.Decide(t.Context(), test.scope, "ann", test.request); plimsoll.CodeOf(err) != test.code {
