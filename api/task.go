@@ -169,11 +169,14 @@ type TaskItem struct {
 
 // Codes of task items beyond the problem codes of images.
 const (
-	CodeHostOffline = "host-offline" // waits: no host that holds the image is online
-	CodeAgentLost   = "agent-lost"   // three agents or attempts were lost during the scan
-	CodeNoHost      = "no-host"      // no host holds the image any more
-	CodeStopped     = "stopped"      // by a user
-	CodeTimeout     = "timeout"
+	CodeHostOffline   = "host-offline"   // waits: no host that holds the image is online
+	CodeOutsideWindow = "outside-window" // waits: scans start at other hours
+	CodeHourlyLimit   = "hourly-limit"   // waits: the fleet has read as many images as an hour allows
+	CodeHostBusy      = "host-busy"      // waits: the hosts that hold the image read as many as they may at a time
+	CodeAgentLost     = "agent-lost"     // three agents or attempts were lost during the scan
+	CodeNoHost        = "no-host"        // no host holds the image any more
+	CodeStopped       = "stopped"        // by a user
+	CodeTimeout       = "timeout"
 )
 
 // ScanRequest asks for a scan.
