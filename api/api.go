@@ -423,6 +423,42 @@ type Place struct {
 	Containers []Container `json:"containers,omitempty" doc:"running containers of the image on the host"`
 }
 
+// ImageDiff is what changed from one image to another. Vulnerabilities are those
+// of the advisories of now in both, whatever was decided about them.
+type ImageDiff struct {
+	From    Image                      `json:"from" doc:"whether both were read and judged completely says how far the rest holds"`
+	To      Image                      `json:"to"`
+	Added   Bounded[PackageChange]     `json:"added"`
+	Removed Bounded[PackageChange]     `json:"removed"`
+	Changed Bounded[PackageChange]     `json:"changed" doc:"packages with other versions"`
+	New     Bounded[VulnerablePackage] `json:"new" doc:"vulnerabilities that only the second has"`
+	Gone    Bounded[VulnerablePackage] `json:"gone" doc:"vulnerabilities that only the first has"`
+}
+
+// Bounded is the beginning of a list that has no pages.
+type Bounded[T any] struct {
+	Items []T   `json:"items" doc:"the first 1,000"`
+	Total int64 `json:"total" doc:"how many there are"`
+}
+
+// PackageChange is a package whose versions differ between two images; versions
+// that both have are left out.
+type PackageChange struct {
+	Type plimsoll.PackageType `json:"type"`
+	Name string               `json:"name"`
+	From []string             `json:"from,omitempty" doc:"versions that only the first image has"`
+	To   []string             `json:"to,omitempty" doc:"versions that only the second image has"`
+}
+
+// VulnerablePackage is a vulnerability of a package that one of two images has.
+type VulnerablePackage struct {
+	Vulnerability string               `json:"vulnerability"`
+	Class         plimsoll.Class       `json:"class" enum:"system,application"`
+	Severity      string               `json:"severity" enum:"none,low,unknown,medium,high,critical"`
+	Type          plimsoll.PackageType `json:"type"`
+	Package       string               `json:"package"`
+}
+
 // Change is what an update of the advisories changed about a package.
 type Change struct {
 	Generation    int64                `json:"generation"`

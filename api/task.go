@@ -33,7 +33,7 @@ type ImageFilter struct {
 	Software   string   `json:"software,omitempty" query:"software" maxLength:"300" doc:"exact name of a package in it"`
 	Vuln       string   `json:"vulnerability,omitempty" query:"vulnerability" maxLength:"100" doc:"with an open finding of it, by any of its IDs"`
 	InUse      string   `json:"inUse,omitempty" query:"inUse" enum:"yes,no" doc:"whether a running container uses it"`
-	Gone       string   `json:"gone,omitempty" query:"gone" enum:"yes,no,any" doc:"default no"`
+	Gone       string   `json:"gone,omitempty" query:"gone" enum:"yes,no,any" doc:"default no; yes and any find images also by the names and hosts that they had"`
 	MinSev     string   `json:"minSeverity,omitempty" query:"minSeverity" doc:"with a finding at least as severe"`
 	Fixable    bool     `json:"fixable,omitempty" query:"fixable" doc:"with a fix"`
 	KEV        bool     `json:"kev,omitempty" query:"kev" doc:"known to be exploited"`
@@ -114,6 +114,7 @@ type HostFilter struct {
 	Query string `json:"q,omitempty" query:"q" maxLength:"255" doc:"part of a name or address"`
 	State string `json:"state,omitempty" query:"state" enum:"online,late,offline,never,revoked" doc:"of its agent"`
 	Label string `json:"label,omitempty" query:"label" maxLength:"320" doc:"of a host, \"env=prod\""`
+	Vuln  string `json:"vulnerability,omitempty" query:"vulnerability" maxLength:"100" doc:"with an image that has an open finding of it, by any of its IDs"`
 	IDs   []int64
 }
 
@@ -168,11 +169,14 @@ type TaskItem struct {
 
 // Codes of task items beyond the problem codes of images.
 const (
-	CodeHostOffline = "host-offline" // waits: no host that holds the image is online
-	CodeAgentLost   = "agent-lost"   // three agents or attempts were lost during the scan
-	CodeNoHost      = "no-host"      // no host holds the image any more
-	CodeStopped     = "stopped"      // by a user
-	CodeTimeout     = "timeout"
+	CodeHostOffline   = "host-offline"   // waits: no host that holds the image is online
+	CodeOutsideWindow = "outside-window" // waits: scans start at other hours
+	CodeHourlyLimit   = "hourly-limit"   // waits: the fleet has read as many images as an hour allows
+	CodeHostBusy      = "host-busy"      // waits: the hosts that hold the image read as many as they may at a time
+	CodeAgentLost     = "agent-lost"     // three agents or attempts were lost during the scan
+	CodeNoHost        = "no-host"        // no host holds the image any more
+	CodeStopped       = "stopped"        // by a user
+	CodeTimeout       = "timeout"
 )
 
 // ScanRequest asks for a scan.
@@ -250,12 +254,14 @@ type Decision struct {
 }
 
 // DecisionRequest makes one decision for each finding, each vulnerability, each
-// image, or for all that a filter finds; or exactly the given rules.
+// image, or for all that a filter finds; or exactly the given rules. A filter that
+// does not narrow is refused: whoever means everything says so.
 type DecisionRequest struct {
 	Rules    []Decision     `json:"rules,omitempty" maxItems:"1000"`
-	Kind     string         `json:"kind,omitempty" enum:"ignore,fixed,whitelist" doc:"with findings or filter"`
+	Kind     string         `json:"kind,omitempty" enum:"ignore,fixed,whitelist" doc:"with findings, filter or all"`
 	Findings []string       `json:"findings,omitempty" maxItems:"10000" doc:"IDs of findings"`
-	Filter   *FindingFilter `json:"filter,omitempty" doc:"every finding that fits now"`
+	Filter   *FindingFilter `json:"filter,omitempty" doc:"every finding that fits now; states alone do not narrow"`
+	All      bool           `json:"all,omitempty" doc:"every open finding in sight"`
 	Remark   string         `json:"remark,omitempty" maxLength:"2000"`
 	Expires  *time.Time     `json:"expires,omitempty"`
 	UntilFix bool           `json:"untilFix,omitempty"`
@@ -279,7 +285,7 @@ type DecisionEvent struct {
 	User     string    `json:"user,omitempty"`
 	Action   string    `json:"action" enum:"created,changed,revoked,expired"`
 	Remark   string    `json:"remark,omitempty"`
-	Findings int64     `json:"findings" doc:"findings that it handled afterwards"`
+	Findings int64     `json:"findings" doc:"findings that it handled afterwards; -1 where some of them may be out of sight"`
 	Rule     *Decision `json:"rule,omitempty" doc:"the rule after the step"`
 }
 

@@ -22,7 +22,7 @@ func (c *testConsole) fuzzed(t *testing.T, who caller, r *http.Request) {
 	t.Helper()
 	w := httptest.NewRecorder()
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, &request{id: "fuzz", caller: who, writer: w, raw: r}))
-	if err := readable(r); err != nil {
+	if err := readable(r, rule{}); err != nil {
 		c.fail(w, r, err)
 	} else {
 		c.mux.ServeHTTP(w, r)

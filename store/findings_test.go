@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -227,6 +228,61 @@ func TestFindingsOfAnImage(t *testing.T) {
 		if _, err := s.Vulnerability(t.Context(), plimsoll.Everything, cve(3), plimsoll.ClassSystem); plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
 			t.Errorf("no system package has it: %v", err)
 		}
+	})
+}
+
+// Where a vulnerability is: the images with an open finding of it, by any of its
+// names, their hosts and their containers; none that decisions handle everywhere.
+func TestWhereAVulnerabilityIs(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		one, two := joinHost(t, s, "one", "env=prod"), joinHost(t, s, "two", "env=dev")
+		running := func(n int, name string) api.HostImage {
+			return withContainers(hostImage(n, name), map[string]bool{fmt.Sprint("run-", n): true, fmt.Sprint("done-", n): false})
+		}
+		mustSync(t, s, one, fullSync(1, running(1, "shop/a:1")))
+		mustSync(t, s, two, fullSync(1, hostImage(1, "shop/b:1"), running(2, "shop/c:1"), running(3, "shop/d:1")))
+		judge := &testJudge{generation: 1, flaws: []testFlaw{newFlaw(1, "left", plimsoll.SeverityHigh, "2"), newFlaw(2, "right", plimsoll.SeverityHigh, "")}}
+		judge.flaws[0].Aliases = []string{"GHSA-left"}
+		judge.flaws[1].status = plimsoll.StatusNotPresent
+		mustActivate(t, s, judge)
+		for n, pkg := range []string{"left", "left", "right"} {
+			mustStore(t, s, two, reportOf(n+1, fmt.Sprint(n), npm(pkg, "1")), judge)
+		}
+		want := func(what string, scope plimsoll.Scope, name, want string) {
+			t.Helper()
+			images, err := s.Images(t.Context(), scope, api.ImageFilter{Vuln: name}, api.List{})
+			hosts, err2 := s.Hosts(t.Context(), scope, api.HostFilter{Vuln: name}, api.List{})
+			containers, err3 := s.Containers(t.Context(), scope, ContainerFilter{Vuln: name, Running: true}, api.List{})
+			if err := errors.Join(err, err2, err3); err != nil {
+				t.Fatal(err)
+			}
+			var places, runs []string
+			for _, h := range hosts.Items {
+				places = append(places, h.Labels["env"])
+			}
+			for _, c := range containers.Items {
+				runs = append(runs, c.Image)
+			}
+			numbers := numbersOf(images.Items)
+			slices.Sort(numbers)
+			slices.Sort(runs)
+			if got := fmt.Sprint(numbers, places, runs); got != want || images.Total != int64(len(numbers)) || hosts.Total != int64(len(places)) || containers.Total != int64(len(runs)) {
+				t.Errorf("%s: %s with totals %d %d %d, want %s", what, got, images.Total, hosts.Total, containers.Total, want)
+			}
+		}
+		prod := plimsoll.Scope{Labels: []string{"env=prod"}}
+		want("by its name", plimsoll.Everything, cve(1), "[1 2] [prod dev] [shop/a:1 shop/c:1]")
+		want("by another", plimsoll.Everything, " ghsa-LEFT", "[1 2] [prod dev] [shop/a:1 shop/c:1]")
+		want("within a scope", prod, cve(1), "[1] [prod] [shop/a:1]")
+		want("without the component", plimsoll.Everything, cve(2), "[] [] []")
+		want("unknown", plimsoll.Everything, "CVE-2000-1", "[] [] []")
+		ignore := func(repository string) {
+			mustDecide(t, s, api.DecisionRequest{Rules: []api.Decision{{Kind: "ignore", Vulnerability: cve(1), Repositories: []string{repository}, Remark: "r"}}})
+		}
+		ignore("shop/a")
+		want("one of two repositories is handled", plimsoll.Everything, cve(1), "[1 2] [prod dev] [shop/a:1 shop/c:1]")
+		ignore("shop/b")
+		want("both are", plimsoll.Everything, cve(1), "[2] [dev] [shop/c:1]")
 	})
 }
 

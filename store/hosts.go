@@ -253,6 +253,10 @@ func (s *Store) Hosts(ctx context.Context, scope plimsoll.Scope, f api.HostFilte
 	if f.Label != "" {
 		w.and("h.id IN (SELECT host_id FROM host_label WHERE label = ?)", f.Label)
 	}
+	if f.Vuln != "" {
+		text, args := exposed(f.Vuln)
+		w.and("h.id IN (SELECT o.host_id FROM host_image o WHERE o.image_id IN ("+text+"))", args...)
+	}
 	if f.IDs != nil {
 		in(&w, "h.id", f.IDs)
 	}
@@ -308,6 +312,9 @@ func (t *tx) hosts(k *keyset, w where) (api.Page[api.Host], error) {
 			return h, errors.Join(json.Unmarshal([]byte(addresses), &h.Addresses), json.Unmarshal([]byte(stores), &h.Stores),
 				json.Unmarshal([]byte(problems), &h.Problems))
 		})
+	if err == nil {
+		page.Total, err = t.count("host h", w)
+	}
 	if err != nil || len(page.Items) == 0 {
 		return page, err
 	}
@@ -327,9 +334,6 @@ func (t *tx) hosts(k *keyset, w where) (api.Page[api.Host], error) {
 		at[id][key] = value
 		return nil
 	})
-	if err == nil {
-		page.Total, err = t.count("host h", w)
-	}
 	return page, err
 }
 

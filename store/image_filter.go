@@ -135,7 +135,7 @@ func imageFilter(scope plimsoll.Scope, f api.ImageFilter) where {
 }
 
 // placed returns the condition for images i with a presence p in sight that
-// fits: a live one or, unless only live images are asked for, any of a gone image.
+// fits: a live one or, unless only live images are asked for, one that was.
 // What fits is found once, not for each image: that would read the presences of
 // all of them.
 func placed(scope plimsoll.Scope, live bool, condition string, args ...any) (string, []any) {
@@ -155,7 +155,7 @@ func called(scope plimsoll.Scope, live bool, condition string, args ...any) (str
 func present(scope plimsoll.Scope, live bool) (string, []any) {
 	sight, args := hostInSight(scope, "p.host_id")
 	if !live {
-		return "presence p JOIN image x ON x.id = p.image_id WHERE (p.gone = 0 OR x.gone > 0) AND " + sight, args
+		return "presence p WHERE " + sight, args
 	}
 	return "presence p WHERE +p.gone = 0 AND " + sight, args // "+": nearly all rows are live, no index helps
 }
@@ -169,6 +169,14 @@ func onHosts(scope plimsoll.Scope, live bool, condition string, args ...any) (st
 	return "i.id IN (SELECT p.image_id FROM host_image p WHERE " + condition + " AND " + sight + ")", slices.Concat(args, sightArgs)
 }
 
+// exposed returns a query for the IDs of images with an open finding of a
+// vulnerability, by any of its names.
+func exposed(name string) (string, []any) {
+	return "SELECT i.image_id FROM vulnerability_alias v CROSS JOIN match m CROSS JOIN instance i CROSS JOIN image g WHERE v.alias = ? AND " +
+			"m.vulnerability_id = v.vulnerability_id AND i.software_id = m.software_id AND g.id = i.image_id AND " + counted + " AND " + open,
+		[]any{aliasOf(strings.TrimSpace(name))}
+}
+
 // contained adds the conditions about what images contain and what runs of them.
 func contained(w *where, scope plimsoll.Scope, f api.ImageFilter) {
 	if f.Software != "" {
@@ -176,8 +184,8 @@ func contained(w *where, scope plimsoll.Scope, f api.ImageFilter) {
 		w.and("i.id IN (SELECT n.image_id FROM instance n WHERE n.software_id IN ("+text+"))", args...)
 	}
 	if f.Vuln != "" {
-		w.and(`i.id IN (SELECT n.image_id FROM vulnerability_alias v JOIN match m ON m.vulnerability_id = v.vulnerability_id AND m.gone = 0
-			JOIN instance n ON n.software_id = m.software_id WHERE v.alias = ?)`, strings.ToUpper(f.Vuln))
+		text, args := exposed(f.Vuln)
+		w.and("i.id IN ("+text+")", args...)
 	}
 	sight, sightArgs := hostInSight(scope, "c.host_id")
 	if f.Container != "" {

@@ -246,7 +246,8 @@ type ContainerFilter struct {
 	Image, Host int64
 	Query       string // part of a name or pod, or the beginning of an ID
 	Running     bool
-	Gone        bool // those that are gone too
+	Gone        bool   // those that are gone too
+	Vuln        string // of images with an open finding of it, by any of its IDs
 }
 
 // Containers lists containers, newest first.
@@ -268,6 +269,10 @@ func (s *Store) Containers(ctx context.Context, scope plimsoll.Scope, f Containe
 	}
 	if f.Running {
 		w.and("c.running = 1")
+	}
+	if f.Vuln != "" {
+		text, args := exposed(f.Vuln)
+		w.and("c.image_id IN ("+text+")", args...)
 	}
 	if f.Query != "" {
 		w.and(like("lower(c.name)")+" OR "+like("lower(c.pod)")+" OR c.container_id >= ? AND c.container_id < ?",

@@ -250,7 +250,7 @@ func (s *Store) Vulnerability(ctx context.Context, scope plimsoll.Scope, id stri
 		if d.Decisions, err = t.decisionsNaming(scope, d.Name); err != nil {
 			return err
 		}
-		k, err := newKeyset(api.List{}, "changes", "c.id", []sortKey{{name: "id", column: "c.id", desc: true}})
+		k, err := newKeyset(api.List{}, "changes", "c.id", changeKeys)
 		if err != nil {
 			return err
 		}
