@@ -80,7 +80,7 @@ func (t *tx) images(scope plimsoll.Scope, k *keyset, w where) (page api.Page[api
 			page.Items[n].EvaluatedAt = momentOrNil(built)
 		}
 	}
-	rows, err := t.query("SELECT image_id, state FROM work WHERE state IN ('queued', 'running') AND image_id IN ("+marks(len(ids))+")", args(ids)...)
+	rows, err := t.query("SELECT image_id, CASE state WHEN 'leased' THEN 'running' ELSE state END FROM work WHERE image_id IN ("+marks(len(ids))+")", args(ids)...)
 	err = each(rows, err, func(scan func(...any) error) error {
 		var id int64
 		var state plimsoll.TaskState
