@@ -123,8 +123,9 @@ var HostSorts = []string{"name", "lastSeen", "images"}
 
 // TaskFilter narrows the list of tasks.
 type TaskFilter struct {
-	Kind  string `json:"kind,omitempty" query:"kind" enum:"scan,sync,export,database" doc:"what it is about"`
-	State string `json:"state,omitempty" query:"state" doc:"queued, running, succeeded, partial, failed or cancelled"`
+	Kind      string `json:"kind,omitempty" query:"kind" enum:"scan,sync,export,database" doc:"what it is about"`
+	State     string `json:"state,omitempty" query:"state" enum:"queued,running,succeeded,partial,failed,cancelled" doc:"of the task"`
+	CreatedBy string `json:"createdBy,omitempty" query:"createdBy" maxLength:"100" doc:"name of who started it"`
 }
 
 // Task is work that was asked for, with its progress.
