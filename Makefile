@@ -14,8 +14,12 @@ FUZZTIME ?= 10s
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+.PHONY: ui
+ui: ## build the console's pages into ui/dist; without Node.js say so and go on
+	@ui/build
+
 .PHONY: build
-build: ## build bin/plimsoll: static, no cgo
+build: ui ## build bin/plimsoll: static, no cgo, with the console's pages
 	@mkdir -p bin
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/plimsoll ./cmd/plimsoll
 

@@ -36,7 +36,7 @@ type Page[T any] struct {
 
 // List is what every list request has in common.
 type List struct {
-	Sort   string `json:"sort,omitempty"` // one of the list's sort keys; empty: its first
+	Sort   string `json:"sort,omitempty"` // one of the list's sort keys, "-" before it for descending order; empty: its first
 	Asc    bool   `json:"asc,omitempty"`  // ascending; default is the key's natural order
 	Cursor string `json:"cursor,omitempty"`
 	Limit  int    `json:"limit,omitempty"` // 1 to MaxLimit; 0 means DefaultLimit

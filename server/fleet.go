@@ -67,13 +67,16 @@ func (s *Server) fleetRoutes() {
 
 // Paging is what every list takes. It is exported for the same reason as ByID.
 type Paging struct {
-	Asc    bool   `query:"asc" doc:"ascending"`
+	Order  string `query:"order" enum:"asc,desc" doc:"default: the natural order of the sort key, names upwards, figures and times downwards"`
 	Cursor string `query:"cursor" maxLength:"4000" doc:"next of the page before"`
 	Limit  int    `query:"limit" minimum:"0" maximum:"500" doc:"rows; default 50"`
 }
 
 func (p Paging) list(sort string) api.List {
-	return api.List{Sort: sort, Asc: p.Asc, Cursor: p.Cursor, Limit: p.Limit}
+	if p.Order == "desc" {
+		sort = "-" + sort
+	}
+	return api.List{Sort: sort, Asc: p.Order == "asc", Cursor: p.Cursor, Limit: p.Limit}
 }
 
 type pageOfOne struct {

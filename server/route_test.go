@@ -256,12 +256,12 @@ func TestAuditOfChanges(t *testing.T) {
 func TestPages(t *testing.T) {
 	c, prod, _ := newFleet(t)
 	var whole, first, second api.Page[api.Image]
-	c.must(c.admin, "GET", "/images?sort=name&asc=true", nil, &whole)
-	c.must(c.admin, "GET", "/images?sort=name&asc=true&limit=2", nil, &first)
+	c.must(c.admin, "GET", "/images?sort=name&order=asc", nil, &whole)
+	c.must(c.admin, "GET", "/images?sort=name&order=asc&limit=2", nil, &first)
 	if len(first.Items) != 2 || first.Next == "" {
 		t.Fatalf("%d images, next %q", len(first.Items), first.Next)
 	}
-	c.must(c.admin, "GET", "/images?sort=name&asc=true&limit=2&cursor="+first.Next, nil, &second)
+	c.must(c.admin, "GET", "/images?sort=name&order=asc&limit=2&cursor="+first.Next, nil, &second)
 	if len(whole.Items) < 4 || first.Items[1].ID != whole.Items[1].ID || second.Items[0].ID != whole.Items[2].ID {
 		t.Errorf("pages do not follow one another: %d %d", len(whole.Items), len(second.Items))
 	}

@@ -266,6 +266,7 @@ func (s *Store) Findings(ctx context.Context, scope plimsoll.Scope, f api.Findin
 
 func (t *tx) findings(scope plimsoll.Scope, f api.FindingFilter, l api.List) (api.Page[api.Finding], error) {
 	page := api.Page[api.Finding]{Items: []api.Finding{}, Total: -1}
+	l.Sort = strings.TrimPrefix(l.Sort, "-") // all keys are descending by nature
 	column, ok := findingKeys[l.Sort]
 	if !ok {
 		return page, plimsoll.Errorf(plimsoll.CodeInvalid, "sort findings", "there is no such sort key; there are %s", strings.Join(api.FindingSorts, ", "))

@@ -1,0 +1,138 @@
+import { Link } from '@tanstack/react-router'
+import { useTranslation } from 'react-i18next'
+
+import type { Schemas } from '../api'
+import { useAddress } from '../list/address'
+import type { Filter } from '../list/filters'
+import { filterBody, List, type Column, type Selection } from '../list/list'
+import { Digest } from '../parts/copy'
+import { ExportButton } from '../parts/export'
+import { Head } from '../parts/head'
+import { Empty } from '../parts/problem'
+import { ScanButton } from '../parts/scan'
+import { Counts, Reason, risks, scanStates, severities, Tag, useWord } from '../parts/tags'
+import { Time, useBytes, useNumber } from '../parts/time'
+import { ImageName } from './name'
+
+type Image = Schemas['Image']
+
+export function Images() {
+  const { t } = useTranslation('images')
+  const [search, change] = useAddress()
+  const columns = useColumns()
+  const filters = useFilters()
+  /** What an action is about: chosen images, or all that the filters find. */
+  const meant = (selection: Selection): Schemas['Selection'] =>
+    selection.all ? { filter: filterBody(filters, selection.filter) } : { images: selection.keys.map(Number) }
+  return (
+    <>
+      <Head title={t('images', { ns: 'common' })}>
+        <ExportButton request={{ kind: 'images', images: filterBody(filters, search) }} />
+        <ScanButton request={{ all: true }} label={t('scanAll')} primary />
+      </Head>
+      <List<Image>
+        id="images"
+        label={t('images', { ns: 'common' })}
+        path="/api/v1/images"
+        search={search}
+        change={change}
+        columns={columns}
+        filters={filters}
+        box="q"
+        sort="risk"
+        rowKey={(image) => image.id}
+        rowName={(image) => image.names?.[0] ?? image.digest}
+        actions={(selection) => {
+          const filter = selection.all ? filterBody(filters, selection.filter) : { ids: selection.keys.map(Number) }
+          return (
+            <>
+              <ScanButton request={meant(selection)} label={t('scanSelected')} done={selection.clear} />
+              <ExportButton request={{ kind: 'images', images: filter }} label={t('exportSelected')} />
+              <ExportButton request={{ kind: 'report', images: filter }} label={t('reportSelected')} />
+            </>
+          )
+        }}
+        empty={<Empty title={t('noImages')} hint={t('noImagesHint')} action={<Link to="/hosts">{t('addHost')}</Link>} />}
+      />
+    </>
+  )
+}
+
+function useColumns(): Column<Image>[] {
+  const { t } = useTranslation('images')
+  const number = useNumber()
+  const bytes = useBytes()
+  const known = (image: Image) => image.state !== 'never' && image.state !== 'unreadable'
+  return [
+    { key: 'name', title: t('image'), sort: 'name', upwards: true, render: (i) => <ImageName id={i.id} names={i.names} digest={i.digest} /> },
+    { key: 'digest', title: t('digest'), render: (i) => <Digest value={i.digest} /> },
+    { key: 'risk', title: t('risk'), sort: 'risk', render: (i) => <Tag group="risk" value={i.risk} /> },
+    { key: 'systemFindings', title: t('systemFindings'), render: (i) => <Counts counts={known(i) ? i.systemFindings : undefined} /> },
+    { key: 'applicationFindings', title: t('applicationFindings'), render: (i) => <Counts counts={known(i) ? i.applicationFindings : undefined} /> },
+    { key: 'fixable', title: t('fixable'), sort: 'fixable', numeric: true, render: (i) => (known(i) ? number(i.fixable) : '–') },
+    { key: 'kev', title: t('kev'), sort: 'kev', numeric: true, render: (i) => (known(i) ? number(i.kev) : '–') },
+    {
+      key: 'state',
+      title: t('state'),
+      render: (i) => (
+        <span className="row" style={{ flexWrap: 'nowrap' }} title={i.detail}>
+          <Tag group="scan" value={i.state} title={i.code} />
+          {i.queue && <Tag group="task" value={i.queue} />}
+        </span>
+      ),
+    },
+    { key: 'scannedAt', title: t('scannedAt'), sort: 'scannedAt', render: (i) => <Time at={i.scannedAt} /> },
+    {
+      key: 'system',
+      title: t('system'),
+      render: (i) => (
+        <span className="row" style={{ flexWrap: 'nowrap' }}>
+          {i.system ? <span className="clip">{i.system}</span> : <span className="muted">–</span>}
+          {i.systemEnded && <span className="tag high">{t('endOfLife', { ns: 'common' })}</span>}
+        </span>
+      ),
+    },
+    { key: 'packages', title: t('packages'), sort: 'packages', numeric: true, render: (i) => (known(i) ? number(i.packages) : '–') },
+    { key: 'size', title: t('size'), sort: 'size', numeric: true, render: (i) => (i.size > 0 ? bytes(i.size) : '–') },
+    { key: 'hosts', title: t('hosts'), sort: 'hosts', numeric: true, render: (i) => number(i.hosts) },
+    { key: 'containers', title: t('running'), sort: 'containers', numeric: true, render: (i) => number(i.running) },
+    { key: 'uncovered', title: t('uncovered'), optional: true, numeric: true, render: (i) => (known(i) ? number(i.uncovered) : '–') },
+    { key: 'handled', title: t('handled'), optional: true, numeric: true, render: (i) => number(i.handled) },
+    { key: 'platform', title: t('platform'), optional: true, render: (i) => i.platform ?? '–' },
+    { key: 'evaluatedAt', title: t('evaluatedAt'), optional: true, render: (i) => <Time at={i.evaluatedAt} /> },
+    { key: 'created', title: t('created'), optional: true, sort: 'created', render: (i) => <Time at={i.created} /> },
+    { key: 'firstSeen', title: t('firstSeen'), optional: true, sort: 'firstSeen', render: (i) => <Time at={i.firstSeen} /> },
+    { key: 'lastSeen', title: t('lastSeen'), optional: true, sort: 'lastSeen', render: (i) => <Time at={i.lastSeen} /> },
+    { key: 'code', title: t('reason'), optional: true, render: (i) => (i.code ? <Reason code={i.code} /> : '–') },
+  ]
+}
+
+export function useFilters(): Filter[] {
+  const { t } = useTranslation('images')
+  const word = useWord()
+  const yesNo = [
+    { value: 'yes', label: t('yes', { ns: 'common' }) },
+    { value: 'no', label: t('no', { ns: 'common' }) },
+  ]
+  return [
+    { key: 'q', label: t('searchImages'), kind: 'text' },
+    { key: 'risk', label: t('risk'), kind: 'many', choices: risks.map((value) => ({ value, label: word('risk', value) })) },
+    { key: 'state', label: t('state'), kind: 'many', choices: scanStates.map((value) => ({ value, label: word('scan', value) })) },
+    { key: 'queue', label: t('queue'), kind: 'one', choices: (['any', 'queued', 'running'] as const).map((value) => ({ value, label: t(`queue.${value}`) })) },
+    { key: 'minSeverity', label: t('minSeverity'), kind: 'one', choices: severities.map((value) => ({ value, label: word('severity', value) })) },
+    { key: 'fixable', label: t('withFix'), kind: 'flag' },
+    { key: 'kev', label: t('withKev'), kind: 'flag' },
+    { key: 'inUse', label: t('inUse'), kind: 'one', choices: yesNo },
+    { key: 'gone', label: t('goneFilter'), kind: 'one', choices: (['no', 'yes', 'any'] as const).map((value) => ({ value, label: t(`gone.${value}`) })) },
+    { key: 'repository', label: t('repository'), kind: 'text' },
+    { key: 'system', label: t('system'), kind: 'text' },
+    { key: 'hostName', label: t('hostName'), kind: 'text' },
+    { key: 'address', label: t('address'), kind: 'text' },
+    { key: 'label', label: t('label'), kind: 'text', hint: t('labelHint') },
+    { key: 'container', label: t('container'), kind: 'text' },
+    { key: 'pod', label: t('pod'), kind: 'text' },
+    { key: 'software', label: t('hasSoftware'), kind: 'text' },
+    { key: 'vulnerability', label: t('hasVulnerability'), kind: 'text' },
+    { key: 'code', label: t('reason'), kind: 'text' },
+  ]
+}

@@ -1,0 +1,269 @@
+// A list of the API as a table: filters, sort and page are in the address, and all
+// of them are the console's work, not the browser's.
+import { LeftOutlined, ReloadOutlined, RightOutlined, SettingOutlined } from '@ant-design/icons'
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { Button, Checkbox, Popover, Segmented, Select, Table, type TableColumnType } from 'antd'
+import { useState, type ReactNode } from 'react'
+import { useTranslation } from 'react-i18next'
+
+import { list, listOf, textOf, type Page, type Search } from '../api'
+import { Empty, Problem } from '../parts/problem'
+import { useNumber } from '../parts/time'
+import { remember, usePreference } from '../preferences'
+import { Filters, type Filter } from './filters'
+
+export interface Column<T> {
+  key: string
+  title: string
+  render: (row: T) => ReactNode
+  width?: number
+  /** Sort key of the API. */
+  sort?: string
+  /** Its natural order; figures and times go downwards. */
+  upwards?: boolean
+  numeric?: boolean
+  /** Shown only when chosen. */
+  optional?: boolean
+}
+
+/** What the user has chosen: rows of this page by their key, or all that match. */
+export interface Selection {
+  keys: (string | number)[]
+  all: boolean
+  /** Filters of the list, as the address has them. */
+  filter: Search
+  /** Rows that are meant; -1 when they were not counted. */
+  count: number
+  clear: () => void
+}
+
+interface Props<T> {
+  /** Names the list where the browser remembers its columns. */
+  id: string
+  label: string
+  path: string
+  /** What is asked beside the address: the image whose page it is, say. */
+  fixed?: Search
+  search: Search
+  change: (patch: Search) => void
+  columns: Column<T>[]
+  filters?: Filter[]
+  box?: string
+  /** Sort key of the API that holds when the address has none. */
+  sort?: string
+  rowKey: (row: T) => string | number
+  /** What a row is called for those who hear it. */
+  rowName: (row: T) => string
+  rowClass?: (row: T) => string
+  /** What can be done with selected rows; without it rows cannot be selected. */
+  actions?: (selection: Selection) => ReactNode
+  /** What stands at the end of the toolbar. */
+  tools?: ReactNode
+  /** What is shown when there is nothing at all. */
+  empty?: ReactNode
+  expand?: (row: T) => ReactNode
+}
+
+const sizes = [25, 50, 100, 200]
+
+/** Cursors of pages that this page has seen, to go back. By list and filters. */
+const seen = new Map<string, string[]>()
+
+export function List<T extends object>(p: Props<T>) {
+  const { t } = useTranslation()
+  const number = useNumber()
+  const [selected, setSelected] = useState<(string | number)[]>([])
+  const [all, setAll] = useState(false)
+  const density = usePreference('density')
+  const columnChoice = usePreference('columns.' + p.id)
+  const filters = p.filters ?? []
+
+  const filter: Search = { ...Object.fromEntries(filters.map((f) => [f.key, p.search[f.key]])), ...p.fixed }
+  const limit = sizes.includes(Number(textOf(p.search.limit))) ? textOf(p.search.limit) : '50'
+  const order: Search = { sort: textOf(p.search.sort) || undefined, order: textOf(p.search.order) || undefined }
+  const page = Math.max(1, Math.trunc(Number(textOf(p.search.page))) || 1)
+  const cursor = textOf(p.search.cursor)
+  const key = JSON.stringify([p.path, filter, order, limit])
+
+  const query = useQuery({
+    queryKey: [p.path.split('/')[3] ?? p.path, 'list', p.path, filter, order, limit, cursor],
+    queryFn: ({ signal }): Promise<Page<T>> => list<T>(p.path, { ...filter, ...order, limit, cursor }, signal),
+    placeholderData: keepPreviousData,
+  })
+
+  const clear = () => {
+    setSelected([])
+    setAll(false)
+  }
+  const change = (patch: Search) => {
+    clear()
+    p.change({ cursor: undefined, page: undefined, ...patch })
+  }
+  const turn = (to: number, cursor: string | undefined) => {
+    clear()
+    p.change({ cursor: cursor || undefined, page: to > 1 ? String(to) : undefined })
+  }
+  const next = () => {
+    const cursors = seen.get(key) ?? []
+    cursors[page] = query.data?.next ?? ''
+    seen.set(key, cursors)
+    turn(page + 1, query.data?.next)
+  }
+  const previous = () => {
+    const before = page > 2 ? seen.get(key)?.[page - 2] : ''
+    if (before === undefined) turn(1, undefined)
+    else turn(page - 1, before)
+  }
+
+  const chosen = columnChoice === '' ? p.columns.filter((c) => !c.optional).map((c) => c.key) : columnChoice.split(',')
+  const visible = p.columns.filter((c) => chosen.includes(c.key))
+  const sorted = textOf(p.search.sort) || p.sort
+  const columns = visible.map((c): TableColumnType<T> => {
+    const natural = c.upwards ? 'ascend' : 'descend'
+    const asked = textOf(p.search.order)
+    return {
+      key: c.key,
+      title: c.title,
+      width: c.width,
+      align: c.numeric ? 'right' : undefined,
+      className: c.numeric ? 'number' : undefined,
+      render: (_, row) => c.render(row),
+      ...(c.sort && {
+        sorter: true,
+        sortDirections: c.upwards ? ['ascend', 'descend', 'ascend'] : ['descend', 'ascend', 'descend'],
+        sortOrder: sorted === c.sort ? (asked === 'asc' ? 'ascend' : asked === 'desc' ? 'descend' : natural) : null,
+        showSorterTooltip: false,
+      }),
+    }
+  })
+
+  if (query.error && !query.data) return <Problem error={query.error} retry={() => void query.refetch()} />
+  const rows = query.data?.items ?? []
+  const total = query.data?.total ?? -1
+  const narrowed = filters.some((f) => textOf(p.search[f.key]) !== '')
+  const selection: Selection = { keys: selected, all, filter, count: all ? total : selected.length, clear }
+  const complete = rows.length > 0 && rows.every((row) => selected.includes(p.rowKey(row)))
+
+  return (
+    <div className="list">
+      <div className="toolbar">
+        <Filters filters={filters} search={p.search} change={change} box={p.box} />
+        <div className="end">
+          {p.tools}
+          <Button type="text" icon={<ReloadOutlined />} aria-label={t('refresh')} title={t('refresh')} onClick={() => void query.refetch()} />
+          <Popover
+            trigger="click"
+            placement="bottomRight"
+            content={
+              <div className="stack" role="group" aria-label={t('columns')}>
+                <Checkbox.Group
+                  style={{ display: 'flex', flexDirection: 'column' }}
+                  options={p.columns.map((c) => ({ value: c.key, label: c.title }))}
+                  value={chosen}
+                  onChange={(keys) => keys.length > 0 && remember('columns.' + p.id, keys.join(','))}
+                />
+                <Segmented
+                  aria-label={t('density')}
+                  value={density === 'comfortable' ? 'comfortable' : 'compact'}
+                  onChange={(value) => remember('density', value === 'compact' ? '' : value)}
+                  options={[
+                    { value: 'compact', label: t('density.compact') },
+                    { value: 'comfortable', label: t('density.comfortable') },
+                  ]}
+                />
+              </div>
+            }
+          >
+            <Button type="text" icon={<SettingOutlined />} aria-label={t('columns')} title={t('columns')} />
+          </Popover>
+        </div>
+      </div>
+      {p.actions && (selected.length > 0 || all) && (
+        <div className="selection" role="region" aria-label={t('nSelected', { count: selected.length })}>
+          <span>{all ? t('allSelected') : t('nSelected', { count: selected.length })}</span>
+          {!all && complete && (total < 0 || total > rows.length) && (
+            <Button type="link" onClick={() => setAll(true)}>
+              {total < 0 ? t('selectAllUncounted') : t('selectAll', { total })}
+            </Button>
+          )}
+          <Button type="link" onClick={clear}>
+            {t('clearSelection')}
+          </Button>
+          {p.actions(selection)}
+        </div>
+      )}
+      {query.error && <Problem error={query.error} retry={() => void query.refetch()} />}
+      <Table<T>
+        aria-label={p.label}
+        size={density === 'comfortable' ? 'middle' : 'small'}
+        columns={columns}
+        dataSource={rows}
+        rowKey={p.rowKey}
+        rowClassName={p.rowClass}
+        pagination={false}
+        loading={query.isPending || query.isPlaceholderData}
+        scroll={{ x: 'max-content' }}
+        expandable={p.expand && { expandedRowRender: p.expand }}
+        rowSelection={
+          p.actions && {
+            columnTitle: (
+              <Checkbox
+                aria-label={t('selectPage')}
+                checked={all || complete}
+                indeterminate={!all && !complete && selected.length > 0}
+                disabled={rows.length === 0}
+                onChange={(event) => {
+                  setAll(false)
+                  setSelected(event.target.checked ? rows.map(p.rowKey) : [])
+                }}
+              />
+            ),
+            selectedRowKeys: all ? rows.map(p.rowKey) : selected,
+            onChange: (keys) => {
+              setAll(false)
+              setSelected(keys as (string | number)[])
+            },
+            getCheckboxProps: (row) => ({ 'aria-label': t('selectRow', { name: p.rowName(row) }) }) as object,
+          }
+        }
+        locale={{
+          emptyText: query.isPending ? ' ' : narrowed ? <Empty title={t('noMatch')} hint={t('noMatchHint')} /> : (p.empty ?? <Empty title={t('noRows')} />),
+        }}
+        onChange={(_, __, sorter, { action }) => {
+          if (action !== 'sort' || Array.isArray(sorter)) return
+          const column = p.columns.find((c) => c.key === sorter.columnKey)
+          if (!column?.sort) return
+          const upwards = sorter.order === 'ascend'
+          change({
+            sort: column.sort === p.sort ? undefined : column.sort,
+            order: upwards === (column.upwards ?? false) ? undefined : upwards ? 'asc' : 'desc',
+          })
+        }}
+      />
+      <nav className="paging" aria-label={p.label}>
+        <span className="muted">
+          {t('page', { page })} {total >= 0 ? `· ${t('ofTotal', { total })}` : ''}
+        </span>
+        <Select
+          aria-label={t('pageSize')}
+          value={limit}
+          onChange={(value) => change({ limit: value === '50' ? undefined : value })}
+          options={sizes.map((n) => ({ value: String(n), label: number(n) }))}
+        />
+        <Button icon={<LeftOutlined />} aria-label={t('previous')} disabled={page === 1} onClick={previous} />
+        <Button icon={<RightOutlined />} aria-label={t('next')} disabled={!query.data?.next || query.isPlaceholderData} onClick={next} />
+      </nav>
+    </div>
+  )
+}
+
+/** Filters of a list as a body of the API takes them: lists as lists, flags and numbers as such. */
+export function filterBody(filters: Filter[], search: Search, fixed?: Record<string, unknown>): Record<string, unknown> {
+  const body: Record<string, unknown> = {}
+  for (const f of filters) {
+    const value = search[f.key]
+    if (textOf(value) === '') continue
+    body[f.key] = f.kind === 'many' ? listOf(value) : f.kind === 'flag' ? true : f.kind === 'since' ? Number(textOf(value)) : textOf(value)
+  }
+  return { ...body, ...fixed }
+}

@@ -1,0 +1,3 @@
+export function Software() {
+  return null
+}

@@ -1,0 +1,5 @@
+import type { Translated } from '../i18n'
+import type { software as english } from './en'
+
+export const software: Translated<typeof english> = {
+}

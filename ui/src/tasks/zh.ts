@@ -1,0 +1,5 @@
+import type { Translated } from '../i18n'
+import type { tasks as english } from './en'
+
+export const tasks: Translated<typeof english> = {
+}

@@ -1,0 +1,59 @@
+// Colours of both appearances. Contrasts are at least 4.5 : 1 for all text.
+import { theme, type ThemeConfig } from 'antd'
+import { useSyncExternalStore } from 'react'
+
+import { usePreference } from './preferences'
+
+const dark = matchMedia('(prefers-color-scheme: dark)')
+
+/** Whether the page is shown dark: by choice, else as the system is. */
+export function useDark(): boolean {
+  const chosen = usePreference('theme')
+  const system = useSyncExternalStore(
+    (tell) => {
+      dark.addEventListener('change', tell)
+      return () => dark.removeEventListener('change', tell)
+    },
+    () => dark.matches,
+  )
+  return chosen === 'dark' || (chosen !== 'light' && system)
+}
+
+export function themeOf(isDark: boolean): ThemeConfig {
+  return {
+    // Compact spaces, but letters of 13 px.
+    algorithm: [isDark ? theme.darkAlgorithm : theme.defaultAlgorithm, theme.compactAlgorithm, (seed, map = theme.defaultAlgorithm(seed)) => ({ ...map, fontSize: 13, fontSizeSM: 12, lineHeight: 1.54 })],
+    token: {
+      borderRadius: 4,
+      motionDurationMid: '0.1s',
+      motionDurationSlow: '0.15s',
+      ...(isDark
+        ? {
+            colorBgBase: '#12151a',
+            colorPrimary: '#3c89e8',
+            colorLink: '#78b7ff',
+            colorTextDescription: '#a9b1bc',
+            colorTextTertiary: '#a9b1bc',
+            colorTextQuaternary: '#949ca8',
+            colorTextPlaceholder: '#949ca8',
+            colorSuccess: '#6abe39',
+            colorError: '#f37370',
+          }
+        : {
+            colorPrimary: '#0958d9',
+            colorLink: '#0958d9',
+            colorTextDescription: '#595959',
+            colorTextTertiary: '#595959',
+            colorTextQuaternary: '#6b6b6b',
+            colorTextPlaceholder: '#6b6b6b',
+            colorSuccess: '#237804',
+            colorWarning: '#ad4e00',
+            colorError: '#a8071a',
+          }),
+    },
+    components: {
+      Table: { headerBorderRadius: 0, cellPaddingBlockSM: 4, cellPaddingInlineSM: 8 },
+      Layout: isDark ? { headerBg: '#181c22', siderBg: '#181c22', bodyBg: '#12151a' } : { headerBg: '#ffffff', siderBg: '#ffffff', bodyBg: '#f5f6f8' },
+    },
+  }
+}

@@ -1,0 +1,3 @@
+export function VulnerabilityPage() {
+  return null
+}
