@@ -176,8 +176,8 @@ func contained(w *where, scope plimsoll.Scope, f api.ImageFilter) {
 		w.and("i.id IN (SELECT n.image_id FROM instance n WHERE n.software_id IN ("+text+"))", args...)
 	}
 	if f.Vuln != "" {
-		w.and(`i.id IN (SELECT n.image_id FROM vulnerability_alias v JOIN match m ON m.vulnerability_id = v.vulnerability_id AND m.gone = 0
-			JOIN instance n ON n.software_id = m.software_id WHERE v.alias = ?)`, strings.ToUpper(f.Vuln))
+		w.and(`i.id IN (SELECT n.image_id FROM vulnerability_alias v CROSS JOIN match m CROSS JOIN instance n
+			WHERE v.alias = ? AND m.vulnerability_id = v.vulnerability_id AND +m.gone = 0 AND n.software_id = m.software_id)`, strings.ToUpper(f.Vuln))
 	}
 	sight, sightArgs := hostInSight(scope, "c.host_id")
 	if f.Container != "" {

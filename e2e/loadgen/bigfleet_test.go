@@ -8,7 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"plimsoll"
 	"plimsoll/api"
@@ -33,7 +36,7 @@ func bigFleet(ctx context.Context, dir string) error {
 	if err := errors.Join(os.RemoveAll(fresh), os.MkdirAll(fresh, 0o700)); err != nil {
 		return err
 	}
-	g := &growing{Fleet: Fleet{Big}, dir: fresh, now: time.Now().AddDate(0, 0, -history), told: make(map[int64]bool)}
+	g := &growing{Fleet: Fleet{Big}, dir: fresh, now: time.Now().AddDate(0, 0, -history), told: make(map[int64]bool), number: make(map[plimsoll.Digest]int)}
 	st, err := store.Open(ctx, store.Options{DSN: filepath.Join(fresh, "fleet.sqlite"), Now: func() time.Time { return g.now }})
 	if err != nil {
 		return err
@@ -58,6 +61,8 @@ type growing struct {
 	judge judge
 	hosts []grownHost
 	told  map[int64]bool // images that a scan was asked for
+
+	number map[plimsoll.Digest]int // of images
 }
 
 // grownHost is a host with the images that its list does not hold yet.
@@ -126,6 +131,9 @@ func (g *growing) begin(ctx context.Context) error {
 	token, err := g.store.AddEnrolmentToken(ctx, hash, api.EnrolmentToken{Uses: g.Hosts, CreatedBy: adminName, Expires: g.now.Add(time.Hour)})
 	if err != nil {
 		return err
+	}
+	for i := range g.Distinct {
+		g.number[g.ImageID(i)] = i
 	}
 	for h := range g.Hosts {
 		host := grownHost{facts: g.Host(h), later: make(map[int][]api.HostImage)}
@@ -240,29 +248,35 @@ func (g *growing) scan(ctx context.Context) error {
 	if err := g.store.Audit(ctx, api.AuditEntry{User: adminName, Via: "token", Action: "start-scan", Detail: fmt.Sprint(len(ids), " images"), OK: true}); err != nil {
 		return err
 	}
-	number := make(map[plimsoll.Digest]int)
-	for i := range g.Distinct {
-		number[g.ImageID(i)] = i
-	}
-	for n := range g.hosts {
-		h := &g.hosts[n]
-		if err := g.store.Heartbeat(ctx, h.id, api.Heartbeat{Now: g.now, MachineID: fmt.Sprint("machine-", n), Boot: "boot"}); err != nil {
+	for { // an image may wait for layers that another host is reading
+		var read atomic.Int64
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(8) // what comes at one time is stored together
+		for n := range g.hosts {
+			group.Go(func() error { return g.work(ctx, n, &read) })
+		}
+		if err := group.Wait(); err != nil || read.Load() == 0 {
 			return err
 		}
-		for {
-			work, err := g.store.WorkFor(ctx, h.id)
-			if err != nil {
-				return err
-			}
-			if work.Scan == nil {
-				break
-			}
-			if _, err := g.store.ApplyResult(ctx, h.id, g.result(number[work.Scan.Image], work.Scan), g.judge); err != nil {
-				return err
-			}
+	}
+}
+
+// work has a host read what it is asked for.
+func (g *growing) work(ctx context.Context, n int, read *atomic.Int64) error {
+	h := &g.hosts[n]
+	if err := g.store.Heartbeat(ctx, h.id, api.Heartbeat{Now: g.now, MachineID: fmt.Sprint("machine-", n), Boot: "boot"}); err != nil {
+		return err
+	}
+	for {
+		work, err := g.store.WorkFor(ctx, h.id)
+		if err != nil || work.Scan == nil {
+			return err
+		}
+		read.Add(1)
+		if _, err := g.store.ApplyResult(ctx, h.id, g.result(g.number[work.Scan.Image], work.Scan), g.judge); err != nil {
+			return err
 		}
 	}
-	return nil
 }
 
 // result is what a host tells of image i.

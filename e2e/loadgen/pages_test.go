@@ -218,7 +218,7 @@ func (a *Admin) lookUp(ctx context.Context) (*strings.Replacer, error) {
 // the one that is far down.
 const (
 	pageAsks = 5
-	above    = 8
+	above    = 4
 )
 
 // page asks for the first page of a request and, if it is a list that is long
