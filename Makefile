@@ -63,6 +63,11 @@ bench: build ## walk, cold scan, warm scan and memory side by side; then the mic
 loadgen: build ## a fleet of 1,000 hosts and 5,000 images that do not exist, and what it costs the console
 	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -run '^$$' -bench '^BenchmarkFleet$$' -benchtime 1x -timeout 120m ./e2e/loadgen
 
+.PHONY: bigfleet
+bigfleet: build ## fill DIR as a console with 6,000 images and two million findings, and measure what its pages ask for
+	@test -n "$(DIR)" || { echo "give DIR=directory" >&2; exit 2; }
+	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll PLIMSOLL_BIGFLEET=$(abspath $(DIR)) go test -run '^$$' -bench '^BenchmarkPages$$' -benchtime 1x -timeout 120m ./e2e/loadgen
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s) each
 	@for pkg in $$(go list ./...); do \
