@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next'
 
 import { listOf, textOf, type Search } from '../api'
 import { exact } from '../parts/time'
+import { HostChoice, useHostName } from './host'
 
 const Since = lazy(() => import('./since')) // a calendar is heavy and rarely wanted
 
@@ -19,6 +20,7 @@ export type Filter = { key: string; label: string; hint?: string } & (
   | { kind: 'one' | 'many'; choices: Choice[] }
   | { kind: 'flag' } // "true" or nothing
   | { kind: 'since' } // unix milliseconds
+  | { kind: 'host' } // ID of a host, chosen by name
 )
 
 interface Props {
@@ -99,17 +101,20 @@ interface ChipProps {
 function Chip({ filter, search, change, opened, open }: ChipProps) {
   const { t, i18n } = useTranslation()
   const value = search[filter.key]
+  const host = useHostName(filter.kind === 'host' ? textOf(value) : '')
   const says =
     filter.kind === 'flag'
       ? filter.label
       : `${filter.label}: ${
           filter.kind === 'since'
             ? textOf(value) && exact(i18n.language, new Date(Number(textOf(value))))
-            : filter.kind === 'text'
-              ? textOf(value)
-              : listOf(value)
-                  .map((v) => filter.choices.find((c) => c.value === v)?.label ?? v)
-                  .join(', ')
+            : filter.kind === 'host'
+              ? host
+              : filter.kind === 'text'
+                ? textOf(value)
+                : listOf(value)
+                    .map((v) => filter.choices.find((c) => c.value === v)?.label ?? v)
+                    .join(', ')
         }`
   const remove = () => {
     open(false)
@@ -201,6 +206,16 @@ function Editor({ filter, value, change, close }: EditorProps) {
           value={textOf(value) || undefined}
           onChange={(v) => {
             change(v)
+            close()
+          }}
+        />
+      )
+    case 'host':
+      return (
+        <HostChoice
+          label={filter.label}
+          change={(id) => {
+            change(id)
             close()
           }}
         />

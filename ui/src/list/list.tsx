@@ -263,7 +263,7 @@ export function filterBody(filters: Filter[], search: Search, fixed?: Record<str
   for (const f of filters) {
     const value = search[f.key]
     if (textOf(value) === '') continue
-    body[f.key] = f.kind === 'many' ? listOf(value) : f.kind === 'flag' ? true : f.kind === 'since' ? Number(textOf(value)) : textOf(value)
+    body[f.key] = f.kind === 'many' ? listOf(value) : f.kind === 'flag' ? true : f.kind === 'since' || f.kind === 'host' ? Number(textOf(value)) : textOf(value)
   }
   return { ...body, ...fixed }
 }

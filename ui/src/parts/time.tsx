@@ -57,6 +57,12 @@ export function useBytes() {
   }
 }
 
+/** A share of one as "12.3%". */
+export function usePercent() {
+  const { i18n } = useTranslation()
+  return (share: number): string => new Intl.NumberFormat(i18n.language, { style: 'percent', maximumFractionDigits: share < 0.1 ? 2 : 1 }).format(share)
+}
+
 /** Numbers as the language groups them. */
 export function useNumber() {
   const { i18n } = useTranslation()
