@@ -3,7 +3,7 @@
 import { LeftOutlined, ReloadOutlined, RightOutlined, SettingOutlined } from '@ant-design/icons'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { Button, Checkbox, Popover, Segmented, Select, Table, type TableColumnType } from 'antd'
-import { useState, type ReactNode } from 'react'
+import { useRef, useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { list, listOf, textOf, type Page, type Search } from '../api'
@@ -74,6 +74,7 @@ export function List<T extends object>(p: Props<T>) {
   const number = useNumber()
   const [selected, setSelected] = useState<(string | number)[]>([])
   const [all, setAll] = useState(false)
+  const box = useRef<HTMLDivElement>(null)
   const density = usePreference('density')
   const columnChoice = usePreference('columns.' + p.id)
   const filters = p.filters ?? []
@@ -100,7 +101,7 @@ export function List<T extends object>(p: Props<T>) {
     p.change({ cursor: undefined, page: undefined, ...patch })
   }
   const turn = (to: number, cursor: string | undefined) => {
-    clear()
+    box.current?.scrollTo({ top: 0 })
     p.change({ cursor: cursor || undefined, page: to > 1 ? String(to) : undefined })
   }
   const next = () => {
@@ -118,7 +119,7 @@ export function List<T extends object>(p: Props<T>) {
   const chosen = columnChoice === '' ? p.columns.filter((c) => !c.optional).map((c) => c.key) : columnChoice.split(',')
   const visible = p.columns.filter((c) => chosen.includes(c.key))
   const sorted = textOf(p.search.sort) || p.sort
-  const columns = visible.map((c): TableColumnType<T> => {
+  const columns = visible.map((c, at): TableColumnType<T> => {
     const natural = c.upwards ? 'ascend' : 'descend'
     const asked = textOf(p.search.order)
     return {
@@ -126,7 +127,8 @@ export function List<T extends object>(p: Props<T>) {
       title: c.title,
       width: c.width,
       align: c.numeric ? 'right' : undefined,
-      className: c.numeric ? 'number' : undefined,
+      // Its row's name stays in sight when a wide table is scrolled.
+      className: [at === 0 && 'first', c.numeric && 'number'].filter(Boolean).join(' '),
       render: (_, row) => c.render(row),
       ...(c.sort && {
         sorter: true,
@@ -142,26 +144,51 @@ export function List<T extends object>(p: Props<T>) {
   const total = query.data?.total ?? -1
   const narrowed = filters.some((f) => textOf(p.search[f.key]) !== '')
   const selection: Selection = { keys: selected, all, filter, count: all ? total : selected.length, clear }
-  const complete = rows.length > 0 && rows.every((row) => selected.includes(p.rowKey(row)))
+  const keys = rows.map(p.rowKey)
+  const complete = keys.length > 0 && keys.every((key) => selected.includes(key))
+  const others = selected.filter((key) => !keys.includes(key)) // on other pages
+  const selecting = p.actions !== undefined && (selected.length > 0 || all)
 
   return (
     <div className="list">
-      <div className="toolbar">
-        <Filters filters={filters} search={p.search} change={change} box={p.box} />
+      <div className="toolbar" data-selecting={selecting || undefined}>
+        <div className="filters">
+          <Filters filters={filters} search={p.search} change={change} box={p.box} />
+        </div>
+        {selecting && (
+          <div className="selection" role="region" aria-label={all ? t('allSelected') : t('nSelected', { count: selected.length })}>
+            <strong role="status">{all ? (total < 0 ? t('allSelected') : t('allNSelected', { count: total })) : t('nSelected', { count: selected.length })}</strong>
+            {!all && (total < 0 || total > selected.length) && (
+              <Button type="link" onClick={() => setAll(true)}>
+                {total < 0 ? t('selectAllUncounted') : t('selectAll', { total })}
+              </Button>
+            )}
+            {p.actions?.(selection)}
+            <Button type="link" onClick={clear}>
+              {t('clearSelection')}
+            </Button>
+          </div>
+        )}
         <div className="end">
           {p.tools}
-          <Button type="text" icon={<ReloadOutlined />} aria-label={t('refresh')} title={t('refresh')} onClick={() => void query.refetch()} />
+          <Button type="text" icon={<ReloadOutlined spin={query.isFetching} />} aria-label={t('refresh')} title={t('refresh')} onClick={() => void query.refetch()} />
           <Popover
             trigger="click"
             placement="bottomRight"
+            getPopupContainer={(button) => button.parentElement ?? document.body}
             content={
               <div className="stack" role="group" aria-label={t('columns')}>
                 <Checkbox.Group
                   style={{ display: 'flex', flexDirection: 'column' }}
-                  options={p.columns.map((c) => ({ value: c.key, label: c.title }))}
+                  options={p.columns.map((c) => ({ value: c.key, label: c.title, disabled: chosen.length === 1 && chosen[0] === c.key }))}
                   value={chosen}
-                  onChange={(keys) => keys.length > 0 && remember('columns.' + p.id, keys.join(','))}
+                  onChange={(keys) => remember('columns.' + p.id, keys.join(','))}
                 />
+                {columnChoice !== '' && (
+                  <Button size="small" onClick={() => remember('columns.' + p.id, '')}>
+                    {t('usualColumns')}
+                  </Button>
+                )}
                 <Segmented
                   aria-label={t('density')}
                   value={density === 'comfortable' ? 'comfortable' : 'compact'}
@@ -178,68 +205,55 @@ export function List<T extends object>(p: Props<T>) {
           </Popover>
         </div>
       </div>
-      {p.actions && (selected.length > 0 || all) && (
-        <div className="selection" role="region" aria-label={t('nSelected', { count: selected.length })}>
-          <span>{all ? t('allSelected') : t('nSelected', { count: selected.length })}</span>
-          {!all && complete && (total < 0 || total > rows.length) && (
-            <Button type="link" onClick={() => setAll(true)}>
-              {total < 0 ? t('selectAllUncounted') : t('selectAll', { total })}
-            </Button>
-          )}
-          <Button type="link" onClick={clear}>
-            {t('clearSelection')}
-          </Button>
-          {p.actions(selection)}
-        </div>
-      )}
       {query.error && <Problem error={query.error} retry={() => void query.refetch()} />}
-      <Table<T>
-        aria-label={p.label}
-        size={density === 'comfortable' ? 'middle' : 'small'}
-        columns={columns}
-        dataSource={rows}
-        rowKey={p.rowKey}
-        rowClassName={p.rowClass}
-        pagination={false}
-        loading={query.isPending || query.isPlaceholderData}
-        scroll={{ x: 'max-content' }}
-        expandable={p.expand && { expandedRowRender: p.expand }}
-        rowSelection={
-          p.actions && {
-            columnTitle: (
-              <Checkbox
-                aria-label={t('selectPage')}
-                checked={all || complete}
-                indeterminate={!all && !complete && selected.length > 0}
-                disabled={rows.length === 0}
-                onChange={(event) => {
-                  setAll(false)
-                  setSelected(event.target.checked ? rows.map(p.rowKey) : [])
-                }}
-              />
-            ),
-            selectedRowKeys: all ? rows.map(p.rowKey) : selected,
-            onChange: (keys) => {
-              setAll(false)
-              setSelected(keys as (string | number)[])
-            },
-            getCheckboxProps: (row) => ({ 'aria-label': t('selectRow', { name: p.rowName(row) }) }) as object,
+      <div className="list-box" ref={box} aria-busy={query.isFetching}>
+        <Table<T>
+          aria-label={p.label}
+          size={density === 'comfortable' ? 'middle' : 'small'}
+          columns={columns}
+          dataSource={rows}
+          rowKey={p.rowKey}
+          rowClassName={p.rowClass}
+          pagination={false}
+          loading={{ spinning: query.isPending || query.isPlaceholderData, delay: 200 }}
+          expandable={p.expand && { expandedRowRender: p.expand }}
+          rowSelection={
+            p.actions && {
+              columnTitle: (
+                <Checkbox
+                  aria-label={t('selectPage')}
+                  checked={all || complete}
+                  indeterminate={!all && !complete && selected.length > 0}
+                  disabled={rows.length === 0}
+                  onChange={(event) => {
+                    setAll(false)
+                    setSelected(event.target.checked ? [...others, ...keys] : others)
+                  }}
+                />
+              ),
+              selectedRowKeys: all ? keys : selected,
+              onChange: (chosen) => {
+                setAll(false)
+                setSelected([...others, ...(chosen as (string | number)[]).filter((key) => keys.includes(key))])
+              },
+              getCheckboxProps: (row) => ({ 'aria-label': t('selectRow', { name: p.rowName(row) }) }) as object,
+            }
           }
-        }
-        locale={{
-          emptyText: query.isPending ? ' ' : narrowed ? <Empty title={t('noMatch')} hint={t('noMatchHint')} /> : (p.empty ?? <Empty title={t('noRows')} />),
-        }}
-        onChange={(_, __, sorter, { action }) => {
-          if (action !== 'sort' || Array.isArray(sorter)) return
-          const column = p.columns.find((c) => c.key === sorter.columnKey)
-          if (!column?.sort) return
-          const upwards = sorter.order === 'ascend'
-          change({
-            sort: column.sort === p.sort ? undefined : column.sort,
-            order: upwards === (column.upwards ?? false) ? undefined : upwards ? 'asc' : 'desc',
-          })
-        }}
-      />
+          locale={{
+            emptyText: query.isPending ? ' ' : narrowed ? <Empty title={t('noMatch')} hint={t('noMatchHint')} /> : (p.empty ?? <Empty title={t('noRows')} />),
+          }}
+          onChange={(_, __, sorter, { action }) => {
+            if (action !== 'sort' || Array.isArray(sorter)) return
+            const column = p.columns.find((c) => c.key === sorter.columnKey)
+            if (!column?.sort) return
+            const upwards = sorter.order === 'ascend'
+            change({
+              sort: column.sort === p.sort ? undefined : column.sort,
+              order: upwards === (column.upwards ?? false) ? undefined : upwards ? 'asc' : 'desc',
+            })
+          }}
+        />
+      </div>
       <nav className="paging" aria-label={p.label}>
         <span className="muted">
           {t('page', { page })} {total >= 0 ? `· ${t('ofTotal', { total })}` : ''}
