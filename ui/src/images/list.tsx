@@ -10,9 +10,10 @@ import { ExportButton } from '../parts/export'
 import { Head } from '../parts/head'
 import { Empty } from '../parts/problem'
 import { ScanButton } from '../parts/scan'
-import { Counts, Reason, risks, scanStates, severities, Tag, useWord } from '../parts/tags'
+import { Counts, risks, scanStates, severities, Tag, useWord } from '../parts/tags'
 import { Time, useBytes, useNumber } from '../parts/time'
 import { ImageName } from './name'
+import { ScanState } from './state'
 
 type Image = Schemas['Image']
 
@@ -65,45 +66,35 @@ function useColumns(): Column<Image>[] {
   const known = (image: Image) => image.state !== 'never' && image.state !== 'unreadable'
   return [
     { key: 'name', title: t('image'), sort: 'name', upwards: true, render: (i) => <ImageName id={i.id} names={i.names} digest={i.digest} /> },
-    { key: 'digest', title: t('digest'), render: (i) => <Digest value={i.digest} /> },
     { key: 'risk', title: t('risk'), sort: 'risk', render: (i) => <Tag group="risk" value={i.risk} /> },
     { key: 'systemFindings', title: t('systemFindings'), render: (i) => <Counts counts={known(i) ? i.systemFindings : undefined} /> },
     { key: 'applicationFindings', title: t('applicationFindings'), render: (i) => <Counts counts={known(i) ? i.applicationFindings : undefined} /> },
     { key: 'fixable', title: t('fixable'), sort: 'fixable', numeric: true, render: (i) => (known(i) ? number(i.fixable) : '–') },
     { key: 'kev', title: t('kev'), sort: 'kev', numeric: true, render: (i) => (known(i) ? number(i.kev) : '–') },
-    {
-      key: 'state',
-      title: t('state'),
-      render: (i) => (
-        <span className="row" style={{ flexWrap: 'nowrap' }} title={i.detail}>
-          <Tag group="scan" value={i.state} title={i.code} />
-          {i.queue && <Tag group="task" value={i.queue} />}
-        </span>
-      ),
-    },
-    { key: 'scannedAt', title: t('scannedAt'), sort: 'scannedAt', render: (i) => <Time at={i.scannedAt} /> },
+    { key: 'state', title: t('state'), render: (i) => <ScanState image={i} /> },
+    { key: 'scannedAt', title: t('scannedAt'), sort: 'scannedAt', render: (i) => <Time at={i.scannedAt} absent={t('never', { ns: 'common' })} /> },
+    { key: 'containers', title: t('running'), sort: 'containers', numeric: true, render: (i) => number(i.running) },
     {
       key: 'system',
       title: t('system'),
       render: (i) => (
-        <span className="row" style={{ flexWrap: 'nowrap' }}>
+        <span className="elastic" title={i.system}>
           {i.system ? <span className="clip">{i.system}</span> : <span className="muted">–</span>}
           {i.systemEnded && <span className="tag high">{t('endOfLife', { ns: 'common' })}</span>}
         </span>
       ),
     },
-    { key: 'packages', title: t('packages'), sort: 'packages', numeric: true, render: (i) => (known(i) ? number(i.packages) : '–') },
-    { key: 'size', title: t('size'), sort: 'size', numeric: true, render: (i) => (i.size > 0 ? bytes(i.size) : '–') },
     { key: 'hosts', title: t('hosts'), sort: 'hosts', numeric: true, render: (i) => number(i.hosts) },
-    { key: 'containers', title: t('running'), sort: 'containers', numeric: true, render: (i) => number(i.running) },
-    { key: 'uncovered', title: t('uncovered'), optional: true, numeric: true, render: (i) => (known(i) ? number(i.uncovered) : '–') },
+    { key: 'packages', title: t('packages'), sort: 'packages', numeric: true, render: (i) => (known(i) ? number(i.packages) : '–') },
+    { key: 'uncovered', title: t('uncovered'), numeric: true, render: (i) => (known(i) ? number(i.uncovered) : '–') },
+    { key: 'size', title: t('size'), sort: 'size', numeric: true, render: (i) => (i.size > 0 ? bytes(i.size) : '–') },
+    { key: 'digest', title: t('digest'), render: (i) => <Digest value={i.digest} /> },
     { key: 'handled', title: t('handled'), optional: true, numeric: true, render: (i) => number(i.handled) },
     { key: 'platform', title: t('platform'), optional: true, render: (i) => i.platform ?? '–' },
     { key: 'evaluatedAt', title: t('evaluatedAt'), optional: true, render: (i) => <Time at={i.evaluatedAt} /> },
     { key: 'created', title: t('created'), optional: true, sort: 'created', render: (i) => <Time at={i.created} /> },
     { key: 'firstSeen', title: t('firstSeen'), optional: true, sort: 'firstSeen', render: (i) => <Time at={i.firstSeen} /> },
     { key: 'lastSeen', title: t('lastSeen'), optional: true, sort: 'lastSeen', render: (i) => <Time at={i.lastSeen} /> },
-    { key: 'code', title: t('reason'), optional: true, render: (i) => (i.code ? <Reason code={i.code} /> : '–') },
   ]
 }
 
