@@ -51,6 +51,8 @@ export const images = {
   scanSelected: 'Scan',
   exportSelected: 'Export',
   reportSelected: 'Reports',
+  tooManyImages: 'A decision is about at most {{most, number}} images: narrow the filters',
+  systemHint: 'As the list shows it: Debian 12',
   noImages: 'No images yet',
   noImagesHint: 'Hosts tell their images as soon as their agent has joined.',
   addHost: 'Add a host',

@@ -1,7 +1,9 @@
+import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
 
-import type { Schemas } from '../api'
+import { list, type Page, type Schemas, type Search } from '../api'
+import { DecideButton } from '../decisions/decide'
 import { useAddress } from '../list/address'
 import type { Filter } from '../list/filters'
 import { filterBody, List, type Column, type Selection } from '../list/list'
@@ -23,7 +25,7 @@ export function Images() {
   const columns = useColumns()
   const filters = useFilters()
   /** What an action is about: chosen images, or all that the filters find. */
-  const meant = (selection: Selection): Schemas['Selection'] =>
+  const meant = (selection: Selection<Image>): Schemas['Selection'] =>
     selection.all ? { filter: filterBody(filters, selection.filter) } : { images: selection.keys.map(Number) }
   return (
     <>
@@ -47,6 +49,11 @@ export function Images() {
           const filter = selection.all ? filterBody(filters, selection.filter) : { ids: selection.keys.map(Number) }
           return (
             <>
+              {selection.all ? (
+                <DecideMatching filter={selection.filter} done={selection.clear} />
+              ) : (
+                <DecideButton target={about(selection.rows.map((image) => image.digest))} done={selection.clear} />
+              )}
               <ScanButton request={meant(selection)} label={t('scanSelected')} done={selection.clear} />
               <ExportButton request={{ kind: 'images', images: filter }} label={t('exportSelected')} />
               <ExportButton request={{ kind: 'report', images: filter }} label={t('reportSelected')} />
@@ -59,7 +66,34 @@ export function Images() {
   )
 }
 
-function useColumns(): Column<Image>[] {
+/** A rule about images, whatever is found in them. */
+export function about(imageIDs: string[]) {
+  return { rule: { imageIDs } }
+}
+
+const most = 1000 // images that one rule names
+
+/** Deciding about every image that the filters find. */
+function DecideMatching({ filter, done }: { filter: Search; done: () => void }) {
+  const { t } = useTranslation('images')
+  const found = useQuery({
+    queryKey: ['images', 'digests', filter],
+    queryFn: async ({ signal }) => {
+      const digests: string[] = []
+      for (let cursor: string | undefined = ''; cursor !== undefined && digests.length <= most; ) {
+        const page: Page<Image> = await list<Image>('/api/v1/images', { ...filter, limit: '500', cursor }, signal)
+        digests.push(...(page.items ?? []).map((image) => image.digest))
+        cursor = page.next
+      }
+      return digests
+    },
+  })
+  if (found.data && found.data.length > 0 && found.data.length <= most) return <DecideButton target={about(found.data)} done={done} />
+  if (found.isPending) return null
+  return <span className="muted">{found.error ? t('error.title', { ns: 'common' }) : t('tooManyImages', { most })}</span>
+}
+
+export function useColumns(): Column<Image>[] {
   const { t } = useTranslation('images')
   const number = useNumber()
   const bytes = useBytes()
@@ -99,8 +133,11 @@ function useColumns(): Column<Image>[] {
 }
 
 export function useFilters(): Filter[] {
-  const { t } = useTranslation('images')
+  const { t, i18n } = useTranslation('images')
   const word = useWord()
+  const reasons = Object.entries(i18n.getResourceBundle(i18n.language, 'reasons') as Record<string, string>)
+    .filter(([code]) => !code.endsWith('!'))
+    .map(([value, label]) => ({ value, label }))
   const yesNo = [
     { value: 'yes', label: t('yes', { ns: 'common' }) },
     { value: 'no', label: t('no', { ns: 'common' }) },
@@ -116,7 +153,8 @@ export function useFilters(): Filter[] {
     { key: 'inUse', label: t('inUse'), kind: 'one', choices: yesNo },
     { key: 'gone', label: t('goneFilter'), kind: 'one', choices: (['no', 'yes', 'any'] as const).map((value) => ({ value, label: t(`gone.${value}`) })) },
     { key: 'repository', label: t('repository'), kind: 'text' },
-    { key: 'system', label: t('system'), kind: 'text' },
+    { key: 'system', label: t('system'), kind: 'text', hint: t('systemHint') },
+    { key: 'host', label: t('host'), kind: 'host' },
     { key: 'hostName', label: t('hostName'), kind: 'text' },
     { key: 'address', label: t('address'), kind: 'text' },
     { key: 'label', label: t('label'), kind: 'text', hint: t('labelHint') },
@@ -124,6 +162,6 @@ export function useFilters(): Filter[] {
     { key: 'pod', label: t('pod'), kind: 'text' },
     { key: 'software', label: t('hasSoftware'), kind: 'text' },
     { key: 'vulnerability', label: t('hasVulnerability'), kind: 'text' },
-    { key: 'code', label: t('reason'), kind: 'text' },
+    { key: 'code', label: t('reason'), kind: 'one', choices: reasons },
   ]
 }

@@ -54,6 +54,8 @@ export const images: Translated<typeof english> = {
   scanSelected: '扫描',
   exportSelected: '导出',
   reportSelected: '报告',
+  tooManyImages: '一次最多处置 {{most, number}} 个镜像，请缩小筛选范围',
+  systemHint: '与列表所示一致，如 Debian 12',
   noImages: '还没有镜像',
   noImagesHint: 'Agent 加入后会立即上报主机上的镜像。',
   addHost: '添加主机',

@@ -27,8 +27,9 @@ export interface Column<T> {
 }
 
 /** What the user has chosen: rows of this page by their key, or all that match. */
-export interface Selection {
+export interface Selection<T = unknown> {
   keys: (string | number)[]
+  rows: T[]
   all: boolean
   /** Filters of the list, as the address has them. */
   filter: Search
@@ -56,7 +57,7 @@ interface Props<T> {
   rowName: (row: T) => string
   rowClass?: (row: T) => string
   /** What can be done with selected rows; without it rows cannot be selected. */
-  actions?: (selection: Selection) => ReactNode
+  actions?: (selection: Selection<T>) => ReactNode
   /** What stands at the end of the toolbar. */
   tools?: ReactNode
   /** What is shown when there is nothing at all. */
@@ -72,7 +73,7 @@ const seen = new Map<string, string[]>()
 export function List<T extends object>(p: Props<T>) {
   const { t } = useTranslation()
   const number = useNumber()
-  const [selected, setSelected] = useState<(string | number)[]>([])
+  const [picked, setPicked] = useState<ReadonlyMap<string | number, T>>(new Map()) // rows of other pages too
   const [all, setAll] = useState(false)
   const box = useRef<HTMLDivElement>(null)
   const density = usePreference('density')
@@ -93,7 +94,7 @@ export function List<T extends object>(p: Props<T>) {
   })
 
   const clear = () => {
-    setSelected([])
+    setPicked(new Map())
     setAll(false)
   }
   const change = (patch: Search) => {
@@ -143,10 +144,21 @@ export function List<T extends object>(p: Props<T>) {
   const rows = query.data?.items ?? []
   const total = query.data?.total ?? -1
   const narrowed = filters.some((f) => textOf(p.search[f.key]) !== '')
-  const selection: Selection = { keys: selected, all, filter, count: all ? total : selected.length, clear }
+  const selected = [...picked.keys()]
+  const selection: Selection<T> = { keys: selected, rows: [...picked.values()], all, filter, count: all ? total : selected.length, clear }
   const keys = rows.map(p.rowKey)
-  const complete = keys.length > 0 && keys.every((key) => selected.includes(key))
-  const others = selected.filter((key) => !keys.includes(key)) // on other pages
+  const complete = keys.length > 0 && keys.every((key) => picked.has(key))
+  /** Picks exactly these of the page's rows. */
+  const pick = (wanted: readonly (string | number)[]) => {
+    const then = new Map(picked)
+    rows.forEach((row, at) => {
+      const key = keys[at] as string | number
+      if (wanted.includes(key)) then.set(key, row)
+      else then.delete(key)
+    })
+    setAll(false)
+    setPicked(then)
+  }
   const selecting = p.actions !== undefined && (selected.length > 0 || all)
 
   return (
@@ -225,17 +237,11 @@ export function List<T extends object>(p: Props<T>) {
                   checked={all || complete}
                   indeterminate={!all && !complete && selected.length > 0}
                   disabled={rows.length === 0}
-                  onChange={(event) => {
-                    setAll(false)
-                    setSelected(event.target.checked ? [...others, ...keys] : others)
-                  }}
+                  onChange={(event) => pick(event.target.checked ? keys : [])}
                 />
               ),
               selectedRowKeys: all ? keys : selected,
-              onChange: (chosen) => {
-                setAll(false)
-                setSelected([...others, ...(chosen as (string | number)[]).filter((key) => keys.includes(key))])
-              },
+              onChange: (chosen) => pick(chosen as (string | number)[]),
               getCheckboxProps: (row) => ({ 'aria-label': t('selectRow', { name: p.rowName(row) }) }) as object,
             }
           }
