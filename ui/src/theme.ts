@@ -30,7 +30,11 @@ export function themeOf(isDark: boolean): ThemeConfig {
       ...(isDark
         ? {
             colorBgBase: '#12151a',
-            colorPrimary: '#3c89e8',
+            colorBgContainer: '#181c22', // as cards are
+            colorBgElevated: '#20252d',
+            colorBorder: '#434b57',
+            colorBorderSecondary: '#2b313a',
+            colorPrimary: '#2a6fd0',
             colorLink: '#78b7ff',
             colorTextDescription: '#a9b1bc',
             colorTextTertiary: '#a9b1bc',
@@ -52,6 +56,7 @@ export function themeOf(isDark: boolean): ThemeConfig {
           }),
     },
     components: {
+      ...(isDark && { Menu: { itemSelectedColor: '#9cc9ff' } }),
       Table: { headerBorderRadius: 0, cellPaddingBlockSM: 4, cellPaddingInlineSM: 8 },
       Layout: isDark ? { headerBg: '#181c22', siderBg: '#181c22', bodyBg: '#12151a' } : { headerBg: '#ffffff', siderBg: '#ffffff', bodyBg: '#f5f6f8' },
     },
