@@ -52,7 +52,11 @@ export function themeOf(isDark: boolean): ThemeConfig {
             colorTextPlaceholder: '#6b6b6b',
             colorSuccess: '#237804',
             colorWarning: '#ad4e00',
+            colorWarningBg: '#fff7e6',
+            colorWarningBorder: '#ffd591',
             colorError: '#a8071a',
+            colorErrorBg: '#fff1f0',
+            colorErrorBorder: '#ffccc7',
           }),
     },
     components: {
