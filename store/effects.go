@@ -1,6 +1,7 @@
 package store
 
 import (
+	"iter"
 	"slices"
 
 	"plimsoll"
@@ -39,13 +40,18 @@ func (t *tx) rules() (*ruleBook, error) {
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
+	return t.book(list)
+}
+
+// book makes a book of rules.
+func (t *tx) book(list []*rule) (book *ruleBook, err error) {
 	slices.SortFunc(list, func(a, b *rule) int {
 		if r := rank(b.Kind) - rank(a.Kind); r != 0 {
 			return r
 		}
 		return int(a.ID - b.ID)
 	})
-	book := &ruleBook{byVulnerability: make(map[int64][]*rule), byPackage: make(map[string][]*rule), order: make(map[int64]int)}
+	book = &ruleBook{byVulnerability: make(map[int64][]*rule), byPackage: make(map[string][]*rule), order: make(map[int64]int)}
 	for i, r := range list {
 		book.order[r.ID] = i
 		switch {
@@ -199,21 +205,30 @@ func (t *tx) fit(book *ruleBook, ids []int64, effects map[effectKey]effectValue)
 		if h == nil {
 			return nil
 		}
-		for _, list := range [][]*rule{book.byVulnerability[f.vulnerability], book.byPackage[f.name], book.others} {
-			for _, r := range list {
-				if !r.fitsFinding(&f) {
-					continue
-				}
-				for repository := range r.in(h) {
-					key := effectKey{f.instance, f.match, repository}
-					if was, ok := effects[key]; !ok || book.order[r.ID] < book.order[was.decision] {
-						effects[key] = effectValue{r.ID, f.image}
-					}
+		for r := range book.fitting(&f) {
+			for repository := range r.in(h) {
+				key := effectKey{f.instance, f.match, repository}
+				if was, ok := effects[key]; !ok || book.order[r.ID] < book.order[was.decision] {
+					effects[key] = effectValue{r.ID, f.image}
 				}
 			}
 		}
 		return nil
 	})
+}
+
+// fitting yields the rules whose conditions that do not depend on the image a
+// finding meets.
+func (b *ruleBook) fitting(f *findingRow) iter.Seq[*rule] {
+	return func(yield func(*rule) bool) {
+		for _, list := range [][]*rule{b.byVulnerability[f.vulnerability], b.byPackage[f.name], b.others} {
+			for _, r := range list {
+				if r.fitsFinding(f) && !yield(r) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // holders loads what rules ask of images.
