@@ -148,19 +148,31 @@ func (t *tx) reach(d *plimsoll.Decision) (ids []int64, err error) {
 		if err != nil {
 			return nil, err
 		}
-		w.and("image.id IN (SELECT i.image_id FROM match m JOIN instance i ON i.software_id = m.software_id WHERE m.vulnerability_id IN ("+
-			marks(len(named))+") AND m.gone = 0)", args(named)...)
+		w.and("image.id IN (SELECT i.image_id FROM match m CROSS JOIN instance i WHERE i.software_id = m.software_id AND m.vulnerability_id IN ("+
+			marks(len(named))+") AND +m.gone = 0)", args(named)...)
 	case d.Package != "" && exact(d.Package):
 		w.and("image.id IN (SELECT i.image_id FROM software s JOIN instance i ON i.software_id = s.id WHERE s.name_lower = ? AND s.name = ?)",
 			strings.ToLower(d.Package), d.Package)
 	}
-	if len(d.Repositories) > 0 && !slices.ContainsFunc(d.Repositories, func(r string) bool { return !exact(r) }) {
-		names := make([]string, 0, 2*len(d.Repositories))
+	if len(d.Repositories) > 0 {
+		var held where
+		var names []string
 		for _, r := range d.Repositories {
-			names = append(names, r, plimsoll.Repository(r))
+			if exact(r) {
+				names = append(names, r, plimsoll.Repository(r))
+				continue
+			}
+			held.glob(t.s.dialect, "r.name", r)
+			held.glob(t.s.dialect, "p.name", r)
 		}
-		w.and("image.id IN (SELECT p.image_id FROM presence p JOIN repository r ON r.id = p.repository_id WHERE p.gone = 0 AND r.name IN ("+
-			marks(len(names))+"))", args(names)...)
+		if len(names) > 0 {
+			in(&held, "r.name", names)
+		}
+		if held.err != nil {
+			return nil, held.err
+		}
+		w.and("image.id IN (SELECT p.image_id FROM presence p JOIN repository r ON r.id = p.repository_id WHERE p.gone = 0 AND ("+
+			strings.Join(held.conditions, " OR ")+"))", held.args...)
 	}
 	if w.err != nil {
 		return nil, w.err

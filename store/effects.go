@@ -11,7 +11,9 @@ import (
 type rule struct {
 	plimsoll.Decision
 	created         int64
-	vulnerabilities []int64 // that its ID may mean; none when it names one that is not known yet
+	vulnerabilities []int64         // that its ID may mean; none when it names one that is not known yet
+	exactly         map[string]bool // repositories and references without a pattern: they can be a thousand
+	patterns        []string
 }
 
 // rank orders the kinds of decisions; the highest counts.
@@ -54,6 +56,14 @@ func (t *tx) book(list []*rule) (book *ruleBook, err error) {
 	book = &ruleBook{byVulnerability: make(map[int64][]*rule), byPackage: make(map[string][]*rule), order: make(map[int64]int)}
 	for i, r := range list {
 		book.order[r.ID] = i
+		r.exactly = make(map[string]bool)
+		for _, name := range r.Repositories {
+			if exact(name) {
+				r.exactly[name] = true
+			} else {
+				r.patterns = append(r.patterns, name)
+			}
+		}
 		switch {
 		case r.Vulnerability != "":
 			if r.vulnerabilities, err = t.vulnerabilitiesNamed(r.Vulnerability); err != nil {
@@ -317,11 +327,19 @@ func (r *rule) in(h *holder) map[int64]bool {
 		}
 	}
 	for id, at := range h.repositories {
-		if len(r.Repositories) == 0 || slices.ContainsFunc(r.Repositories, at.fits) {
+		if len(r.Repositories) == 0 || r.exactly[at.name] || at.name != "" && r.exactly[at.only()] || slices.ContainsFunc(r.patterns, at.fits) {
 			fits[id] = true
 		}
 	}
 	return fits
+}
+
+// only is the one name that the image has in the repository, "" when it has several.
+func (at *heldAs) only() string {
+	if slices.ContainsFunc(at.names, func(name string) bool { return name != at.names[0] }) {
+		return ""
+	}
+	return at.names[0]
 }
 
 // fits says whether a pattern is about the repository, or about every name that

@@ -59,16 +59,19 @@ func (v *preview) look(decisions []plimsoll.Decision, few int) (err error) {
 	if v.book, err = v.tx.book(list); err != nil {
 		return err
 	}
-	images, err := v.reachOf(decisions)
+	images, err := v.places(decisions)
 	if err != nil {
 		return err
 	}
 	if len(images) <= few || len(v.book.others) > 0 {
+		fits := v.conditions()
 		for part := range slices.Chunk(images, chunk) {
 			if v.holders, err = v.tx.holders(part); err != nil {
 				return err
 			}
-			if err := v.find("instance i CROSS JOIN match m CROSS JOIN software s", "i.image_id", args(part)); err != nil {
+			w := where{conditions: slices.Clone(fits.conditions), args: slices.Clone(fits.args)}
+			in(&w, "i.image_id", part)
+			if err := v.find("instance i CROSS JOIN match m CROSS JOIN software s", w); err != nil {
 				return err
 			}
 		}
@@ -83,28 +86,73 @@ func (v *preview) look(decisions []plimsoll.Decision, few int) (err error) {
 		maps.Copy(v.holders, some)
 	}
 	for part := range slices.Chunk(sortedKeys(v.book.byVulnerability), chunk) {
-		if err := v.find("match m CROSS JOIN software s CROSS JOIN instance i", "m.vulnerability_id", args(part)); err != nil {
+		var w where
+		in(&w, "m.vulnerability_id", part)
+		if err := v.find("match m CROSS JOIN software s CROSS JOIN instance i", w); err != nil {
 			return err
 		}
 	}
 	for part := range slices.Chunk(sortedKeys(v.book.byPackage), chunk) {
-		lower := make([]any, len(part))
+		lower := make([]string, len(part))
 		for i, name := range part {
 			lower[i] = strings.ToLower(name)
 		}
-		if err := v.find("software s CROSS JOIN match m CROSS JOIN instance i", "s.name_lower", lower); err != nil {
+		var w where
+		in(&w, "s.name_lower", lower)
+		if err := v.find("software s CROSS JOIN match m CROSS JOIN instance i", w); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// find looks at the findings whose column has one of the values.
-func (v *preview) find(from, column string, values []any) error {
+// places returns the images that the decisions name, or those of the repositories
+// that they name: all of them when one decision is about all.
+func (v *preview) places(decisions []plimsoll.Decision) ([]int64, error) {
+	asked := make(map[string]plimsoll.Decision) // a filter makes many rules for the same places
+	for _, d := range decisions {
+		at := plimsoll.Decision{Repositories: d.Repositories, ImageIDs: d.ImageIDs}
+		asked[encode([]any{at.Repositories, at.ImageIDs})] = at
+	}
+	return v.reachOf(slices.Collect(maps.Values(asked)))
+}
+
+// conditions narrows to what one of the rules can fit, when none names a
+// vulnerability or a package.
+func (v *preview) conditions() (w where) {
+	if len(v.book.byVulnerability)+len(v.book.byPackage) > 0 {
+		return w
+	}
+	var any where
+	for _, r := range v.book.others {
+		var one where
+		if r.Path != "" {
+			one.glob(v.s.dialect, "i.path_class", r.Path)
+		}
+		if r.PackageType != "" {
+			one.and("s.type = ?", string(r.PackageType))
+		}
+		if r.Package != "" {
+			one.glob(v.s.dialect, "s.name", r.Package)
+		}
+		if len(one.conditions) == 0 {
+			return where{}
+		}
+		any.and(strings.Join(one.conditions, " AND "), one.args...)
+	}
+	w.and(strings.Join(any.conditions, " OR "), any.args...)
+	return w
+}
+
+// find looks at the findings that w allows.
+func (v *preview) find(from string, w where) error {
 	v.partly = make(map[findingID]map[int64]bool)
+	w.and("m.software_id = i.software_id AND s.id = m.software_id AND +m.gone = 0")
+	if w.err != nil {
+		return w.err
+	}
 	rows, err := v.query("SELECT i.image_id, i.id, m.id, m.vulnerability_id, s.type, s.name, i.path_class, m.fix, "+
-		"(SELECT count(*) FROM effect e WHERE e.instance_id = i.id AND e.match_id = m.id) FROM "+from+
-		" WHERE m.software_id = i.software_id AND s.id = m.software_id AND +m.gone = 0 AND "+column+" IN ("+marks(len(values))+")", values...)
+		"(SELECT count(*) FROM effect e WHERE e.instance_id = i.id AND e.match_id = m.id) FROM "+from+w.String(), w.args...)
 	var f findingRow
 	var covered int
 	err = each(rows, err, func(scan func(...any) error) error {
