@@ -58,7 +58,7 @@ export function Images() {
   )
 }
 
-function useColumns(): Column<Image>[] {
+export function useColumns(): Column<Image>[] {
   const { t } = useTranslation('images')
   const number = useNumber()
   const bytes = useBytes()

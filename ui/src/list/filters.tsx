@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next'
 
 import { listOf, textOf, type Search } from '../api'
 import { exact } from '../parts/time'
+import { HostChoice, useHostName } from './host'
 
 const Since = lazy(() => import('./since')) // a calendar is heavy and rarely wanted
 
@@ -20,6 +21,7 @@ export type Filter = { key: string; label: string; hint?: string } & (
   | { kind: 'flag' } // "true" or nothing
   | { kind: 'since' } // unix milliseconds
   | { kind: 'time' } // as in RFC 3339
+  | { kind: 'host' } // ID of a host, chosen by name
 )
 
 interface Props {
@@ -100,17 +102,20 @@ interface ChipProps {
 function Chip({ filter, search, change, opened, open }: ChipProps) {
   const { t, i18n } = useTranslation()
   const value = search[filter.key]
+  const host = useHostName(filter.kind === 'host' ? textOf(value) : '')
   const says =
     filter.kind === 'flag'
       ? filter.label
       : `${filter.label}: ${
           filter.kind === 'since' || filter.kind === 'time'
             ? textOf(value) && exact(i18n.language, new Date(filter.kind === 'since' ? Number(textOf(value)) : textOf(value)))
-            : filter.kind === 'text'
-              ? textOf(value)
-              : listOf(value)
-                  .map((v) => filter.choices.find((c) => c.value === v)?.label ?? v)
-                  .join(', ')
+            : filter.kind === 'host'
+              ? host
+              : filter.kind === 'text'
+                ? textOf(value)
+                : listOf(value)
+                    .map((v) => filter.choices.find((c) => c.value === v)?.label ?? v)
+                    .join(', ')
         }`
   const remove = () => {
     open(false)
@@ -202,6 +207,16 @@ function Editor({ filter, value, change, close }: EditorProps) {
           value={textOf(value) || undefined}
           onChange={(v) => {
             change(v)
+            close()
+          }}
+        />
+      )
+    case 'host':
+      return (
+        <HostChoice
+          label={filter.label}
+          change={(id) => {
+            change(id)
             close()
           }}
         />

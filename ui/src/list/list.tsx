@@ -62,6 +62,8 @@ interface Props<T> {
   /** What is shown when there is nothing at all. */
   empty?: ReactNode
   expand?: (row: T) => ReactNode
+  /** Milliseconds after which it is asked again: for what changes without an event. */
+  every?: number
 }
 
 const sizes = [25, 50, 100, 200]
@@ -89,6 +91,7 @@ export function List<T extends object>(p: Props<T>) {
     queryKey: [p.path.split('/')[3] ?? p.path, 'list', p.path, filter, order, limit, cursor],
     queryFn: ({ signal }): Promise<Page<T>> => list<T>(p.path, { ...filter, ...order, limit, cursor }, signal),
     placeholderData: keepPreviousData,
+    refetchInterval: p.every,
   })
 
   const clear = () => {
@@ -137,7 +140,6 @@ export function List<T extends object>(p: Props<T>) {
     }
   })
 
-  if (query.error && !query.data) return <Problem error={query.error} retry={() => void query.refetch()} />
   const rows = query.data?.items ?? []
   const total = query.data?.total ?? -1
   const narrowed = filters.some((f) => textOf(p.search[f.key]) !== '')
@@ -193,7 +195,8 @@ export function List<T extends object>(p: Props<T>) {
         </div>
       )}
       {query.error && <Problem error={query.error} retry={() => void query.refetch()} />}
-      <Table<T>
+      {/* A refused filter can be mended where it is: only the rows are missing. */}
+      {(query.data || !query.error) && <Table<T>
         aria-label={p.label}
         size={density === 'comfortable' ? 'middle' : 'small'}
         columns={columns}
@@ -239,7 +242,7 @@ export function List<T extends object>(p: Props<T>) {
             order: upwards === (column.upwards ?? false) ? undefined : upwards ? 'asc' : 'desc',
           })
         }}
-      />
+      />}
       <nav className="paging" aria-label={p.label}>
         <span className="muted">
           {t('page', { page })} {total >= 0 ? `· ${t('ofTotal', { total })}` : ''}
@@ -263,7 +266,7 @@ export function filterBody(filters: Filter[], search: Search, fixed?: Record<str
   for (const f of filters) {
     const value = search[f.key]
     if (textOf(value) === '') continue
-    body[f.key] = f.kind === 'many' ? listOf(value) : f.kind === 'flag' ? true : f.kind === 'since' ? Number(textOf(value)) : textOf(value)
+    body[f.key] = f.kind === 'many' ? listOf(value) : f.kind === 'flag' ? true : f.kind === 'since' || f.kind === 'host' ? Number(textOf(value)) : textOf(value)
   }
   return { ...body, ...fixed }
 }

@@ -45,7 +45,8 @@ export function useDuration() {
     if (seconds < 3600) return format(Math.round(seconds / 60), 'minute')
     const hours = Math.floor(seconds / 3600)
     const minutes = Math.round((seconds % 3600) / 60)
-    return hours < 48 ? `${format(hours, 'hour')} ${format(minutes, 'minute')}` : format(Math.round(seconds / 86_400), 'day')
+    if (hours >= 24 && seconds % 86_400 === 0) return format(seconds / 86_400, 'day')
+    return hours < 48 ? `${format(hours, 'hour')}${minutes > 0 ? ` ${format(minutes, 'minute')}` : ''}` : format(Math.round(seconds / 86_400), 'day')
   }
 }
 
@@ -57,6 +58,12 @@ export function useBytes() {
     const n = bytes < 1 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3))
     return new Intl.NumberFormat(i18n.language, { style: 'unit', unit: unit[n], unitDisplay: 'short', maximumFractionDigits: n > 1 ? 1 : 0 }).format(bytes / 1000 ** n)
   }
+}
+
+/** A share of one as "12.3%". */
+export function usePercent() {
+  const { i18n } = useTranslation()
+  return (share: number): string => new Intl.NumberFormat(i18n.language, { style: 'percent', maximumFractionDigits: share < 0.1 ? 2 : 1 }).format(share)
 }
 
 /** Numbers as the language groups them. */
