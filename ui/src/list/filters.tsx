@@ -20,6 +20,7 @@ export type Filter = { key: string; label: string; hint?: string } & (
   | { kind: 'one' | 'many'; choices: Choice[] }
   | { kind: 'flag' } // "true" or nothing
   | { kind: 'since' } // unix milliseconds
+  | { kind: 'time' } // as in RFC 3339
   | { kind: 'host' } // ID of a host, chosen by name
 )
 
@@ -107,8 +108,8 @@ function Chip({ filter, search, change, opened, open }: ChipProps) {
     filter.kind === 'flag'
       ? filter.label
       : `${filter.label}: ${
-          filter.kind === 'since'
-            ? textOf(value) && exact(i18n.language, new Date(Number(textOf(value))))
+          filter.kind === 'since' || filter.kind === 'time'
+            ? textOf(value) && exact(i18n.language, new Date(filter.kind === 'since' ? Number(textOf(value)) : textOf(value)))
             : filter.kind === 'host'
               ? host
               : filter.kind === 'text'
@@ -228,13 +229,14 @@ function Editor({ filter, value, change, close }: EditorProps) {
         />
       )
     case 'since':
+    case 'time':
       return (
         <Suspense fallback={null}>
           <Since
             label={filter.label}
-            value={textOf(value)}
+            value={filter.kind === 'since' ? Number(textOf(value)) : Date.parse(textOf(value))}
             change={(at) => {
-              change(at)
+              change(at && (filter.kind === 'since' ? String(at.getTime()) : at.toISOString()))
               close()
             }}
           />

@@ -63,6 +63,8 @@ interface Props<T> {
   /** What is shown when there is nothing at all. */
   empty?: ReactNode
   expand?: (row: T) => ReactNode
+  /** Milliseconds after which it is asked again: for what changes without an event. */
+  every?: number
 }
 
 const sizes = [25, 50, 100, 200]
@@ -91,6 +93,7 @@ export function List<T extends object>(p: Props<T>) {
     queryKey: [p.path.split('/')[3] ?? p.path, 'list', p.path, filter, order, limit, cursor],
     queryFn: ({ signal }): Promise<Page<T>> => list<T>(p.path, { ...filter, ...order, limit, cursor }, signal),
     placeholderData: keepPreviousData,
+    refetchInterval: p.every,
   })
 
   const clear = () => {
@@ -140,7 +143,6 @@ export function List<T extends object>(p: Props<T>) {
     }
   })
 
-  if (query.error && !query.data) return <Problem error={query.error} retry={() => void query.refetch()} />
   const rows = query.data?.items ?? []
   const total = query.data?.total ?? -1
   const narrowed = filters.some((f) => textOf(p.search[f.key]) !== '')
@@ -218,48 +220,51 @@ export function List<T extends object>(p: Props<T>) {
         </div>
       </div>
       {query.error && <Problem error={query.error} retry={() => void query.refetch()} />}
-      <div className="list-box" ref={box} aria-busy={query.isFetching}>
-        <Table<T>
-          aria-label={p.label}
-          size={density === 'comfortable' ? 'middle' : 'small'}
-          columns={columns}
-          dataSource={rows}
-          rowKey={p.rowKey}
-          rowClassName={p.rowClass}
-          pagination={false}
-          loading={{ spinning: query.isPending || query.isPlaceholderData, delay: 200 }}
-          expandable={p.expand && { expandedRowRender: p.expand }}
-          rowSelection={
-            p.actions && {
-              columnTitle: (
-                <Checkbox
-                  aria-label={t('selectPage')}
-                  checked={all || complete}
-                  indeterminate={!all && !complete && selected.length > 0}
-                  disabled={rows.length === 0}
-                  onChange={(event) => pick(event.target.checked ? keys : [])}
-                />
-              ),
-              selectedRowKeys: all ? keys : selected,
-              onChange: (chosen) => pick(chosen as (string | number)[]),
-              getCheckboxProps: (row) => ({ 'aria-label': t('selectRow', { name: p.rowName(row) }) }) as object,
+      {/* A refused filter can be mended where it is: only the rows are missing. */}
+      {(query.data || !query.error) && (
+        <div className="list-box" ref={box} aria-busy={query.isFetching}>
+          <Table<T>
+            aria-label={p.label}
+            size={density === 'comfortable' ? 'middle' : 'small'}
+            columns={columns}
+            dataSource={rows}
+            rowKey={p.rowKey}
+            rowClassName={p.rowClass}
+            pagination={false}
+            loading={{ spinning: query.isPending || query.isPlaceholderData, delay: 200 }}
+            expandable={p.expand && { expandedRowRender: p.expand }}
+            rowSelection={
+              p.actions && {
+                columnTitle: (
+                  <Checkbox
+                    aria-label={t('selectPage')}
+                    checked={all || complete}
+                    indeterminate={!all && !complete && selected.length > 0}
+                    disabled={rows.length === 0}
+                    onChange={(event) => pick(event.target.checked ? keys : [])}
+                  />
+                ),
+                selectedRowKeys: all ? keys : selected,
+                onChange: (chosen) => pick(chosen as (string | number)[]),
+                getCheckboxProps: (row) => ({ 'aria-label': t('selectRow', { name: p.rowName(row) }) }) as object,
+              }
             }
-          }
-          locale={{
-            emptyText: query.isPending ? ' ' : narrowed ? <Empty title={t('noMatch')} hint={t('noMatchHint')} /> : (p.empty ?? <Empty title={t('noRows')} />),
-          }}
-          onChange={(_, __, sorter, { action }) => {
-            if (action !== 'sort' || Array.isArray(sorter)) return
-            const column = p.columns.find((c) => c.key === sorter.columnKey)
-            if (!column?.sort) return
-            const upwards = sorter.order === 'ascend'
-            change({
-              sort: column.sort === p.sort ? undefined : column.sort,
-              order: upwards === (column.upwards ?? false) ? undefined : upwards ? 'asc' : 'desc',
-            })
-          }}
-        />
-      </div>
+            locale={{
+              emptyText: query.isPending ? ' ' : narrowed ? <Empty title={t('noMatch')} hint={t('noMatchHint')} /> : (p.empty ?? <Empty title={t('noRows')} />),
+            }}
+            onChange={(_, __, sorter, { action }) => {
+              if (action !== 'sort' || Array.isArray(sorter)) return
+              const column = p.columns.find((c) => c.key === sorter.columnKey)
+              if (!column?.sort) return
+              const upwards = sorter.order === 'ascend'
+              change({
+                sort: column.sort === p.sort ? undefined : column.sort,
+                order: upwards === (column.upwards ?? false) ? undefined : upwards ? 'asc' : 'desc',
+              })
+            }}
+          />
+        </div>
+      )}
       <nav className="paging" aria-label={p.label}>
         <span className="muted">
           {t('page', { page })} {total >= 0 ? `· ${t('ofTotal', { total })}` : ''}

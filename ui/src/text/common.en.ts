@@ -154,6 +154,11 @@ export const common = {
   'error.page': 'This page failed',
   'error.pageHint': 'Reload it. If it fails again, please report what you did.',
   failed: 'Not done: {{reason}}',
+  // forms
+  checkFields: 'Please look at the marked fields',
+  required: 'Please fill this in',
+  saved: 'Saved',
+  leaveUnsaved: 'What you changed is not saved. Leave this page?',
   // time
   never: 'never',
   unknown: 'unknown',
