@@ -48,6 +48,7 @@ export const images = {
   reason: 'Reason',
   host: 'Host',
   scanAll: 'Scan all',
+  scanMatching: 'Scan all that match',
   scanSelected: 'Scan',
   exportSelected: 'Export',
   reportSelected: 'Reports',

@@ -51,6 +51,7 @@ export const images: Translated<typeof english> = {
   reason: '原因',
   host: '主机',
   scanAll: '全部扫描',
+  scanMatching: '扫描全部匹配项',
   scanSelected: '扫描',
   exportSelected: '导出',
   reportSelected: '报告',
