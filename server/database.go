@@ -116,13 +116,20 @@ func (s *Server) queueUpdate(ctx context.Context, who string) (api.Task, error) 
 	return task, nil
 }
 
-// lastUpdate is when an update of the advisories was last begun.
-func (s *Server) lastUpdate(ctx context.Context) (time.Time, error) {
+// nextUpdate is when the advisories are fetched again: hours after they were last
+// asked for, sooner when that failed.
+func (s *Server) nextUpdate(ctx context.Context, hours int) (time.Time, error) {
+	const again = time.Hour
 	tasks, err := s.Store.Tasks(ctx, plimsoll.Everything, "", api.TaskFilter{Kind: string(plimsoll.TaskDatabase)}, api.List{Limit: 1})
 	if err != nil || len(tasks.Items) == 0 {
 		return time.Time{}, err
 	}
-	return tasks.Items[0].Created, nil
+	wait := time.Duration(hours) * time.Hour
+	last := tasks.Items[0]
+	if last.State == plimsoll.TaskFailed {
+		wait = min(wait, again)
+	}
+	return last.Created.Add(wait), nil
 }
 
 // errStopped ends a task that somebody stopped.
