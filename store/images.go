@@ -50,7 +50,7 @@ func (t *tx) images(scope plimsoll.Scope, k *keyset, w where) (page api.Page[api
 			return i, err
 		}
 		i.Names, i.SystemEnded = []string{}, ended != 0
-		i.Created, i.FirstSeen, i.LastSeen, i.Gone, i.ScannedAt = momentOrNil(created), moment(first), moment(last), momentOrNil(gone), momentOrNil(scanned)
+		i.Created, i.FirstSeen, i.LastSeen, i.Gone, i.ScannedAt = momentOrNil(created), moment(first), moment(max(first, last)), momentOrNil(gone), momentOrNil(scanned)
 		read = append(read, inventory != 0)
 		return i, json.Unmarshal([]byte(manifests), &i.Manifests)
 	})
@@ -80,7 +80,7 @@ func (t *tx) images(scope plimsoll.Scope, k *keyset, w where) (page api.Page[api
 			page.Items[n].EvaluatedAt = momentOrNil(built)
 		}
 	}
-	rows, err := t.query("SELECT image_id, state FROM work WHERE state IN ('queued', 'running') AND image_id IN ("+marks(len(ids))+")", args(ids)...)
+	rows, err := t.query("SELECT image_id, CASE state WHEN 'leased' THEN 'running' ELSE state END FROM work WHERE image_id IN ("+marks(len(ids))+")", args(ids)...)
 	err = each(rows, err, func(scan func(...any) error) error {
 		var id int64
 		var state plimsoll.TaskState
@@ -231,7 +231,7 @@ func (s *Store) Presences(ctx context.Context, scope plimsoll.Scope, imageID int
 			"presence p JOIN host h ON h.id = p.host_id", w, func(scan func(...any) error) (p api.Presence, err error) {
 				var first, last, gone int64
 				err = scan(&p.HostID, &p.Host, &p.Engine, &p.Store, &p.Name, &first, &last, &gone, &p.Code, &p.Detail)
-				p.FirstSeen, p.LastSeen, p.Gone = moment(first), moment(last), momentOrNil(gone)
+				p.FirstSeen, p.LastSeen, p.Gone = moment(first), moment(max(first, last)), momentOrNil(gone)
 				return p, err
 			})
 		if err == nil {
@@ -302,7 +302,7 @@ func (t *tx) containers(scope plimsoll.Scope, k *keyset, w where) (page api.Page
 				return c, err
 			}
 			c.Running, c.Image = running != 0, digest.Short()
-			c.FirstSeen, c.LastSeen, c.Gone = moment(first), moment(last), momentOrNil(gone)
+			c.FirstSeen, c.LastSeen, c.Gone = moment(first), moment(max(first, last)), momentOrNil(gone)
 			var of api.ImageConfig
 			err = json.Unmarshal([]byte(config), &of)
 			c.Entrypoint = append(of.Entrypoint, of.Cmd...)
