@@ -54,4 +54,11 @@ export const images = {
   noImages: 'No images yet',
   noImagesHint: 'Hosts tell their images as soon as their agent has joined.',
   addHost: 'Add a host',
+  warning: 'Not seen',
+  'warning.uncovered': 'Packages without advisories',
+  'warning.unidentified': 'Unidentified software',
+  'warning.ended': 'Distribution has ended',
+  'warning.problems': 'Not read completely',
+  'warning.stale': 'Read by older analysers',
+  'warning.offline': 'On offline hosts only',
 }

@@ -16,6 +16,9 @@ import { ImageName } from './name'
 
 type Image = Schemas['Image']
 
+/** What findings may be missing for. */
+const warnings = ['uncovered', 'unidentified', 'ended', 'problems', 'stale', 'offline'] as const
+
 export function Images() {
   const { t } = useTranslation('images')
   const [search, change] = useAddress()
@@ -124,6 +127,7 @@ export function useFilters(): Filter[] {
     { key: 'kev', label: t('withKev'), kind: 'flag' },
     { key: 'inUse', label: t('inUse'), kind: 'one', choices: yesNo },
     { key: 'gone', label: t('goneFilter'), kind: 'one', choices: (['no', 'yes', 'any'] as const).map((value) => ({ value, label: t(`gone.${value}`) })) },
+    { key: 'warning', label: t('warning'), kind: 'many', choices: warnings.map((value) => ({ value, label: t(`warning.${value}`) })) },
     { key: 'repository', label: t('repository'), kind: 'text' },
     { key: 'system', label: t('system'), kind: 'text' },
     { key: 'hostName', label: t('hostName'), kind: 'text' },

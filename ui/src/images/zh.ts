@@ -57,4 +57,11 @@ export const images: Translated<typeof english> = {
   noImages: '还没有镜像',
   noImagesHint: 'Agent 加入后会立即上报主机上的镜像。',
   addHost: '添加主机',
+  warning: '未覆盖',
+  'warning.uncovered': '含无公告来源的软件包',
+  'warning.unidentified': '含未识别的软件',
+  'warning.ended': '发行版已停止维护',
+  'warning.problems': '未完整读取',
+  'warning.stale': '由旧版分析器读取',
+  'warning.offline': '仅在离线主机上',
 }
