@@ -67,6 +67,7 @@ type FindingFilter struct {
 	Label         string   `json:"label,omitempty" query:"label" maxLength:"320" doc:"of a host, \"env=prod\""`
 	Decision      int64    `json:"decision,omitempty" query:"decision" doc:"handled by this decision"`
 	Base          string   `json:"base,omitempty" query:"base" enum:"yes,no" doc:"from a base layer or not"`
+	Layer         string   `json:"layer,omitempty" query:"layer" maxLength:"80" doc:"brought by the layer with this diff ID; needs image"`
 	IDs           []string `json:"ids,omitempty" query:"ids,explode" maxItems:"10000" doc:"these alone; repeatable"`
 	Since         int64    `json:"since,omitempty" query:"since" doc:"first seen at or after, unix milliseconds"`
 }
@@ -106,6 +107,7 @@ type SoftwareFilter struct {
 	Covered  string `json:"covered,omitempty" query:"covered" enum:"yes,no" doc:"whether an advisory source speaks about it"`
 	Affected bool   `json:"affected,omitempty" query:"affected" doc:"with a vulnerability"`
 	Image    int64  `json:"image,omitempty" query:"image" doc:"ID of an image"`
+	Layer    string `json:"layer,omitempty" query:"layer" maxLength:"80" doc:"brought by the layer with this diff ID; needs an image"`
 	Host     int64  `json:"host,omitempty" query:"host" doc:"ID of a host"`
 	Label    string `json:"label,omitempty" query:"label" maxLength:"320" doc:"of a host, \"env=prod\""`
 }

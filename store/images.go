@@ -174,7 +174,8 @@ func (t *tx) lookImage(scope plimsoll.Scope, id int64) (api.Image, error) {
 }
 
 // SelectImages returns the IDs of the images that a selection means, in
-// ascending order; gone images only when they are named.
+// ascending order; gone images only when they are named. All leaves out those that
+// the settings call too old; one whose date is unknown is not.
 func (s *Store) SelectImages(ctx context.Context, scope plimsoll.Scope, sel api.Selection) (ids []int64, err error) {
 	const op = "select images"
 	chosen := 0
@@ -205,7 +206,14 @@ func (s *Store) SelectImages(ctx context.Context, scope plimsoll.Scope, sel api.
 	if w.err != nil {
 		return nil, w.err
 	}
-	err = s.read(ctx, op, func(t *tx) (err error) {
+	err = s.read(ctx, op, func(t *tx) error {
+		settings, err := t.settings()
+		if err != nil {
+			return err
+		}
+		if sel.All && settings.MaxImageAgeDays > 0 {
+			w.and("i.created = 0 OR i.created >= ?", moment(t.now).AddDate(0, 0, -settings.MaxImageAgeDays).UnixMilli())
+		}
 		ids, err = t.ids("SELECT i.id FROM image i"+w.String()+" ORDER BY i.id", w.args...)
 		return err
 	})

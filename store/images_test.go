@@ -181,6 +181,41 @@ func TestBadLists(t *testing.T) {
 	})
 }
 
+// Who scans all leaves out images that the settings call too old, and nothing else.
+func TestScanAllAge(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		host := joinHost(t, s, "alpha", "env=prod")
+		young, old, undated := hostImage(23, "young:1"), hostImage(25, "old:1"), hostImage(1, "undated:1")
+		undated.Created = time.Time{}
+		mustSync(t, s, host, fullSync(1, young, old, hashed(undated)))
+		selects := func(sel api.Selection, want ...int) {
+			t.Helper()
+			ids, err := s.SelectImages(t.Context(), plimsoll.Everything, sel)
+			if err != nil {
+				t.Fatal(err)
+			}
+			page, err := s.Images(t.Context(), plimsoll.Everything, api.ImageFilter{IDs: ids}, api.List{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := numbersOf(page.Items)
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Errorf("%+v selects %v, want %v", sel, got, want)
+			}
+		}
+		selects(api.Selection{All: true}, 1, 23, 25)
+		settings := api.DefaultSettings()
+		settings.MaxImageAgeDays = 1
+		if err := s.SetSettings(t.Context(), settings); err != nil {
+			t.Fatal(err)
+		}
+		selects(api.Selection{All: true}, 1, 23)
+		selects(api.Selection{Hosts: []int64{host}}, 1, 23, 25)
+		selects(api.Selection{Filter: &api.ImageFilter{Query: "old"}}, 25)
+	})
+}
+
 func TestImageFilters(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		a, _, c := fleet(t, s)

@@ -39,6 +39,8 @@ const router = createRouter({
   stringifySearch,
   defaultPreload: false,
   scrollRestoration: true,
+  // Messages and dialogs that pages start hold links: they live within the router.
+  InnerWrap: ({ children }) => <Ant>{children}</Ant>,
 })
 
 declare module '@tanstack/react-router' {
@@ -68,13 +70,11 @@ export function App({ library: first }: { library: ConfigProviderProps['locale']
   }, [dark])
   return (
     <ConfigProvider csp={{ nonce }} locale={library} theme={themeOf(dark)} wave={{ disabled: true }} button={{ autoInsertSpace: false }}>
-      <Ant>
-        <Fence>
-          <QueryClientProvider client={queries}>
-            <RouterProvider router={router} />
-          </QueryClientProvider>
-        </Fence>
-      </Ant>
+      <Fence>
+        <QueryClientProvider client={queries}>
+          <RouterProvider router={router} />
+        </QueryClientProvider>
+      </Fence>
     </ConfigProvider>
   )
 }

@@ -73,7 +73,7 @@ export function SearchEverything() {
 }
 
 /** A text once nobody has typed for a moment. */
-function useSettled(text: string): string {
+export function useSettled(text: string): string {
   const [settled, settle] = useState(text)
   useEffect(() => {
     const timer = setTimeout(() => settle(text), 250)

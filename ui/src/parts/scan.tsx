@@ -9,15 +9,17 @@ import { client, ok, type Schemas } from '../api'
 import { useMay } from '../session'
 import { useSentence } from './problem'
 
-/** Starts a scan and says where its progress is. */
-export function ScanButton({ request, label, done, primary }: { request: Schemas['ScanRequest']; label?: string; done?: () => void; primary?: boolean }) {
+type Request = Schemas['ScanRequest']
+
+/** Starts a scan and says where its progress is. What is meant may have to be asked for first. */
+export function ScanButton({ request, label, done, primary }: { request: Request | (() => Promise<Request>); label?: string; done?: () => void; primary?: boolean }) {
   const { t } = useTranslation()
   const { message } = App.useApp()
   const sentence = useSentence()
   const queries = useQueryClient()
   const may = useMay('operator')
   const scan = useMutation({
-    mutationFn: () => ok(client.POST('/api/v1/scans', { body: request })),
+    mutationFn: async () => ok(client.POST('/api/v1/scans', { body: typeof request === 'function' ? await request() : request })),
     onSuccess: (task) => {
       void queries.invalidateQueries()
       void message.success(

@@ -18,6 +18,7 @@ export function relative(language: string, time: Date, now = Date.now()): string
 }
 
 export function exact(language: string, time: Date): string {
+  if (Number.isNaN(time.getTime())) return ''
   return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }).format(time)
 }
 
@@ -39,11 +40,13 @@ export function useDuration() {
   const { i18n } = useTranslation()
   return (seconds: number): string => {
     const format = (n: number, unit: string) => new Intl.NumberFormat(i18n.language, { style: 'unit', unit, unitDisplay: 'short' }).format(n)
+    if (seconds > 0 && seconds < 1) return format(Math.ceil(seconds * 1000), 'millisecond')
     if (seconds < 60) return format(Math.round(seconds), 'second')
     if (seconds < 3600) return format(Math.round(seconds / 60), 'minute')
     const hours = Math.floor(seconds / 3600)
     const minutes = Math.round((seconds % 3600) / 60)
-    return hours < 48 ? `${format(hours, 'hour')} ${format(minutes, 'minute')}` : format(Math.round(seconds / 86_400), 'day')
+    if (hours >= 24 && seconds % 86_400 === 0) return format(seconds / 86_400, 'day')
+    return hours < 48 ? `${format(hours, 'hour')}${minutes > 0 ? ` ${format(minutes, 'minute')}` : ''}` : format(Math.round(seconds / 86_400), 'day')
   }
 }
 
@@ -55,6 +58,12 @@ export function useBytes() {
     const n = bytes < 1 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3))
     return new Intl.NumberFormat(i18n.language, { style: 'unit', unit: unit[n], unitDisplay: 'short', maximumFractionDigits: n > 1 ? 1 : 0 }).format(bytes / 1000 ** n)
   }
+}
+
+/** A share of one as "12.3%". */
+export function usePercent() {
+  const { i18n } = useTranslation()
+  return (share: number): string => new Intl.NumberFormat(i18n.language, { style: 'percent', maximumFractionDigits: share < 0.1 ? 2 : 1 }).format(share)
 }
 
 /** Numbers as the language groups them. */
