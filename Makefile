@@ -39,15 +39,16 @@ unit: ## tests that need no root, engine or network
 e2e: build ## tests on real engines and a real kernel; installs what is missing where it can
 	@e2e/setup
 	@echo "end-to-end tests; the whole log is in bin/e2e.log"
-	@set -o pipefail; PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -v -tags e2e -count=1 -timeout 40m -p 1 ./version ./layerfs ./engine/... ./match ./store ./server ./agent ./e2e/... 2>&1 \
+	@set -o pipefail; PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -v -tags e2e -count=1 -timeout 40m -p 1 ./version ./layerfs ./engine/... ./match ./store ./server ./ui ./agent ./e2e/... 2>&1 \
 	  | tee bin/e2e.log | grep --line-buffered -E '^(ok|FAIL|--- [A-Z]+: )|NOT TESTED' \
 	  || { grep -v -E '^=== ' bin/e2e.log; exit 1; }
 
 .PHONY: lint
-lint: ## gofmt, go vet, staticcheck, govulncheck
+lint: ## gofmt, go vet, staticcheck, govulncheck; types, eslint, tests and licences of the pages
 	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "not gofmt-ed" >&2; exit 1; }
 	go vet ./... && go vet -tags e2e ./...
 	$(TOOL) staticcheck -tags e2e ./...
+	@ui/build check
 	@$(TOOL) govulncheck ./... || { code=$$?; \
 	  if [ $$code -eq 3 ]; then exit 3; fi; \
 	  echo "SKIPPED: govulncheck could not reach its database" >&2; }
@@ -62,6 +63,11 @@ bench: build ## walk, cold scan, warm scan and memory side by side; then the mic
 loadgen: build ## a fleet of 1,000 hosts and 5,000 images that do not exist, and what it costs the console
 	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -run '^$$' -bench '^BenchmarkFleet$$' -benchtime 1x -timeout 120m ./e2e/loadgen
 
+.PHONY: bigfleet
+bigfleet: build ## fill DIR as a console with 6,000 images and two million findings, and measure what its pages ask for
+	@test -n "$(DIR)" || { echo "give DIR=directory" >&2; exit 2; }
+	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll PLIMSOLL_BIGFLEET=$(abspath $(DIR)) go test -run '^$$' -bench '^BenchmarkPages$$' -benchtime 1x -timeout 120m ./e2e/loadgen
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s) each
 	@for pkg in $$(go list ./...); do \
@@ -72,4 +78,4 @@ fuzz: ## run every fuzz target for FUZZTIME (10s) each
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin ui/dist/www

@@ -332,7 +332,7 @@ type VulnerabilityDetail struct {
 
 // KEV is the entry in CISA's catalogue.
 type KEV struct {
-	Added      time.Time  `json:"added"`
+	Added      time.Time  `json:"added,omitzero"`
 	Due        *time.Time `json:"due,omitempty"`
 	Ransomware bool       `json:"ransomware,omitempty"`
 	Action     string     `json:"action,omitempty"`

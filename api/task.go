@@ -123,8 +123,9 @@ var HostSorts = []string{"name", "lastSeen", "images"}
 
 // TaskFilter narrows the list of tasks.
 type TaskFilter struct {
-	Kind  string `json:"kind,omitempty" query:"kind" enum:"scan,sync,export,database" doc:"what it is about"`
-	State string `json:"state,omitempty" query:"state" doc:"queued, running, succeeded, partial, failed or cancelled"`
+	Kind      string `json:"kind,omitempty" query:"kind" enum:"scan,sync,export,database" doc:"what it is about"`
+	State     string `json:"state,omitempty" query:"state" enum:"queued,running,succeeded,partial,failed,cancelled" doc:"of the task"`
+	CreatedBy string `json:"createdBy,omitempty" query:"createdBy" maxLength:"100" doc:"name of who started it"`
 }
 
 // Task is work that was asked for, with its progress.
@@ -319,7 +320,7 @@ type Export struct {
 type Generation struct {
 	ID           int64        `json:"id"`
 	Digest       string       `json:"digest"`
-	Built        time.Time    `json:"built" doc:"newest date of its sources"`
+	Built        time.Time    `json:"built,omitzero" doc:"newest date of its sources; absent when none has one"`
 	Sample       bool         `json:"sample,omitempty" doc:"a demonstration sample, not to be relied on"`
 	Advisories   int64        `json:"advisories"`
 	Sources      []DataSource `json:"sources,omitempty"`
@@ -335,15 +336,15 @@ type Generation struct {
 // DataSource is one provider within a generation.
 type DataSource struct {
 	Name    string    `json:"name"`
-	Newest  time.Time `json:"newest"`
-	Fetched time.Time `json:"fetched"`
+	Newest  time.Time `json:"newest,omitzero" doc:"of its records; absent when unknown"`
+	Fetched time.Time `json:"fetched,omitzero"`
 	Records int64     `json:"records"`
 }
 
 // Database is the state of the advisories.
 type Database struct {
 	Current *Generation `json:"current,omitempty" doc:"absent: there are none, nothing is judged"`
-	AgeSecs int64       `json:"ageSeconds,omitempty"`
+	AgeSecs int64       `json:"ageSeconds,omitempty" doc:"absent when the date is unknown"`
 	Stale   bool        `json:"stale,omitempty" doc:"older than a week"`
 	Task    *Task       `json:"task,omitempty" doc:"the running update"`
 	Pending int64       `json:"pending" doc:"distinct packages that wait to be judged; -1 for whoever sees a part of the fleet"`

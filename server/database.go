@@ -63,7 +63,10 @@ func (s *Server) database(ctx context.Context, c *caller) (d api.Database, err e
 	case err == nil:
 		hideCounts(c, &g)
 		age := s.Now().Sub(g.Built)
-		d.Current, d.AgeSecs, d.Stale = &g, int64(age.Seconds()), age > staleAfter
+		d.Current, d.Stale = &g, age > staleAfter
+		if !g.Built.IsZero() {
+			d.AgeSecs = int64(age.Seconds())
+		}
 	case plimsoll.CodeOf(err) != plimsoll.CodeNotFound:
 		return d, err
 	}

@@ -18,14 +18,19 @@ var assets embed.FS
 
 func (s *Server) pageRoutes() {
 	open := func(pattern string, h http.HandlerFunc) { s.raw("GET "+pattern, rule{need: anybody}, h) }
+	page := func(pattern string, h http.HandlerFunc) { s.raw("GET "+pattern, rule{need: anybody, page: true}, h) }
 	for _, path := range []string{"/{$}", "/login", "/setup"} {
-		open(path, showPage)
+		page(path, showPage)
 	}
 	for _, area := range []string{"images", "vulnerabilities", "software", "hosts", "tasks", "decisions", "settings"} {
-		open("/"+area, showPage)
-		open("/"+area+"/{page...}", showPage)
+		page("/"+area, showPage)
+		page("/"+area+"/{page...}", showPage)
 	}
-	open("/assets/{file}", ui.Asset)
+	page("/assets/{file}", func(w http.ResponseWriter, r *http.Request) {
+		if !ui.Asset(w, r) {
+			s.nothing(w, r)
+		}
+	})
 	for _, file := range []struct{ path, name string }{
 		{"/docs", "docs.html"}, {"/docs/docs.js", "docs.js"}, {"/docs/docs.css", "docs.css"},
 	} {

@@ -44,6 +44,7 @@ type rule struct {
 	// are noted there unless quiet.
 	operation string
 	quiet     bool
+	page      bool          // of the binary: a browser asks for many at once
 	body      int64         // bytes; 0 means maxBody
 	time      time.Duration // for body and answer; 0 means requestTime, -1 no end
 	query     []string      // parameters that it takes; nil: it is not described, and takes any
@@ -287,7 +288,11 @@ func (s *Server) admit(r *http.Request, q *request, rule rule) error {
 		return newProblem(http.StatusForbidden, codeForbidden, "a request from another site is not accepted")
 	}
 	if rule.need == anybody {
-		if !s.limits.credential.allow("address " + q.address) {
+		limit := s.limits.credential
+		if rule.page {
+			limit = s.limits.page
+		}
+		if !limit.allow("address " + q.address) {
 			return tooMany(1)
 		}
 		return readable(r, rule)
@@ -342,6 +347,10 @@ func (s *Server) unknown(w http.ResponseWriter, r *http.Request, pattern string)
 		s.fail(w, r, newProblem(http.StatusMethodNotAllowed, plimsoll.CodeInvalid, "this address does not take "+r.Method))
 		return
 	}
+	s.nothing(w, r)
+}
+
+func (s *Server) nothing(w http.ResponseWriter, r *http.Request) {
 	s.fail(w, r, newProblem(http.StatusNotFound, plimsoll.CodeNotFound, "there is nothing at this address"))
 }
 

@@ -38,8 +38,8 @@ const open = `NOT (g.repositories > 0 AND (SELECT count(*) FROM effect e WHERE e
 // kindRank orders the kinds of decisions in SQL as rank does.
 const kindRank = "CASE d.kind WHEN 'whitelist' THEN 2 WHEN 'fixed' THEN 1 ELSE 0 END"
 
-// selection is the part of a query that finds findings: instance i, match m,
-// image g, software s and vulnerability v.
+// selection is the part of a query that finds findings: instance i, match m and
+// image g.
 type selection struct {
 	where
 	from       string
@@ -58,8 +58,8 @@ func (t *tx) selectFindings(scope plimsoll.Scope, f api.FindingFilter) (*selecti
 	if f.Image != 0 || len(f.IDs) > 0 {
 		first, second = second, first
 	}
-	q.from = first + " CROSS JOIN " + second + " CROSS JOIN image g CROSS JOIN software s CROSS JOIN vulnerability v"
-	q.and("i.software_id = m.software_id AND g.id = i.image_id AND s.id = m.software_id AND v.id = m.vulnerability_id AND m.gone = 0")
+	q.from = first + " CROSS JOIN " + second + " CROSS JOIN image g"
+	q.and("i.software_id = m.software_id AND g.id = i.image_id")
 	if f.Image != 0 {
 		q.and("i.image_id = ?", f.Image)
 		q.narrow = true
@@ -117,7 +117,7 @@ func (t *tx) selectFindings(scope plimsoll.Scope, f api.FindingFilter) (*selecti
 		}
 	}
 	if f.Type != "" {
-		q.and("s.type = ?", f.Type)
+		q.and("(SELECT s.type FROM software s WHERE s.id = m.software_id) = ?", f.Type)
 	}
 	if f.Path != "" {
 		q.glob(t.s.dialect, "i.path_class", f.Path)
@@ -155,6 +155,7 @@ func (t *tx) selectFindings(scope plimsoll.Scope, f api.FindingFilter) (*selecti
 			append([]any{f.Label}, values...)...)
 	}
 	if f.Decision != 0 {
+		q.and("+m.id IN (SELECT e.match_id FROM effect e WHERE e.decision_id = ?)", f.Decision) // before their findings: they are few
 		q.and("EXISTS (SELECT 1 FROM effect e WHERE e.instance_id = i.id AND e.match_id = m.id AND e.decision_id = ?)", f.Decision)
 	}
 	switch f.Base {
@@ -169,6 +170,11 @@ func (t *tx) selectFindings(scope plimsoll.Scope, f api.FindingFilter) (*selecti
 	}
 	if err := q.states(f.States); err != nil {
 		return nil, err
+	}
+	if q.narrow { // the plus keeps SQLite from going through all matches in the order of the list
+		q.and("+m.gone = 0")
+	} else {
+		q.and("m.gone = 0")
 	}
 	return q, q.err
 }
@@ -296,8 +302,11 @@ func (t *tx) findings(scope plimsoll.Scope, f api.FindingFilter, l api.List) (ap
 		}
 		q.and(column+" "+beyond+"= ? AND ("+column+", m.id, i.id) "+beyond+" (?, ?, ?)", at.Key, at.Key, at.Match, at.Instance)
 	}
-	rows, err := t.query("SELECT "+column+", "+findingColumns+" FROM "+q.from+q.String()+
-		" ORDER BY "+column+direction+", m.id"+direction+", i.id"+direction+" LIMIT ?", append(q.args, limit+1)...)
+	// First which findings, then what they say: only these are worth reading.
+	order := " ORDER BY " + column + direction + ", m.id" + direction + ", i.id" + direction
+	rows, err := t.query("SELECT "+column+", "+findingColumns+" FROM (SELECT i.id AS instance_id, m.id AS match_id FROM "+q.from+q.String()+order+" LIMIT ?) f"+
+		" CROSS JOIN match m CROSS JOIN instance i CROSS JOIN image g CROSS JOIN software s CROSS JOIN vulnerability v"+
+		" WHERE m.id = f.match_id AND i.id = f.instance_id AND g.id = i.image_id AND s.id = m.software_id AND v.id = m.vulnerability_id"+order, append(q.args, limit+1)...)
 	var last findingCursor
 	err = each(rows, err, func(scan func(...any) error) error {
 		if len(page.Items) == limit {

@@ -97,11 +97,8 @@ func imageFilter(scope plimsoll.Scope, f api.ImageFilter) where {
 		in(&w, "i.state", f.States)
 	}
 	if word(&w, "queue", f.Queue, "queued", "running", "any") {
-		if f.Queue == "any" {
-			w.and("i.id IN (SELECT image_id FROM work WHERE state IN ('queued', 'running'))")
-		} else {
-			w.and("i.id IN (SELECT image_id FROM work WHERE state = ?)", f.Queue)
-		}
+		states := map[string]string{"queued": "'queued'", "running": "'leased'", "any": "'queued', 'leased'"}
+		w.and("i.id IN (SELECT image_id FROM work WHERE state IN (" + states[f.Queue] + "))")
 	}
 	if len(f.Risks) > 0 {
 		for _, risk := range f.Risks {

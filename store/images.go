@@ -50,7 +50,7 @@ func (t *tx) images(scope plimsoll.Scope, k *keyset, w where) (page api.Page[api
 			return i, err
 		}
 		i.Names, i.SystemEnded = []string{}, ended != 0
-		i.Created, i.FirstSeen, i.LastSeen, i.Gone, i.ScannedAt = momentOrNil(created), moment(first), moment(last), momentOrNil(gone), momentOrNil(scanned)
+		i.Created, i.FirstSeen, i.LastSeen, i.Gone, i.ScannedAt = momentOrNil(created), moment(first), moment(max(first, last)), momentOrNil(gone), momentOrNil(scanned)
 		read = append(read, inventory != 0)
 		return i, json.Unmarshal([]byte(manifests), &i.Manifests)
 	})
@@ -80,7 +80,7 @@ func (t *tx) images(scope plimsoll.Scope, k *keyset, w where) (page api.Page[api
 			page.Items[n].EvaluatedAt = momentOrNil(built)
 		}
 	}
-	rows, err := t.query("SELECT image_id, state FROM work WHERE state IN ('queued', 'running') AND image_id IN ("+marks(len(ids))+")", args(ids)...)
+	rows, err := t.query("SELECT image_id, CASE state WHEN 'leased' THEN 'running' ELSE state END FROM work WHERE image_id IN ("+marks(len(ids))+")", args(ids)...)
 	err = each(rows, err, func(scan func(...any) error) error {
 		var id int64
 		var state plimsoll.TaskState
@@ -174,7 +174,8 @@ func (t *tx) lookImage(scope plimsoll.Scope, id int64) (api.Image, error) {
 }
 
 // SelectImages returns the IDs of the images that a selection means, in
-// ascending order; gone images only when they are named.
+// ascending order; gone images only when they are named. All leaves out those that
+// the settings call too old; one whose date is unknown is not.
 func (s *Store) SelectImages(ctx context.Context, scope plimsoll.Scope, sel api.Selection) (ids []int64, err error) {
 	const op = "select images"
 	chosen := 0
@@ -204,7 +205,14 @@ func (s *Store) SelectImages(ctx context.Context, scope plimsoll.Scope, sel api.
 	if w.err != nil {
 		return nil, w.err
 	}
-	err = s.read(ctx, op, func(t *tx) (err error) {
+	err = s.read(ctx, op, func(t *tx) error {
+		settings, err := t.settings()
+		if err != nil {
+			return err
+		}
+		if sel.All && settings.MaxImageAgeDays > 0 {
+			w.and("i.created = 0 OR i.created >= ?", moment(t.now).AddDate(0, 0, -settings.MaxImageAgeDays).UnixMilli())
+		}
 		ids, err = t.ids("SELECT i.id FROM image i"+w.String()+" ORDER BY i.id", w.args...)
 		return err
 	})
@@ -230,7 +238,7 @@ func (s *Store) Presences(ctx context.Context, scope plimsoll.Scope, imageID int
 			"presence p JOIN host h ON h.id = p.host_id", w, func(scan func(...any) error) (p api.Presence, err error) {
 				var first, last, gone int64
 				err = scan(&p.HostID, &p.Host, &p.Engine, &p.Store, &p.Name, &first, &last, &gone, &p.Code, &p.Detail)
-				p.FirstSeen, p.LastSeen, p.Gone = moment(first), moment(last), momentOrNil(gone)
+				p.FirstSeen, p.LastSeen, p.Gone = moment(first), moment(max(first, last)), momentOrNil(gone)
 				return p, err
 			})
 		if err == nil {
@@ -301,7 +309,7 @@ func (t *tx) containers(scope plimsoll.Scope, k *keyset, w where) (page api.Page
 				return c, err
 			}
 			c.Running, c.Image = running != 0, digest.Short()
-			c.FirstSeen, c.LastSeen, c.Gone = moment(first), moment(last), momentOrNil(gone)
+			c.FirstSeen, c.LastSeen, c.Gone = moment(first), moment(max(first, last)), momentOrNil(gone)
 			var of api.ImageConfig
 			err = json.Unmarshal([]byte(config), &of)
 			c.Entrypoint = append(of.Entrypoint, of.Cmd...)

@@ -69,8 +69,8 @@ func (t *tx) rulesFor(scope plimsoll.Scope, f api.FindingFilter, r api.DecisionR
 	if err != nil {
 		return nil, err
 	}
-	q.from += " CROSS JOIN presence p CROSS JOIN repository r"
-	q.and("p.image_id = g.id AND p.gone = 0 AND r.id = p.repository_id")
+	q.from += " CROSS JOIN software s CROSS JOIN vulnerability v CROSS JOIN presence p CROSS JOIN repository r"
+	q.and("s.id = m.software_id AND v.id = m.vulnerability_id AND p.image_id = g.id AND p.gone = 0 AND r.id = p.repository_id")
 	q.seesHost(scope, "p.host_id")
 	if q.repository != 0 {
 		q.and("p.repository_id = ?", q.repository)

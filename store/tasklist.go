@@ -77,6 +77,9 @@ func (s *Store) Tasks(ctx context.Context, scope plimsoll.Scope, who string, f a
 	if f.State != "" {
 		w.and("task.state = ?", f.State)
 	}
+	if f.CreatedBy != "" {
+		w.and("task.created_by = ?", f.CreatedBy)
+	}
 	w.seesTask(scope, who)
 	err = s.read(ctx, "list tasks", func(t *tx) error {
 		if page, err = fetch(t, k, taskColumns, "task", w, scanTask); err != nil {

@@ -594,6 +594,11 @@ func TestTasksWithinScope(t *testing.T) {
 		if err != nil || len(page.Items) != 2 || page.Items[0].ID != within.ID || page.Items[1].ID != mixed.ID || page.Items[1].Total != 2 {
 			t.Errorf("tasks %+v, %v", page, err)
 		}
+		for who, want := range map[string]int{"anna": 2, "carl": 0} {
+			if page, err := y.s.Tasks(y.Context(), scope, "carl", api.TaskFilter{CreatedBy: who}, api.List{}); err != nil || len(page.Items) != want {
+				t.Errorf("tasks that %s started: %+v, %v", who, page.Items, err)
+			}
+		}
 		items, err := y.s.TaskItems(y.Context(), scope, "carl", mixed.ID, "", api.List{})
 		if err != nil || len(items.Items) != 2 || items.Total != 2 || items.Items[0].ImageID != seen || items.Items[1].ImageID != both {
 			t.Errorf("items %+v, %v", items, err)

@@ -25,35 +25,33 @@ var dist embed.FS
 const nonceMark = "{{nonce}}"
 
 // Built says whether the binary holds the pages.
-func Built() bool { return index() != nil }
-
-func index() []byte {
-	page, err := fs.ReadFile(dist, "dist/www/index.html")
-	if err != nil {
-		return nil
-	}
-	return page
+func Built() bool {
+	_, err := fs.Stat(dist, "dist/www/index.html")
+	return err == nil
 }
 
 // Page writes the document of every page. Styles that its scripts make carry nonce:
 // the caller allows it in the content security policy of this answer.
-func Page(w http.ResponseWriter, nonce string) {
-	page := index()
-	if page == nil {
-		page, _ = fs.ReadFile(dist, "dist/placeholder.html")
+func Page(w http.ResponseWriter, nonce string) { page(dist, w, nonce) }
+
+func page(build fs.FS, w http.ResponseWriter, nonce string) {
+	document, err := fs.ReadFile(build, "dist/www/index.html")
+	if err != nil {
+		document, _ = fs.ReadFile(build, "dist/placeholder.html")
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Write(bytes.ReplaceAll(page, []byte(nonceMark), []byte(nonce)))
+	w.Write(bytes.ReplaceAll(document, []byte(nonceMark), []byte(nonce)))
 }
 
-// Asset serves a file that pages load. Names of built files change with their
-// content, so browsers keep them.
-func Asset(w http.ResponseWriter, r *http.Request) {
+// Asset serves a file that pages load, and says whether there is one of this name.
+// Names of built files change with their content, so browsers keep them.
+func Asset(w http.ResponseWriter, r *http.Request) bool { return asset(dist, w, r) }
+
+func asset(build fs.FS, w http.ResponseWriter, r *http.Request) bool {
 	name := path.Base(r.URL.Path)
-	packed, err := fs.ReadFile(dist, "dist/www/assets/"+name+".gz")
+	packed, err := fs.ReadFile(build, "dist/www/assets/"+name+".gz")
 	if err != nil {
-		http.NotFound(w, r)
-		return
+		return false
 	}
 	h := w.Header()
 	h.Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
@@ -64,7 +62,7 @@ func Asset(w http.ResponseWriter, r *http.Request) {
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")
 		w.Write(packed)
-		return
+		return true
 	}
 	plain, err := gzip.NewReader(bytes.NewReader(packed))
 	if err == nil {
@@ -73,4 +71,5 @@ func Asset(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler) // the binary is damaged
 	}
+	return true
 }

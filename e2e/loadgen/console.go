@@ -22,26 +22,38 @@ type Admin struct {
 	busy   refusals
 }
 
+// How the administrator signs in.
+const adminName, adminPassword = "loadgen", "a password of enough length"
+
 // NewAdmin makes the first administrator of a console, with the one-time token of
 // its first start.
 func NewAdmin(ctx context.Context, base, setup string) (*Admin, error) {
+	a := stranger(base)
+	return a, a.signIn(ctx, "/setup", api.Setup{Token: setup, Name: adminName, Password: adminPassword})
+}
+
+// stranger is somebody whom the console does not know yet.
+func stranger(base string) *Admin {
 	// The console is trusted because this process started it.
 	transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		return nil, err
+	return &Admin{client: &api.Client{Base: base, HTTP: &http.Client{Transport: transport}, Header: http.Header{}}}
+}
+
+// signIn becomes the administrator by what is sent to path, and goes on with a token.
+func (a *Admin) signIn(ctx context.Context, path string, in any) (err error) {
+	if a.client.HTTP.Jar, err = cookiejar.New(nil); err != nil {
+		return err
 	}
-	a := &Admin{client: &api.Client{Base: base, HTTP: &http.Client{Transport: transport, Jar: jar}, Header: http.Header{}}}
-	if err := a.Call(ctx, http.MethodPost, "/setup", nil, api.Setup{Token: setup, Name: "loadgen", Password: "a password of enough length"}, nil); err != nil {
-		return nil, err
+	if err := a.Call(ctx, http.MethodPost, path, nil, in, nil); err != nil {
+		return err
 	}
 	var secret api.NewSecret
-	if err := a.Call(ctx, http.MethodPost, "/tokens", nil, api.APITokenRequest{Name: "loadgen", Role: plimsoll.RoleAdmin}, &secret); err != nil {
-		return nil, err
+	if err := a.Call(ctx, http.MethodPost, "/tokens", nil, api.APITokenRequest{Name: adminName, Role: plimsoll.RoleAdmin}, &secret); err != nil {
+		return err
 	}
 	a.client.HTTP.Jar = nil
 	a.client.Header.Set("Authorization", "Bearer "+secret.Secret)
-	return a, nil
+	return nil
 }
 
 // Call asks the public API, patiently.

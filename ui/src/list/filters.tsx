@@ -20,6 +20,7 @@ export type Filter = { key: string; label: string; hint?: string } & (
   | { kind: 'one' | 'many'; choices: Choice[] }
   | { kind: 'flag' } // "true" or nothing
   | { kind: 'since' } // unix milliseconds
+  | { kind: 'time' } // as in RFC 3339
   | { kind: 'host' } // ID of a host, chosen by name
 )
 
@@ -48,6 +49,7 @@ export function Filters({ filters, search, change, box }: Props) {
       {hidden.length > 0 && (
         <Dropdown
           trigger={['click']}
+          autoFocus
           menu={{
             style: { maxHeight: 420, overflow: 'auto' },
             items: hidden.map((f) => ({ key: f.key, label: f.label })),
@@ -106,8 +108,8 @@ function Chip({ filter, search, change, opened, open }: ChipProps) {
     filter.kind === 'flag'
       ? filter.label
       : `${filter.label}: ${
-          filter.kind === 'since'
-            ? textOf(value) && exact(i18n.language, new Date(Number(textOf(value))))
+          filter.kind === 'since' || filter.kind === 'time'
+            ? textOf(value) && exact(i18n.language, new Date(filter.kind === 'since' ? Number(textOf(value)) : textOf(value)))
             : filter.kind === 'host'
               ? host
               : filter.kind === 'text'
@@ -121,9 +123,9 @@ function Chip({ filter, search, change, opened, open }: ChipProps) {
     change({ [filter.key]: undefined })
   }
   return (
-    <span style={{ display: 'inline-flex', maxWidth: 320 }}>
+    <span className="chip">
       {filter.kind === 'flag' ? (
-        <Button color="primary" variant="filled" className="clip" style={{ borderEndEndRadius: 0, borderStartEndRadius: 0 }} onClick={remove}>
+        <Button color="default" variant="filled" className="clip" style={{ borderEndEndRadius: 0, borderStartEndRadius: 0 }} onClick={remove}>
           {says}
         </Button>
       ) : (
@@ -133,15 +135,17 @@ function Chip({ filter, search, change, opened, open }: ChipProps) {
           trigger="click"
           placement="bottomLeft"
           destroyOnHidden
+          // Beside its button: the next stop of the tab key.
+          getPopupContainer={(chip) => chip.parentElement ?? document.body}
           content={<Editor filter={filter} value={value} change={(v) => change({ [filter.key]: v })} close={() => open(false)} />}
         >
-          <Button color="primary" variant="filled" title={says} style={{ borderEndEndRadius: 0, borderStartEndRadius: 0, minWidth: 0 }}>
+          <Button color="default" variant="filled" title={says} style={{ borderEndEndRadius: 0, borderStartEndRadius: 0, minWidth: 0 }}>
             <span className="clip">{says}</span>
           </Button>
         </Popover>
       )}
       <Button
-        color="primary"
+        color="default"
         variant="filled"
         style={{ borderEndStartRadius: 0, borderStartStartRadius: 0, flex: 'none' }}
         icon={<CloseOutlined />}
@@ -150,6 +154,10 @@ function Chip({ filter, search, change, opened, open }: ChipProps) {
       />
     </span>
   )
+}
+
+function focusFirst(group: HTMLElement | null) {
+  group?.querySelector('input')?.focus({ preventScroll: true })
 }
 
 interface EditorProps {
@@ -186,7 +194,7 @@ function Editor({ filter, value, change, close }: EditorProps) {
       )
     case 'many':
       return (
-        <div style={{ maxHeight: 360, overflow: 'auto' }} role="group" aria-label={filter.label}>
+        <div style={{ maxHeight: 360, overflow: 'auto' }} role="group" aria-label={filter.label} ref={focusFirst}>
           <Checkbox.Group
             style={{ display: 'flex', flexDirection: 'column' }}
             options={filter.choices}
@@ -221,13 +229,14 @@ function Editor({ filter, value, change, close }: EditorProps) {
         />
       )
     case 'since':
+    case 'time':
       return (
         <Suspense fallback={null}>
           <Since
             label={filter.label}
-            value={textOf(value)}
+            value={filter.kind === 'since' ? Number(textOf(value)) : Date.parse(textOf(value))}
             change={(at) => {
-              change(at)
+              change(at && (filter.kind === 'since' ? String(at.getTime()) : at.toISOString()))
               close()
             }}
           />

@@ -1,14 +1,14 @@
-// A time to choose, as the API takes it: unix milliseconds.
+// A time to choose.
 import { DatePicker } from 'antd'
 import dayjs from 'dayjs'
 
-export default function Since({ label, value, change }: { label: string; value: string; change: (value: string | undefined) => void }) {
+export default function Since({ label, value, change }: { label: string; value: number; change: (value: Date | undefined) => void }) {
   return (
     <DatePicker
       aria-label={label}
       showTime={{ format: 'HH:mm' }}
-      value={value ? dayjs(Number(value)) : null}
-      onChange={(at) => change(at ? String(at.valueOf()) : undefined)}
+      value={value ? dayjs(value) : null}
+      onChange={(at) => change(at?.toDate())}
     />
   )
 }

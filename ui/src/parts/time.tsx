@@ -18,6 +18,7 @@ export function relative(language: string, time: Date, now = Date.now()): string
 }
 
 export function exact(language: string, time: Date): string {
+  if (Number.isNaN(time.getTime())) return ''
   return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }).format(time)
 }
 
@@ -39,6 +40,7 @@ export function useDuration() {
   const { i18n } = useTranslation()
   return (seconds: number): string => {
     const format = (n: number, unit: string) => new Intl.NumberFormat(i18n.language, { style: 'unit', unit, unitDisplay: 'short' }).format(n)
+    if (seconds > 0 && seconds < 1) return format(Math.ceil(seconds * 1000), 'millisecond')
     if (seconds < 60) return format(Math.round(seconds), 'second')
     if (seconds < 3600) return format(Math.round(seconds / 60), 'minute')
     const hours = Math.floor(seconds / 3600)

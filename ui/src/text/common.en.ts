@@ -111,6 +111,9 @@ export const common = {
   selectAll: 'Select all {{total, number}} that match',
   selectAllUncounted: 'Select all that match',
   allSelected: 'All that match are selected',
+  allNSelected_one: 'The only one that matches is selected',
+  allNSelected_other: 'All {{count, number}} that match are selected',
+  usualColumns: 'Usual columns',
   clearSelection: 'Clear selection',
   selectRow: 'Select {{name}}',
   anyValue: 'Any',
@@ -151,6 +154,11 @@ export const common = {
   'error.page': 'This page failed',
   'error.pageHint': 'Reload it. If it fails again, please report what you did.',
   failed: 'Not done: {{reason}}',
+  // forms
+  checkFields: 'Please look at the marked fields',
+  required: 'Please fill this in',
+  saved: 'Saved',
+  leaveUnsaved: 'What you changed is not saved. Leave this page?',
   // time
   never: 'never',
   unknown: 'unknown',
