@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
 
-import { list, type Page, type Schemas, type Search } from '../api'
+import { list, textOf, type Page, type Schemas, type Search } from '../api'
 import { DecideButton } from '../decisions/decide'
 import { useAddress } from '../list/address'
 import type { Filter } from '../list/filters'
@@ -15,9 +15,12 @@ import { ScanButton } from '../parts/scan'
 import { Counts, risks, scanStates, severities, Tag, useWord } from '../parts/tags'
 import { Time, useBytes, useNumber } from '../parts/time'
 import { ImageName } from './name'
-import { ScanState } from './state'
+import { judged, read, ScanState } from './state'
 
 type Image = Schemas['Image']
+
+/** What findings may be missing for. */
+const warnings = ['uncovered', 'unidentified', 'ended', 'problems', 'stale', 'offline'] as const
 
 export function Images() {
   const { t } = useTranslation('images')
@@ -27,11 +30,16 @@ export function Images() {
   /** What an action is about: chosen images, or all that the filters find. */
   const meant = (selection: Selection<Image>): Schemas['Selection'] =>
     selection.all ? { filter: filterBody(filters, selection.filter) } : { images: selection.keys.map(Number) }
+  const narrowed = filters.some((f) => textOf(search[f.key]) !== '')
   return (
     <>
       <Head title={t('images', { ns: 'common' })}>
         <ExportButton request={{ kind: 'images', images: filterBody(filters, search) }} />
-        <ScanButton request={{ all: true }} label={t('scanAll')} primary />
+        {narrowed ? (
+          <ScanButton request={{ filter: filterBody(filters, search) }} label={t('scanMatching')} primary />
+        ) : (
+          <ScanButton request={{ all: true }} label={t('scanAll')} primary />
+        )}
       </Head>
       <List<Image>
         id="images"
@@ -97,14 +105,13 @@ export function useColumns(): Column<Image>[] {
   const { t } = useTranslation('images')
   const number = useNumber()
   const bytes = useBytes()
-  const known = (image: Image) => image.state !== 'never' && image.state !== 'unreadable'
   return [
     { key: 'name', title: t('image'), sort: 'name', upwards: true, render: (i) => <ImageName id={i.id} names={i.names} digest={i.digest} /> },
     { key: 'risk', title: t('risk'), sort: 'risk', render: (i) => <Tag group="risk" value={i.risk} /> },
-    { key: 'systemFindings', title: t('systemFindings'), render: (i) => <Counts counts={known(i) ? i.systemFindings : undefined} /> },
-    { key: 'applicationFindings', title: t('applicationFindings'), render: (i) => <Counts counts={known(i) ? i.applicationFindings : undefined} /> },
-    { key: 'fixable', title: t('fixable'), sort: 'fixable', numeric: true, render: (i) => (known(i) ? number(i.fixable) : '–') },
-    { key: 'kev', title: t('kev'), sort: 'kev', numeric: true, render: (i) => (known(i) ? number(i.kev) : '–') },
+    { key: 'systemFindings', title: t('systemFindings'), render: (i) => <Counts counts={judged(i) ? i.systemFindings : undefined} /> },
+    { key: 'applicationFindings', title: t('applicationFindings'), render: (i) => <Counts counts={judged(i) ? i.applicationFindings : undefined} /> },
+    { key: 'fixable', title: t('fixable'), sort: 'fixable', numeric: true, render: (i) => (judged(i) ? number(i.fixable) : '–') },
+    { key: 'kev', title: t('kev'), sort: 'kev', numeric: true, render: (i) => (judged(i) ? number(i.kev) : '–') },
     { key: 'state', title: t('state'), render: (i) => <ScanState image={i} /> },
     { key: 'scannedAt', title: t('scannedAt'), sort: 'scannedAt', render: (i) => <Time at={i.scannedAt} absent={t('never', { ns: 'common' })} /> },
     { key: 'containers', title: t('running'), sort: 'containers', numeric: true, render: (i) => number(i.running) },
@@ -119,8 +126,8 @@ export function useColumns(): Column<Image>[] {
       ),
     },
     { key: 'hosts', title: t('hosts'), sort: 'hosts', numeric: true, render: (i) => number(i.hosts) },
-    { key: 'packages', title: t('packages'), sort: 'packages', numeric: true, render: (i) => (known(i) ? number(i.packages) : '–') },
-    { key: 'uncovered', title: t('uncovered'), numeric: true, render: (i) => (known(i) ? number(i.uncovered) : '–') },
+    { key: 'packages', title: t('packages'), sort: 'packages', numeric: true, render: (i) => (read(i) ? number(i.packages) : '–') },
+    { key: 'uncovered', title: t('uncovered'), numeric: true, render: (i) => (judged(i) ? number(i.uncovered) : '–') },
     { key: 'size', title: t('size'), sort: 'size', numeric: true, render: (i) => (i.size > 0 ? bytes(i.size) : '–') },
     { key: 'digest', title: t('digest'), render: (i) => <Digest value={i.digest} /> },
     { key: 'handled', title: t('handled'), optional: true, numeric: true, render: (i) => number(i.handled) },
@@ -152,6 +159,7 @@ export function useFilters(): Filter[] {
     { key: 'kev', label: t('withKev'), kind: 'flag' },
     { key: 'inUse', label: t('inUse'), kind: 'one', choices: yesNo },
     { key: 'gone', label: t('goneFilter'), kind: 'one', choices: (['no', 'yes', 'any'] as const).map((value) => ({ value, label: t(`gone.${value}`) })) },
+    { key: 'warning', label: t('warning'), kind: 'many', choices: warnings.map((value) => ({ value, label: t(`warning.${value}`) })) },
     { key: 'repository', label: t('repository'), kind: 'text' },
     { key: 'system', label: t('system'), kind: 'text', hint: t('systemHint') },
     { key: 'host', label: t('host'), kind: 'host' },

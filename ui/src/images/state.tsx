@@ -5,6 +5,16 @@ import { useTranslation } from 'react-i18next'
 import type { Schemas } from '../api'
 import { Reason, Tag } from '../parts/tags'
 
+/** Whether the image was read at least once: else nobody knows what is in it. */
+export function read(image: Pick<Schemas['Image'], 'risk'>): boolean {
+  return image.risk !== 'unscanned'
+}
+
+/** Whether advisories were asked about what is in it: else its figures say nothing. */
+export function judged(image: Pick<Schemas['Image'], 'risk' | 'evaluatedAt'>): boolean {
+  return read(image) && image.evaluatedAt !== undefined
+}
+
 /** The state of an image's last scan and of the one that is asked for. */
 export function ScanState({ image }: { image: Pick<Schemas['Image'], 'state' | 'queue' | 'code' | 'detail'> }) {
   const { t, i18n } = useTranslation('reasons')

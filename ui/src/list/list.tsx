@@ -222,48 +222,48 @@ export function List<T extends object>(p: Props<T>) {
       {query.error && <Problem error={query.error} retry={() => void query.refetch()} />}
       {/* A refused filter can be mended where it is: only the rows are missing. */}
       {(query.data || !query.error) && (
-      <div className="list-box" ref={box} aria-busy={query.isFetching}>
-        <Table<T>
-          aria-label={p.label}
-          size={density === 'comfortable' ? 'middle' : 'small'}
-          columns={columns}
-          dataSource={rows}
-          rowKey={p.rowKey}
-          rowClassName={p.rowClass}
-          pagination={false}
-          loading={{ spinning: query.isPending || query.isPlaceholderData, delay: 200 }}
-          expandable={p.expand && { expandedRowRender: p.expand }}
-          rowSelection={
-            p.actions && {
-              columnTitle: (
-                <Checkbox
-                  aria-label={t('selectPage')}
-                  checked={all || complete}
-                  indeterminate={!all && !complete && selected.length > 0}
-                  disabled={rows.length === 0}
-                  onChange={(event) => pick(event.target.checked ? keys : [])}
-                />
-              ),
-              selectedRowKeys: all ? keys : selected,
-              onChange: (chosen) => pick(chosen as (string | number)[]),
-              getCheckboxProps: (row) => ({ 'aria-label': t('selectRow', { name: p.rowName(row) }) }) as object,
+        <div className="list-box" ref={box} aria-busy={query.isFetching}>
+          <Table<T>
+            aria-label={p.label}
+            size={density === 'comfortable' ? 'middle' : 'small'}
+            columns={columns}
+            dataSource={rows}
+            rowKey={p.rowKey}
+            rowClassName={p.rowClass}
+            pagination={false}
+            loading={{ spinning: query.isPending || query.isPlaceholderData, delay: 200 }}
+            expandable={p.expand && { expandedRowRender: p.expand }}
+            rowSelection={
+              p.actions && {
+                columnTitle: (
+                  <Checkbox
+                    aria-label={t('selectPage')}
+                    checked={all || complete}
+                    indeterminate={!all && !complete && selected.length > 0}
+                    disabled={rows.length === 0}
+                    onChange={(event) => pick(event.target.checked ? keys : [])}
+                  />
+                ),
+                selectedRowKeys: all ? keys : selected,
+                onChange: (chosen) => pick(chosen as (string | number)[]),
+                getCheckboxProps: (row) => ({ 'aria-label': t('selectRow', { name: p.rowName(row) }) }) as object,
+              }
             }
-          }
-          locale={{
-            emptyText: query.isPending ? ' ' : narrowed ? <Empty title={t('noMatch')} hint={t('noMatchHint')} /> : (p.empty ?? <Empty title={t('noRows')} />),
-          }}
-          onChange={(_, __, sorter, { action }) => {
-            if (action !== 'sort' || Array.isArray(sorter)) return
-            const column = p.columns.find((c) => c.key === sorter.columnKey)
-            if (!column?.sort) return
-            const upwards = sorter.order === 'ascend'
-            change({
-              sort: column.sort === p.sort ? undefined : column.sort,
-              order: upwards === (column.upwards ?? false) ? undefined : upwards ? 'asc' : 'desc',
-            })
-          }}
-        />
-      </div>
+            locale={{
+              emptyText: query.isPending ? ' ' : narrowed ? <Empty title={t('noMatch')} hint={t('noMatchHint')} /> : (p.empty ?? <Empty title={t('noRows')} />),
+            }}
+            onChange={(_, __, sorter, { action }) => {
+              if (action !== 'sort' || Array.isArray(sorter)) return
+              const column = p.columns.find((c) => c.key === sorter.columnKey)
+              if (!column?.sort) return
+              const upwards = sorter.order === 'ascend'
+              change({
+                sort: column.sort === p.sort ? undefined : column.sort,
+                order: upwards === (column.upwards ?? false) ? undefined : upwards ? 'asc' : 'desc',
+              })
+            }}
+          />
+        </div>
       )}
       <nav className="paging" aria-label={p.label}>
         <span className="muted">
