@@ -23,74 +23,76 @@ import (
 	"plimsoll/sample"
 )
 
-// hostileAdvisories are records about packages of [lab.Hostile], in the words of an
-// author who means harm.
-func hostileAdvisories() map[string]map[string]any {
+// hostileAdvisories are OSV records by ecosystem, about packages of [lab.Hostile] and
+// of Debian 11, in the words of an author who means harm.
+func hostileAdvisories() map[string][]map[string]any {
 	const script, image = `</script><script>window.hostile=4</script>`, `"><img src=x onerror=window.hostile=5>`
-	records := map[string]map[string]any{}
-	add := func(id, ecosystem, name string) {
-		records[id] = map[string]any{
+	type list = []any
+	affects := func(ecosystem, name string, events ...any) any {
+		return map[string]any{
+			"package": map[string]string{"ecosystem": ecosystem, "name": name},
+			"ranges":  list{map[string]any{"type": "ECOSYSTEM", "events": append(list{map[string]string{"introduced": "0"}}, events...)}},
+		}
+	}
+	record := func(id string, affected ...any) map[string]any {
+		return map[string]any{
 			"schema_version": "1.7.0", "id": id, "modified": "2026-01-02T00:00:00Z", "published": "2026-01-01T00:00:00Z",
 			"summary": script + "\u202e" + image + " =1+1",
 			"details": "# " + script + "\n\n[click](javascript:window.hostile=6) " + image + strings.Repeat(" and on and on", 1000),
-			"references": []any{
+			"references": list{
 				map[string]string{"type": "WEB", "url": "javascript:window.hostile=7"},
 				map[string]string{"type": "WEB", "url": "data:text/html,<script>window.hostile=8</script>"},
 				map[string]string{"type": "ADVISORY", "url": "https://advisory.invalid/" + image},
 			},
-			"affected": []any{map[string]any{
-				"package": map[string]string{"ecosystem": ecosystem, "name": name},
-				"ranges":  []any{map[string]any{"type": "ECOSYSTEM", "events": []any{map[string]string{"introduced": "0"}, map[string]string{"fixed": "2.0.0"}}}},
-			}},
+			"affected":          affected,
 			"database_specific": map[string]string{"severity": "CRITICAL"},
 		}
 	}
-	add("GHSA-2222-2222-2222", "npm", "hostile-victim")
-	add("GHSA-3333-3333-3333", "npm", `</script><script>window.hostile=1</script>`)
-	add("GHSA-4444-4444-4444", "npm", `=HYPERLINK("javascript:window.hostile=3","x")`)
-	add("GHSA-5555-5555-5555", "npm", `"><img src=x onerror=window.hostile=2>`)
-	return records
+	fixed := map[string]string{"fixed": "2.0.0"}
+	return map[string][]map[string]any{
+		"Debian": {record("DSA-9999-1", affects("Debian:12", "hostile-deb", fixed), affects("Debian:11", "glibc"))},
+		"npm": {
+			record("GHSA-2222-2222-2222", affects("npm", "hostile-victim", fixed)),
+			record("GHSA-3333-3333-3333", affects("npm", `</script><script>window.hostile=1</script>`, fixed)),
+			record("GHSA-4444-4444-4444", affects("npm", `=HYPERLINK("javascript:window.hostile=3","x")`, fixed)),
+			record("GHSA-5555-5555-5555", affects("npm", `"><img src=x onerror=window.hostile=2>`, fixed)),
+		},
+	}
 }
 
-// exportsWith is a directory of OSV exports for judged ecosystems, with records added
-// to those of npm.
-func exportsWith(t testing.TB, records map[string]map[string]any) string {
+// exportsWith is a directory of OSV exports for judged ecosystems, with records added.
+func exportsWith(t testing.TB, records map[string][]map[string]any) string {
 	t.Helper()
-	dir := t.TempDir()
-	all := osvExports(t)
-	for _, ecosystem := range judged {
-		if err := os.CopyFS(filepath.Join(dir, ecosystem), os.DirFS(filepath.Join(all, ecosystem))); err != nil {
-			t.Fatal(err)
-		}
-	}
+	from, dir := osvExports(t), t.TempDir()
 	writeFile(t, filepath.Join(dir, "ecosystems.txt"), strings.Join(judged, "\n")+"\n")
-	npm := filepath.Join(dir, "npm")
-	old, err := zip.OpenReader(filepath.Join(npm, "all.zip"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer old.Close()
-	var made bytes.Buffer
-	w := zip.NewWriter(&made)
-	for _, f := range old.File {
-		if err := w.Copy(f); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for id, record := range records {
-		f, err := w.Create(id + ".json")
-		if err == nil {
-			err = json.NewEncoder(f).Encode(record)
-		}
+	for _, ecosystem := range judged {
+		old, err := zip.OpenReader(filepath.Join(from, ecosystem, "all.zip"))
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer old.Close()
+		var made bytes.Buffer
+		w := zip.NewWriter(&made)
+		for _, f := range old.File {
+			if err := w.Copy(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, record := range records[ecosystem] {
+			f, err := w.Create(record["id"].(string) + ".json")
+			if err == nil {
+				err = json.NewEncoder(f).Encode(record)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		mkdir(t, filepath.Join(dir, ecosystem))
+		writeFile(t, filepath.Join(dir, ecosystem, "all.zip"), made.String())
 	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	writeFile(t, filepath.Join(npm, "all.zip"), made.String())
-	os.Remove(filepath.Join(npm, "modified_id.csv")) // it does not list what was added
 	return dir
 }
 

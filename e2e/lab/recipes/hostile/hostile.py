@@ -31,9 +31,13 @@ for i, place in enumerate(['srv/' + SCRIPT, 'srv/' + IMG, 'srv/' + BIDI, 'srv/' 
     package('placed', 'hostile-victim', f'1.0.{i + 1}', place)
 
 write('etc/os-release', f'ID=debian\nVERSION_ID=12\nPRETTY_NAME="{SCRIPT.replace(chr(34), "")} 12"\n')
-write('var/lib/dpkg/status', ''.join(
-    f'Package: {name}\nStatus: install ok installed\nMaintainer: {SCRIPT}\nArchitecture: all\nVersion: {version}\nSource: {IMG}\nDescription: {SCRIPT}\n\n'
-    for name, version in [('hostile-deb', '1.0'), (SCRIPT, '1.0'), (IMG, '2.0'), ('=1+1', '3.0'), ('hostile-deb-version', '1:' + SCRIPT), (BIDI, '1.0')]))
+status = [
+    # One is known to the advisories by its own name.
+    f'Package: hostile-deb\nStatus: install ok installed\nArchitecture: all\nVersion: 1.0\nMaintainer: {SCRIPT}\nDescription: {SCRIPT}\n',
+]
+for name, version in [(SCRIPT, '1.0'), (IMG, '2.0'), ('=1+1', '3.0'), ('hostile-deb-version', '1:' + SCRIPT), (BIDI, '1.0')]:
+    status.append(f'Package: {name}\nStatus: install ok installed\nArchitecture: all\nVersion: {version}\nSource: {IMG}\nMaintainer: {IMG}\n')
+write('var/lib/dpkg/status', '\n'.join(status))
 
 
 def quoted(text):
