@@ -378,7 +378,7 @@ type Dashboard struct {
 	Vulnerabilities VulnerabilityCounts `json:"vulnerabilities" doc:"those with open findings"`
 	TopImages       []Image             `json:"topImages"`
 	TopVulns        []Vulnerability     `json:"topVulnerabilities"`
-	FailedImages    []Image             `json:"failedImages" doc:"those whose scan failed last"`
+	FailedImages    []Image             `json:"failedImages" doc:"those that could not be read, the latest first"`
 	RunningTasks    int64               `json:"runningTasks"`
 	RiskOverTime    []RiskPoint         `json:"riskOverTime,omitempty" doc:"days on which it was kept, the last of them today; absent for whoever sees a part of the fleet"`
 	Database        Database            `json:"database"`

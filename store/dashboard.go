@@ -29,7 +29,7 @@ func (s *Store) Dashboard(ctx context.Context, scope plimsoll.Scope) (api.Dashbo
 	if err != nil {
 		return d, err
 	}
-	failed, err := s.Images(ctx, scope, api.ImageFilter{States: []string{"failed", "unreadable", "partial"}}, api.List{Sort: "scannedAt", Limit: top})
+	failed, err := s.Images(ctx, scope, api.ImageFilter{States: []string{"failed", "unreadable"}}, api.List{Sort: "scannedAt", Limit: top})
 	if err != nil {
 		return d, err
 	}

@@ -105,6 +105,8 @@ export const hosts = {
   command: 'Command to join',
   commandAgent: 'Command of the agent',
   shownOnce: 'The token is shown this once. Whoever has it can add a host.',
+  loopbackTitle: 'Other hosts do not reach this address',
+  loopbackHint: 'The console listens on this machine alone. Start it with --listen, or say with --public-url how hosts reach it.',
   joined: 'Joined',
   waiting: 'Waiting for the first contact …',
   waitingForAgent: 'A host has joined. Waiting for its agent to start …',

@@ -101,6 +101,8 @@ export const hosts: Translated<typeof english> = {
   command: '加入命令',
   commandAgent: 'Agent 启动命令',
   shownOnce: '令牌仅显示这一次。持有令牌者均可添加主机。',
+  loopbackTitle: '其他主机无法访问此地址',
+  loopbackHint: '控制台仅在本机监听。请用 --listen 启动，或用 --public-url 指定主机访问控制台的地址。',
   joined: '已加入',
   waiting: '等待首次联络……',
   waitingForAgent: '已有主机加入，等待其 Agent 启动……',

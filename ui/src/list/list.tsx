@@ -7,7 +7,7 @@ import { useRef, useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { list, listOf, textOf, type Page, type Search } from '../api'
-import { Empty, Problem } from '../parts/problem'
+import { Empty, Loading, Problem } from '../parts/problem'
 import { useNumber } from '../parts/time'
 import { remember, usePreference } from '../preferences'
 import { Filters, type Filter } from './filters'
@@ -148,6 +148,7 @@ export function List<T extends object>(p: Props<T>) {
   const narrowed = filters.some((f) => textOf(p.search[f.key]) !== '')
   const selected = [...picked.keys()]
   const selection: Selection<T> = { keys: selected, rows: [...picked.values()], all, filter, count: all ? total : selected.length, clear }
+  const single = page === 1 && !query.data?.next && rows.length <= Number(sizes[0])
   const keys = rows.map(p.rowKey)
   const complete = keys.length > 0 && keys.every((key) => picked.has(key))
   /** Picks exactly these of the page's rows. */
@@ -231,7 +232,7 @@ export function List<T extends object>(p: Props<T>) {
             rowKey={p.rowKey}
             rowClassName={p.rowClass}
             pagination={false}
-            loading={{ spinning: query.isPending || query.isPlaceholderData, delay: 200 }}
+            loading={{ spinning: query.isPlaceholderData, delay: 200 }}
             expandable={p.expand && { expandedRowRender: p.expand }}
             rowSelection={
               p.actions && {
@@ -250,7 +251,7 @@ export function List<T extends object>(p: Props<T>) {
               }
             }
             locale={{
-              emptyText: query.isPending ? ' ' : narrowed ? <Empty title={t('noMatch')} hint={t('noMatchHint')} /> : (p.empty ?? <Empty title={t('noRows')} />),
+              emptyText: query.isPending ? <Loading /> : narrowed ? <Empty title={t('noMatch')} hint={t('noMatchHint')} /> : (p.empty ?? <Empty title={t('noRows')} />),
             }}
             onChange={(_, __, sorter, { action }) => {
               if (action !== 'sort' || Array.isArray(sorter)) return
@@ -267,16 +268,20 @@ export function List<T extends object>(p: Props<T>) {
       )}
       <nav className="paging" aria-label={p.label}>
         <span className="muted">
-          {t('page', { page })} {total >= 0 ? `· ${t('ofTotal', { total })}` : ''}
+          {!single ? `${t('page', { page })} ${total >= 0 ? `· ${t('ofTotal', { total })}` : ''}` : rows.length > 0 && t('nRows', { count: rows.length })}
         </span>
-        <Select
-          aria-label={t('pageSize')}
-          value={limit}
-          onChange={(value) => change({ limit: value === '50' ? undefined : value })}
-          options={sizes.map((n) => ({ value: String(n), label: number(n) }))}
-        />
-        <Button icon={<LeftOutlined />} aria-label={t('previous')} disabled={page === 1} onClick={previous} />
-        <Button icon={<RightOutlined />} aria-label={t('next')} disabled={!query.data?.next || query.isPlaceholderData} onClick={next} />
+        {!single && (
+          <>
+            <Select
+              aria-label={t('pageSize')}
+              value={limit}
+              onChange={(value) => change({ limit: value === '50' ? undefined : value })}
+              options={sizes.map((n) => ({ value: String(n), label: number(n) }))}
+            />
+            <Button icon={<LeftOutlined />} aria-label={t('previous')} disabled={page === 1} onClick={previous} />
+            <Button icon={<RightOutlined />} aria-label={t('next')} disabled={!query.data?.next || query.isPlaceholderData} onClick={next} />
+          </>
+        )}
       </nav>
     </div>
   )

@@ -111,7 +111,7 @@ export const common = {
   selectAll: 'Select all {{total, number}} that match',
   selectAllUncounted: 'Select all that match',
   allSelected: 'All that match are selected',
-  allNSelected_one: 'The only one that matches is selected',
+  allNSelected_one: 'All {{count, number}} that matches is selected',
   allNSelected_other: 'All {{count, number}} that match are selected',
   usualColumns: 'Usual columns',
   clearSelection: 'Clear selection',
