@@ -121,6 +121,7 @@ function DecideMatching({ filter, done }: { filter: Search; done: () => void }) 
 function useColumns(): Column<Vulnerability>[] {
   const { t } = useTranslation('vulnerabilities')
   const number = useNumber()
+  const suggestion = useSuggestion()
   return [
     {
       key: 'name',
@@ -154,18 +155,30 @@ function useColumns(): Column<Vulnerability>[] {
         ),
     },
     { key: 'packages', title: t('packages'), render: (v) => <Clip text={v.packages?.join(', ')} width={220} /> },
-    { key: 'suggestion', title: t('suggestion'), render: (v) => <Clip text={v.suggestion} width={280} /> },
+    { key: 'fixable', title: t('fix'), render: (v) => (v.fixable ? <Marks fixable /> : <span className="muted">–</span>) },
     { key: 'images', title: t('images'), sort: 'images', numeric: true, render: (v) => number(v.images) },
     { key: 'hosts', title: t('hosts'), numeric: true, render: (v) => number(v.hosts) },
     { key: 'containers', title: t('running'), numeric: true, render: (v) => number(v.containers) },
     { key: 'findings', title: t('openFindings'), sort: 'findings', numeric: true, render: (v) => number(v.findings) },
     { key: 'handled', title: t('handled'), numeric: true, render: (v) => number(v.handled) },
+    { key: 'suggestion', title: t('suggestion'), render: (v) => <Clip text={suggestion(v.suggestion)} width={280} /> },
     { key: 'firstSeen', title: t('firstSeen'), sort: 'firstSeen', render: (v) => <Time at={v.firstSeen} /> },
     { key: 'lastSeen', title: t('lastSeen'), optional: true, render: (v) => <Time at={v.lastSeen} /> },
     { key: 'published', title: t('published'), sort: 'published', optional: true, render: (v) => <Time at={v.published} /> },
     { key: 'aliases', title: t('aliases'), optional: true, render: (v) => <Clip text={v.aliases?.join(', ')} width={260} /> },
     { key: 'summary', title: t('summary'), optional: true, render: (v) => <Clip text={v.summary} width={360} /> },
   ]
+}
+
+/** What the console suggests, in the user's language: it says it in one of three forms. */
+function useSuggestion() {
+  const { t } = useTranslation('vulnerabilities')
+  return (says: string | undefined): string | undefined => {
+    const [, name, to] = /^upgrade (.+?)(?: to (\S+))?$/s.exec(says ?? '') ?? []
+    const many = /^(\d+) packages$/.exec(name ?? '')?.[1]
+    if (!name) return says
+    return many ? t('suggest.many', { count: Number(many) }) : to ? t('suggest.one', { package: name, to }) : t('suggest.some', { package: name })
+  }
 }
 
 function useFilters(): Filter[] {
