@@ -61,6 +61,11 @@ type Counts struct {
 // Total sums the counts.
 func (c Counts) Total() int64 { return c.Critical + c.High + c.Medium + c.Low + c.Unknown + c.None }
 
+// Plus is the sum of two counts.
+func (c Counts) Plus(o Counts) Counts {
+	return Counts{c.Critical + o.Critical, c.High + o.High, c.Medium + o.Medium, c.Low + o.Low, c.Unknown + o.Unknown, c.None + o.None}
+}
+
 // Add counts n findings of a severity.
 func (c *Counts) Add(s plimsoll.Severity, n int64) {
 	switch s {

@@ -31,7 +31,7 @@ func (s *Server) findingRoutes() {
 	preview := op("POST", "/decisions/preview", "preview-decisions", "Decisions", "What a decision would change")
 	preview.Metadata = map[string]any{"quiet": true} // changes nothing
 	route(s, operator, preview, func(ctx context.Context, c *caller, in *struct{ Body api.DecisionRequest }) (api.Preview, error) {
-		return s.Store.Preview(ctx, c.scope, c.name, in.Body)
+		return s.Store.Preview(ctx, c.scope, in.Body)
 	})
 	route(s, viewer, op("GET", "/decisions", "list-decisions", "Decisions", "List decisions"), func(ctx context.Context, c *caller, in *decisionsInput) (api.Page[api.Decision], error) {
 		f := store.DecisionFilter{Query: in.Query, Kind: in.Kind, State: in.State, Idle: in.Idle}

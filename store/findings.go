@@ -165,6 +165,9 @@ func (t *tx) selectFindings(scope plimsoll.Scope, f api.FindingFilter) (*selecti
 	default:
 		return nil, invalid("answer: yes or no")
 	}
+	if err := q.layer("i", f.Image, f.Layer); err != nil {
+		return nil, err
+	}
 	if f.Since != 0 {
 		q.and("m.first_seen >= ?", f.Since)
 	}

@@ -234,6 +234,55 @@ func TestFindingsOfAnImage(t *testing.T) {
 	})
 }
 
+// What a layer brought, of findings and of packages; in one image alone.
+func TestBroughtByALayer(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		host := joinHost(t, s, "one")
+		image := hostImage(1, "shop/web:1")
+		mustSync(t, s, host, fullSync(1, image))
+		judge := &testJudge{generation: 1, flaws: []testFlaw{newFlaw(1, "left", plimsoll.SeverityHigh, ""), newFlaw(2, "openssl", plimsoll.SeverityHigh, "")}}
+		mustActivate(t, s, judge)
+		below, above, nowhere := deb("openssl", "3.0"), npm("left", "1.0"), npm("left", "1.1")
+		below.Layer, above.Layer = image.Layers[0].DiffID, image.Layers[1].DiffID
+		nowhere.Path = "opt/left/package.json"
+		mustStore(t, s, host, reportOf(1, "r1", below, above, nowhere), judge)
+		id := imageNumber(t, s, plimsoll.Everything, 1).ID
+		for _, c := range []struct {
+			layer    string
+			findings []string
+			packages string
+		}{
+			{"", []string{"shop/web:1 " + cve(1) + " left open", "shop/web:1 " + cve(1) + " left open", "shop/web:1 " + cve(2) + " openssl open"}, "[left 1.0 left 1.1 openssl 3.0]"},
+			{string(below.Layer), []string{"shop/web:1 " + cve(2) + " openssl open"}, "[openssl 3.0]"},
+			{string(above.Layer), []string{"shop/web:1 " + cve(1) + " left open"}, "[left 1.0]"},
+			{string(digestOf("layer", 2)), nil, "[]"},
+		} {
+			wantList(t, "findings of layer "+c.layer, list(t, s, plimsoll.Everything, api.FindingFilter{Image: id, Layer: c.layer}), c.findings...)
+			installed, err := s.Installed(t.Context(), plimsoll.Everything, id, api.SoftwareFilter{Layer: c.layer}, api.List{})
+			software, err2 := s.Software(t.Context(), plimsoll.Everything, api.SoftwareFilter{Image: id, Layer: c.layer}, api.List{})
+			if err := errors.Join(err, err2); err != nil {
+				t.Fatal(err)
+			}
+			var here, distinct []string
+			for _, p := range installed.Items {
+				here = append(here, p.Name+" "+p.Version)
+			}
+			for _, p := range software.Items {
+				distinct = append(distinct, p.Name+" "+p.Version)
+			}
+			if fmt.Sprint(here) != c.packages || fmt.Sprint(distinct) != c.packages || installed.Total != int64(len(here)) {
+				t.Errorf("packages of layer %q: %q (of %d) and %q, want %s", c.layer, here, installed.Total, distinct, c.packages)
+			}
+		}
+		if _, err := s.Findings(t.Context(), plimsoll.Everything, api.FindingFilter{Layer: string(below.Layer)}, api.List{}); plimsoll.CodeOf(err) != plimsoll.CodeInvalid {
+			t.Errorf("a layer of no image: %v", err)
+		}
+		if _, err := s.Software(t.Context(), plimsoll.Everything, api.SoftwareFilter{Layer: string(below.Layer)}, api.List{}); plimsoll.CodeOf(err) != plimsoll.CodeInvalid {
+			t.Errorf("software of a layer of no image: %v", err)
+		}
+	})
+}
+
 // Where a vulnerability is: the images with an open finding of it, by any of its
 // names, their hosts and their containers; none that decisions handle everywhere.
 func TestWhereAVulnerabilityIs(t *testing.T) {

@@ -132,6 +132,7 @@ func selectRisks(at sight, f api.VulnerabilityFilter) (w where, err error) {
 	case "", "no":
 		w.and(opened, openArgs...)
 	case "yes":
+		w.and("r.handled > 0") // in the fleet: few are, and in sight only those can be
 		w.and(any, anyArgs...)
 		w.and("NOT ("+opened+")", openArgs...)
 	case "any":

@@ -10,7 +10,7 @@ export function useShortcuts(help: () => void) {
     let going = false
     const onKey = (event: KeyboardEvent) => {
       const target = event.target as HTMLElement
-      if (event.ctrlKey || event.metaKey || event.altKey || target.closest('input, textarea, select, [contenteditable], [role=dialog], [role=menu], [role=combobox]')) return
+      if (event.ctrlKey || event.metaKey || event.altKey || target.closest('input:not([type=checkbox]), textarea, select, [contenteditable], [role=dialog], [role=menu], [role=combobox]')) return
       const area = going ? areas.find((a) => a.key === event.key) : undefined
       going = event.key === 'g' && !going
       if (area) void navigate({ to: area.path })

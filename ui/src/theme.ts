@@ -30,7 +30,11 @@ export function themeOf(isDark: boolean): ThemeConfig {
       ...(isDark
         ? {
             colorBgBase: '#12151a',
-            colorPrimary: '#3c89e8',
+            colorBgContainer: '#181c22', // as cards are
+            colorBgElevated: '#20252d',
+            colorBorder: '#434b57',
+            colorBorderSecondary: '#2b313a',
+            colorPrimary: '#2a6fd0',
             colorLink: '#78b7ff',
             colorTextDescription: '#a9b1bc',
             colorTextTertiary: '#a9b1bc',
@@ -48,10 +52,15 @@ export function themeOf(isDark: boolean): ThemeConfig {
             colorTextPlaceholder: '#6b6b6b',
             colorSuccess: '#237804',
             colorWarning: '#ad4e00',
+            colorWarningBg: '#fff7e6',
+            colorWarningBorder: '#ffd591',
             colorError: '#a8071a',
+            colorErrorBg: '#fff1f0',
+            colorErrorBorder: '#ffccc7',
           }),
     },
     components: {
+      ...(isDark && { Menu: { itemSelectedColor: '#9cc9ff' } }),
       Table: { headerBorderRadius: 0, cellPaddingBlockSM: 4, cellPaddingInlineSM: 8 },
       Layout: isDark ? { headerBg: '#181c22', siderBg: '#181c22', bodyBg: '#12151a' } : { headerBg: '#ffffff', siderBg: '#ffffff', bodyBg: '#f5f6f8' },
     },

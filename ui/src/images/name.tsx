@@ -6,8 +6,8 @@ export function ImageName({ id, names, digest }: { id: number; names: string[] |
   const { t } = useTranslation()
   const [first, ...others] = names ?? []
   return (
-    <span className="row" style={{ flexWrap: 'nowrap' }} title={names?.join('\n')}>
-      <Link to="/images/$id" params={{ id: String(id) }} className="clip" style={{ maxWidth: 360 }}>
+    <span className="elastic" title={names?.join('\n')}>
+      <Link to="/images/$id" params={{ id: String(id) }} className="clip" style={{ maxWidth: 400 }}>
         {first ?? `${t('noName')} ${digest.replace(/^sha256:/, '').slice(0, 12)}`}
       </Link>
       {others.length > 0 && <span className="tag">+{others.length}</span>}

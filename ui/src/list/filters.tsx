@@ -49,6 +49,7 @@ export function Filters({ filters, search, change, box }: Props) {
       {hidden.length > 0 && (
         <Dropdown
           trigger={['click']}
+          autoFocus
           menu={{
             style: { maxHeight: 420, overflow: 'auto' },
             items: hidden.map((f) => ({ key: f.key, label: f.label })),
@@ -122,9 +123,9 @@ function Chip({ filter, search, change, opened, open }: ChipProps) {
     change({ [filter.key]: undefined })
   }
   return (
-    <span style={{ display: 'inline-flex', maxWidth: 320 }}>
+    <span className="chip">
       {filter.kind === 'flag' ? (
-        <Button color="primary" variant="filled" className="clip" style={{ borderEndEndRadius: 0, borderStartEndRadius: 0 }} onClick={remove}>
+        <Button color="default" variant="filled" className="clip" style={{ borderEndEndRadius: 0, borderStartEndRadius: 0 }} onClick={remove}>
           {says}
         </Button>
       ) : (
@@ -134,15 +135,17 @@ function Chip({ filter, search, change, opened, open }: ChipProps) {
           trigger="click"
           placement="bottomLeft"
           destroyOnHidden
+          // Beside its button: the next stop of the tab key.
+          getPopupContainer={(chip) => chip.parentElement ?? document.body}
           content={<Editor filter={filter} value={value} change={(v) => change({ [filter.key]: v })} close={() => open(false)} />}
         >
-          <Button color="primary" variant="filled" title={says} style={{ borderEndEndRadius: 0, borderStartEndRadius: 0, minWidth: 0 }}>
+          <Button color="default" variant="filled" title={says} style={{ borderEndEndRadius: 0, borderStartEndRadius: 0, minWidth: 0 }}>
             <span className="clip">{says}</span>
           </Button>
         </Popover>
       )}
       <Button
-        color="primary"
+        color="default"
         variant="filled"
         style={{ borderEndStartRadius: 0, borderStartStartRadius: 0, flex: 'none' }}
         icon={<CloseOutlined />}
@@ -151,6 +154,10 @@ function Chip({ filter, search, change, opened, open }: ChipProps) {
       />
     </span>
   )
+}
+
+function focusFirst(group: HTMLElement | null) {
+  group?.querySelector('input')?.focus({ preventScroll: true })
 }
 
 interface EditorProps {
@@ -187,7 +194,7 @@ function Editor({ filter, value, change, close }: EditorProps) {
       )
     case 'many':
       return (
-        <div style={{ maxHeight: 360, overflow: 'auto' }} role="group" aria-label={filter.label}>
+        <div style={{ maxHeight: 360, overflow: 'auto' }} role="group" aria-label={filter.label} ref={focusFirst}>
           <Checkbox.Group
             style={{ display: 'flex', flexDirection: 'column' }}
             options={filter.choices}

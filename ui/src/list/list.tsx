@@ -3,11 +3,11 @@
 import { LeftOutlined, ReloadOutlined, RightOutlined, SettingOutlined } from '@ant-design/icons'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { Button, Checkbox, Popover, Segmented, Select, Table, type TableColumnType } from 'antd'
-import { useState, type ReactNode } from 'react'
+import { useRef, useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { list, listOf, textOf, type Page, type Search } from '../api'
-import { Empty, Problem } from '../parts/problem'
+import { Empty, Loading, Problem } from '../parts/problem'
 import { useNumber } from '../parts/time'
 import { remember, usePreference } from '../preferences'
 import { Filters, type Filter } from './filters'
@@ -27,8 +27,9 @@ export interface Column<T> {
 }
 
 /** What the user has chosen: rows of this page by their key, or all that match. */
-export interface Selection {
+export interface Selection<T = unknown> {
   keys: (string | number)[]
+  rows: T[]
   all: boolean
   /** Filters of the list, as the address has them. */
   filter: Search
@@ -56,7 +57,7 @@ interface Props<T> {
   rowName: (row: T) => string
   rowClass?: (row: T) => string
   /** What can be done with selected rows; without it rows cannot be selected. */
-  actions?: (selection: Selection) => ReactNode
+  actions?: (selection: Selection<T>) => ReactNode
   /** What stands at the end of the toolbar. */
   tools?: ReactNode
   /** What is shown when there is nothing at all. */
@@ -74,8 +75,9 @@ const seen = new Map<string, string[]>()
 export function List<T extends object>(p: Props<T>) {
   const { t } = useTranslation()
   const number = useNumber()
-  const [selected, setSelected] = useState<(string | number)[]>([])
+  const [picked, setPicked] = useState<ReadonlyMap<string | number, T>>(new Map()) // rows of other pages too
   const [all, setAll] = useState(false)
+  const box = useRef<HTMLDivElement>(null)
   const density = usePreference('density')
   const columnChoice = usePreference('columns.' + p.id)
   const filters = p.filters ?? []
@@ -95,7 +97,7 @@ export function List<T extends object>(p: Props<T>) {
   })
 
   const clear = () => {
-    setSelected([])
+    setPicked(new Map())
     setAll(false)
   }
   const change = (patch: Search) => {
@@ -103,7 +105,7 @@ export function List<T extends object>(p: Props<T>) {
     p.change({ cursor: undefined, page: undefined, ...patch })
   }
   const turn = (to: number, cursor: string | undefined) => {
-    clear()
+    box.current?.scrollTo({ top: 0 })
     p.change({ cursor: cursor || undefined, page: to > 1 ? String(to) : undefined })
   }
   const next = () => {
@@ -121,7 +123,7 @@ export function List<T extends object>(p: Props<T>) {
   const chosen = columnChoice === '' ? p.columns.filter((c) => !c.optional).map((c) => c.key) : columnChoice.split(',')
   const visible = p.columns.filter((c) => chosen.includes(c.key))
   const sorted = textOf(p.search.sort) || p.sort
-  const columns = visible.map((c): TableColumnType<T> => {
+  const columns = visible.map((c, at): TableColumnType<T> => {
     const natural = c.upwards ? 'ascend' : 'descend'
     const asked = textOf(p.search.order)
     return {
@@ -129,7 +131,8 @@ export function List<T extends object>(p: Props<T>) {
       title: c.title,
       width: c.width,
       align: c.numeric ? 'right' : undefined,
-      className: c.numeric ? 'number' : undefined,
+      // Its row's name stays in sight when a wide table is scrolled.
+      className: [at === 0 && 'first', c.numeric && 'number'].filter(Boolean).join(' '),
       render: (_, row) => c.render(row),
       ...(c.sort && {
         sorter: true,
@@ -143,27 +146,64 @@ export function List<T extends object>(p: Props<T>) {
   const rows = query.data?.items ?? []
   const total = query.data?.total ?? -1
   const narrowed = filters.some((f) => textOf(p.search[f.key]) !== '')
-  const selection: Selection = { keys: selected, all, filter, count: all ? total : selected.length, clear }
-  const complete = rows.length > 0 && rows.every((row) => selected.includes(p.rowKey(row)))
+  const selected = [...picked.keys()]
+  const selection: Selection<T> = { keys: selected, rows: [...picked.values()], all, filter, count: all ? total : selected.length, clear }
+  const single = page === 1 && !query.data?.next && rows.length <= Number(sizes[0])
+  const keys = rows.map(p.rowKey)
+  const complete = keys.length > 0 && keys.every((key) => picked.has(key))
+  /** Picks exactly these of the page's rows. */
+  const pick = (wanted: readonly (string | number)[]) => {
+    const then = new Map(picked)
+    rows.forEach((row, at) => {
+      const key = keys[at] as string | number
+      if (wanted.includes(key)) then.set(key, row)
+      else then.delete(key)
+    })
+    setAll(false)
+    setPicked(then)
+  }
+  const selecting = p.actions !== undefined && (selected.length > 0 || all)
 
   return (
     <div className="list">
-      <div className="toolbar">
-        <Filters filters={filters} search={p.search} change={change} box={p.box} />
+      <div className="toolbar" data-selecting={selecting || undefined}>
+        <div className="filters">
+          <Filters filters={filters} search={p.search} change={change} box={p.box} />
+        </div>
+        {selecting && (
+          <div className="selection" role="region" aria-label={all ? t('allSelected') : t('nSelected', { count: selected.length })}>
+            <strong role="status">{all ? (total < 0 ? t('allSelected') : t('allNSelected', { count: total })) : t('nSelected', { count: selected.length })}</strong>
+            {!all && (total < 0 || total > selected.length) && (
+              <Button type="link" onClick={() => setAll(true)}>
+                {total < 0 ? t('selectAllUncounted') : t('selectAll', { total })}
+              </Button>
+            )}
+            {p.actions?.(selection)}
+            <Button type="link" onClick={clear}>
+              {t('clearSelection')}
+            </Button>
+          </div>
+        )}
         <div className="end">
           {p.tools}
-          <Button type="text" icon={<ReloadOutlined />} aria-label={t('refresh')} title={t('refresh')} onClick={() => void query.refetch()} />
+          <Button type="text" icon={<ReloadOutlined spin={query.isFetching} />} aria-label={t('refresh')} title={t('refresh')} onClick={() => void query.refetch()} />
           <Popover
             trigger="click"
             placement="bottomRight"
+            getPopupContainer={(button) => button.parentElement ?? document.body}
             content={
               <div className="stack" role="group" aria-label={t('columns')}>
                 <Checkbox.Group
                   style={{ display: 'flex', flexDirection: 'column' }}
-                  options={p.columns.map((c) => ({ value: c.key, label: c.title }))}
+                  options={p.columns.map((c) => ({ value: c.key, label: c.title, disabled: chosen.length === 1 && chosen[0] === c.key }))}
                   value={chosen}
-                  onChange={(keys) => keys.length > 0 && remember('columns.' + p.id, keys.join(','))}
+                  onChange={(keys) => remember('columns.' + p.id, keys.join(','))}
                 />
+                {columnChoice !== '' && (
+                  <Button size="small" onClick={() => remember('columns.' + p.id, '')}>
+                    {t('usualColumns')}
+                  </Button>
+                )}
                 <Segmented
                   aria-label={t('density')}
                   value={density === 'comfortable' ? 'comfortable' : 'compact'}
@@ -180,81 +220,68 @@ export function List<T extends object>(p: Props<T>) {
           </Popover>
         </div>
       </div>
-      {p.actions && (selected.length > 0 || all) && (
-        <div className="selection" role="region" aria-label={t('nSelected', { count: selected.length })}>
-          <span>{all ? t('allSelected') : t('nSelected', { count: selected.length })}</span>
-          {!all && complete && (total < 0 || total > rows.length) && (
-            <Button type="link" onClick={() => setAll(true)}>
-              {total < 0 ? t('selectAllUncounted') : t('selectAll', { total })}
-            </Button>
-          )}
-          <Button type="link" onClick={clear}>
-            {t('clearSelection')}
-          </Button>
-          {p.actions(selection)}
-        </div>
-      )}
       {query.error && <Problem error={query.error} retry={() => void query.refetch()} />}
       {/* A refused filter can be mended where it is: only the rows are missing. */}
-      {(query.data || !query.error) && <Table<T>
-        aria-label={p.label}
-        size={density === 'comfortable' ? 'middle' : 'small'}
-        columns={columns}
-        dataSource={rows}
-        rowKey={p.rowKey}
-        rowClassName={p.rowClass}
-        pagination={false}
-        loading={query.isPending || query.isPlaceholderData}
-        scroll={{ x: 'max-content' }}
-        expandable={p.expand && { expandedRowRender: p.expand }}
-        rowSelection={
-          p.actions && {
-            columnTitle: (
-              <Checkbox
-                aria-label={t('selectPage')}
-                checked={all || complete}
-                indeterminate={!all && !complete && selected.length > 0}
-                disabled={rows.length === 0}
-                onChange={(event) => {
-                  setAll(false)
-                  setSelected(event.target.checked ? rows.map(p.rowKey) : [])
-                }}
-              />
-            ),
-            selectedRowKeys: all ? rows.map(p.rowKey) : selected,
-            onChange: (keys) => {
-              setAll(false)
-              setSelected(keys as (string | number)[])
-            },
-            getCheckboxProps: (row) => ({ 'aria-label': t('selectRow', { name: p.rowName(row) }) }) as object,
-          }
-        }
-        locale={{
-          emptyText: query.isPending ? ' ' : narrowed ? <Empty title={t('noMatch')} hint={t('noMatchHint')} /> : (p.empty ?? <Empty title={t('noRows')} />),
-        }}
-        onChange={(_, __, sorter, { action }) => {
-          if (action !== 'sort' || Array.isArray(sorter)) return
-          const column = p.columns.find((c) => c.key === sorter.columnKey)
-          if (!column?.sort) return
-          const upwards = sorter.order === 'ascend'
-          change({
-            sort: column.sort === p.sort ? undefined : column.sort,
-            order: upwards === (column.upwards ?? false) ? undefined : upwards ? 'asc' : 'desc',
-          })
-        }}
-      />}
+      {(query.data || !query.error) && (
+        <div className="list-box" ref={box} aria-busy={query.isFetching}>
+          <Table<T>
+            aria-label={p.label}
+            size={density === 'comfortable' ? 'middle' : 'small'}
+            columns={columns}
+            dataSource={rows}
+            rowKey={p.rowKey}
+            rowClassName={p.rowClass}
+            pagination={false}
+            loading={{ spinning: query.isPlaceholderData, delay: 200 }}
+            expandable={p.expand && { expandedRowRender: p.expand }}
+            rowSelection={
+              p.actions && {
+                columnTitle: (
+                  <Checkbox
+                    aria-label={t('selectPage')}
+                    checked={all || complete}
+                    indeterminate={!all && !complete && selected.length > 0}
+                    disabled={rows.length === 0}
+                    onChange={(event) => pick(event.target.checked ? keys : [])}
+                  />
+                ),
+                selectedRowKeys: all ? keys : selected,
+                onChange: (chosen) => pick(chosen as (string | number)[]),
+                getCheckboxProps: (row) => ({ 'aria-label': t('selectRow', { name: p.rowName(row) }) }) as object,
+              }
+            }
+            locale={{
+              emptyText: query.isPending ? <Loading /> : narrowed ? <Empty title={t('noMatch')} hint={t('noMatchHint')} /> : (p.empty ?? <Empty title={t('noRows')} />),
+            }}
+            onChange={(_, __, sorter, { action }) => {
+              if (action !== 'sort' || Array.isArray(sorter)) return
+              const column = p.columns.find((c) => c.key === sorter.columnKey)
+              if (!column?.sort) return
+              const upwards = sorter.order === 'ascend'
+              change({
+                sort: column.sort === p.sort ? undefined : column.sort,
+                order: upwards === (column.upwards ?? false) ? undefined : upwards ? 'asc' : 'desc',
+              })
+            }}
+          />
+        </div>
+      )}
       <nav className="paging" aria-label={p.label}>
         <span className="muted">
-          {t('page', { page })} {total >= 0 ? `· ${t('ofTotal', { total })}` : ''}
+          {!single ? `${t('page', { page })} ${total >= 0 ? `· ${t('ofTotal', { total })}` : ''}` : rows.length > 0 && t('nRows', { count: rows.length })}
         </span>
-        <Select
-          aria-label={t('pageSize')}
-          value={limit}
-          onChange={(value) => change({ limit: value === '50' ? undefined : value })}
-          options={sizes.map((n) => ({ value: String(n), label: number(n) }))}
-        />
-        <Button icon={<LeftOutlined />} aria-label={t('previous')} disabled={page === 1} onClick={previous} />
-        <Button icon={<RightOutlined />} aria-label={t('next')} disabled={!query.data?.next || query.isPlaceholderData} onClick={next} />
+        {!single && (
+          <>
+            <Select
+              aria-label={t('pageSize')}
+              value={limit}
+              onChange={(value) => change({ limit: value === '50' ? undefined : value })}
+              options={sizes.map((n) => ({ value: String(n), label: number(n) }))}
+            />
+            <Button icon={<LeftOutlined />} aria-label={t('previous')} disabled={page === 1} onClick={previous} />
+            <Button icon={<RightOutlined />} aria-label={t('next')} disabled={!query.data?.next || query.isPlaceholderData} onClick={next} />
+          </>
+        )}
       </nav>
     </div>
   )

@@ -54,7 +54,7 @@ export function ExportButton({ request, label, small }: { request: Omit<Request,
   })
   if (!may) return null
   return (
-    <Dropdown trigger={['click']} disabled={make.isPending} menu={{ items: formats[request.kind].map((f) => ({ key: f, label: names[f] })), onClick: ({ key }) => make.mutate(key as Request['format']) }}>
+    <Dropdown trigger={['click']} autoFocus disabled={make.isPending} menu={{ items: formats[request.kind].map((f) => ({ key: f, label: names[f] })), onClick: ({ key }) => make.mutate(key as Request['format']) }}>
       <Button size={small ? 'small' : undefined} icon={<DownloadOutlined />} loading={make.isPending}>
         {label ?? t('export')}
       </Button>

@@ -53,7 +53,7 @@ export function Loading() {
   const { t } = useTranslation()
   return (
     <div className="empty" role="status" aria-label={t('loading')}>
-      <Spin />
+      <Spin delay={200} />
     </div>
   )
 }

@@ -45,7 +45,8 @@ export function useDuration() {
     if (seconds < 3600) return format(Math.round(seconds / 60), 'minute')
     const hours = Math.floor(seconds / 3600)
     const minutes = Math.round((seconds % 3600) / 60)
-    return hours < 48 ? `${format(hours, 'hour')} ${format(minutes, 'minute')}` : format(Math.round(seconds / 86_400), 'day')
+    if (hours >= 24 && seconds % 86_400 === 0) return format(seconds / 86_400, 'day')
+    return hours < 48 ? `${format(hours, 'hour')}${minutes > 0 ? ` ${format(minutes, 'minute')}` : ''}` : format(Math.round(seconds / 86_400), 'day')
   }
 }
 

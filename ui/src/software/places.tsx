@@ -14,7 +14,7 @@ import { Empty, Problem } from '../parts/problem'
 import { Time, useNumber } from '../parts/time'
 import { Judged } from './judged'
 import { useColumns } from './list'
-import { identity, question } from './question'
+import { exactly, identity, question } from './question'
 
 type Place = Schemas['Place']
 type Package = Schemas['Software']
@@ -28,7 +28,7 @@ export function Places() {
   const asked: Search = Object.fromEntries(meant.map((key) => [key, textOf(search[key]) || undefined]))
   const columns = usePlaceColumns()
   const filters = usePlaceFilters()
-  const versions = useColumns().filter((c) => !['type', 'licences'].includes(c.key))
+  const versions = useVersionColumns()
   const name = textOf(search.name)
   const tab = name !== '' && search.tab === 'versions' ? 'versions' : 'places'
   if (meant.every((key) => asked[key] === undefined)) {
@@ -102,6 +102,24 @@ export function Places() {
       />
     </>
   )
+}
+
+/** Columns of packages that have one name: the version leads on. */
+function useVersionColumns(): Column<Package>[] {
+  return useColumns()
+    .filter((c) => !['name', 'licences'].includes(c.key))
+    .map((c) =>
+      c.key !== 'version'
+        ? c
+        : {
+            ...c,
+            render: (p) => (
+              <Link to="/software/places" search={exactly(p) as never} className="clip" style={{ maxWidth: 240 }} title={p.version}>
+                {p.version || p.name}
+              </Link>
+            ),
+          },
+    )
 }
 
 /** The package, when it is one; else how many there are. */

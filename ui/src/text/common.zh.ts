@@ -102,6 +102,8 @@ export const common: Translated<typeof english> = {
   selectAll: '选择全部 {{total, number}} 条匹配项',
   selectAllUncounted: '选择全部匹配项',
   allSelected: '已选择全部匹配项',
+  allNSelected_other: '已选择全部 {{count, number}} 项匹配结果',
+  usualColumns: '恢复默认列',
   clearSelection: '取消选择',
   selectRow: '选择 {{name}}',
   anyValue: '不限',
