@@ -60,7 +60,7 @@ export function themeOf(isDark: boolean): ThemeConfig {
           }),
     },
     components: {
-      ...(isDark && { Menu: { itemSelectedColor: '#9cc9ff' } }),
+      ...(isDark && { Menu: { itemSelectedColor: '#9cc9ff' }, Tabs: { itemSelectedColor: '#78b7ff', itemHoverColor: '#9cc9ff', itemActiveColor: '#9cc9ff', inkBarColor: '#78b7ff' } }),
       Table: { headerBorderRadius: 0, cellPaddingBlockSM: 4, cellPaddingInlineSM: 8 },
       Layout: isDark ? { headerBg: '#181c22', siderBg: '#181c22', bodyBg: '#12151a' } : { headerBg: '#ffffff', siderBg: '#ffffff', bodyBg: '#f5f6f8' },
     },

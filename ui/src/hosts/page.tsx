@@ -46,7 +46,7 @@ function Shown({ host }: { host: Host }) {
       </Head>
       <div className="stack">
         <Health host={host} />
-        <div className="grid">
+        <div className="grid" style={{ gridTemplateColumns: 'repeat(auto-fit, minmax(320px, 1fr))' }}>
           <Facts host={host} />
           <Stores host={host} />
           <section className="card">
