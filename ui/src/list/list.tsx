@@ -206,7 +206,7 @@ export function List<T extends object>(p: Props<T>) {
         pagination={false}
         loading={query.isPending || query.isPlaceholderData}
         scroll={{ x: 'max-content' }}
-        expandable={p.expand && { expandedRowRender: p.expand }}
+        expandable={p.expand && { expandedRowRender: p.expand, columnTitle: <span className="visually-hidden">{t('details')}</span> }}
         rowSelection={
           p.actions && {
             columnTitle: (
