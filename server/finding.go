@@ -66,7 +66,7 @@ type vulnerabilitiesInput struct {
 
 type vulnerabilityInput struct {
 	Name  string `path:"name" maxLength:"100" doc:"any ID of the vulnerability"`
-	Class string `query:"class" enum:"system,application" default:"system" doc:"packages of the system, or of applications"`
+	Class string `query:"class" enum:"system,application" doc:"packages of the system, or of applications; default: where it is, the system first"`
 }
 
 type findingsInput struct {

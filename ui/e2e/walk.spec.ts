@@ -24,7 +24,7 @@ async function walk(page: Page, look: (page: Page) => Promise<string[]>): Promis
         if (faults.length > 0) found[`${name} (${path})${tab}`] = faults
       })
     } catch (error) {
-      found[`${name} (${path})`] = [String(error)] // the others are looked at all the same
+      found[`${name} (${path})`] = [String(error).split('\n', 4).join(' ')] // the others are looked at all the same
     }
   }
   return found
@@ -74,7 +74,7 @@ function faultsOfTexts(keys: string[]): string[] {
   const root = document.documentElement
   if (root.scrollWidth > root.clientWidth) faults.push(`the page is ${root.scrollWidth} px wide in a window of ${root.clientWidth}`)
   for (const element of document.querySelectorAll('button, .tag, .ant-tag, h1, h2, h3, nav a, [role=tab], [role=menuitem], .ant-alert, .ant-segmented-item-label')) {
-    if (element.classList.contains('clip') || element.clientWidth === 0) continue
+    if (element.matches('.clip, .visually-hidden') || element.clientWidth === 0) continue
     if (element.scrollWidth > element.clientWidth + 1) faults.push(`clipped: ${element.textContent?.slice(0, 80)} (${element.scrollWidth} px in ${element.clientWidth})`)
   }
   // A key that is no word itself: "severity.high", "noRows".

@@ -3,14 +3,16 @@ import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
 
 import { client, ok } from '../api'
-import { useDuration, useNumber } from '../parts/time'
+import { useDuration } from '../parts/time'
+import { Progress } from '../tasks/progress'
+import { useTitle } from '../tasks/title'
 
 const shown = 3
 
 /** What is being done right now; nothing when nothing is. */
 export function Running() {
   const { t } = useTranslation('dashboard')
-  const number = useNumber()
+  const title = useTitle()
   const duration = useDuration()
   // The same question as the menu's: it is asked once.
   const { data } = useQuery({
@@ -25,22 +27,18 @@ export function Running() {
       <h2>
         <Link to="/tasks">{t('runningNow')}</Link>
       </h2>
-      <ul className="running">
-        {tasks.slice(0, shown).map((task) => {
-          const done = task.succeeded + task.partial + task.failed + task.cancelled
-          return (
-            <li key={task.id} className="row">
-              <Link to="/tasks/$id" params={{ id: String(task.id) }} className="clip">
-                {task.title}
-              </Link>
-              <progress className="grow" max={Math.max(task.total, 1)} value={task.total > 0 ? done : undefined} aria-label={task.title} />
-              {task.total > 0 && <span className="number">{t('doneOf', { done: number(done), total: number(task.total) })}</span>}
-              {task.failed > 0 && <span className="tag failed">✕ {t('nFailed', { count: task.failed })}</span>}
-              {task.waiting > 0 && <span className="tag">⋯ {t('nWaiting', { count: task.waiting })}</span>}
+      <ul className="going">
+        {tasks.slice(0, shown).map((task) => (
+          <li key={task.id} className="row">
+            <Link to="/tasks/$id" params={{ id: String(task.id) }} className="clip" title={title(task)}>
+              {title(task)}
+            </Link>
+            <span className="row" style={{ flex: 'none' }}>
+              <Progress task={task} />
               {task.remaining !== undefined && <span className="muted">{t('remaining', { time: duration(task.remaining) })}</span>}
-            </li>
-          )
-        })}
+            </span>
+          </li>
+        ))}
       </ul>
       {tasks.length > shown && <Link to="/tasks">{t('moreTasks', { count: tasks.length - shown })}</Link>}
     </section>

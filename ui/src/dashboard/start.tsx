@@ -4,6 +4,7 @@ import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import type { Schemas } from '../api'
+import { useMayEnrol } from '../hosts/labels'
 import { ScanButton } from '../parts/scan'
 import { useMay } from '../session'
 import { hostsOf, isScanned } from './figures'
@@ -24,7 +25,7 @@ export function Start({ d }: { d: Schemas['Dashboard'] }) {
   return (
     <section className="card full">
       <h2>{t('start')}</h2>
-      <ol className="steps">
+      <ol className="first-steps">
         {steps.map((s, n) => (
           <li key={s.key} aria-current={n === next ? 'step' : undefined} className={s.done ? 'done' : n === next ? 'next' : undefined}>
             <span className="mark" aria-hidden="true">
@@ -49,6 +50,7 @@ function useSteps(d: Schemas['Dashboard']): Step[] {
   const { t } = useTranslation('dashboard')
   const scans = useMay('operator')
   const administers = useMay('admin')
+  const enrols = useMayEnrol()
   const hosts = hostsOf(d)
   const tried = d.images - (d.imageStates.never ?? 0)
   return [
@@ -56,9 +58,9 @@ function useSteps(d: Schemas['Dashboard']): Step[] {
       key: 'host',
       done: hosts > 0,
       title: t('step.host'),
-      hint: hosts > 0 ? t('step.hostDone', { count: hosts }) : administers ? t('step.hostHint') : t('step.askAdmin'),
-      action: administers && (
-        <Link to="/hosts" className="button">
+      hint: hosts > 0 ? t('step.hostDone', { count: hosts }) : enrols ? t('step.hostHint') : t('step.askAdmin'),
+      action: enrols && (
+        <Link to="/hosts" search={{ add: '1' } as never} className="button">
           {t('step.hostAction')}
         </Link>
       ),
@@ -67,7 +69,7 @@ function useSteps(d: Schemas['Dashboard']): Step[] {
       key: 'images',
       done: d.images > 0,
       title: t('step.images'),
-      hint: d.images > 0 ? t('step.imagesDone', { count: d.images }) : t('step.imagesHint'),
+      hint: d.images > 0 ? t('step.imagesDone', { count: d.images }) : hosts > 0 ? t('step.imagesHint') : t('step.imagesLater'),
       action: (
         <Link to="/hosts" className="button">
           {t('step.imagesAction')}

@@ -19,6 +19,7 @@ export const hosts = {
   enrolled: 'Joined',
   vulnerability: 'Vulnerability',
   searchHosts: 'Name or address',
+  withProblems: 'With problems',
   sync: 'Sync now',
   syncAll: 'Sync all',
   syncStarted_one: 'Sync of {{count, number}} host started',

@@ -22,6 +22,7 @@ export const hosts: Translated<typeof english> = {
   enrolled: '加入时间',
   vulnerability: '漏洞',
   searchHosts: '主机名或地址',
+  withProblems: '存在问题',
   sync: '立即同步',
   syncAll: '全部同步',
   syncStarted_other: '已开始同步 {{count, number}} 台主机',
