@@ -25,5 +25,6 @@ export default defineConfig({
   projects: [
     { name: 'first run', testMatch: 'first-run.spec.ts' },
     { name: 'console', testIgnore: 'first-run.spec.ts', dependencies: ['first run'] },
+    { name: 'screens', testMatch: 'screens.ts' }, // make screenshots
   ],
 })
