@@ -14,8 +14,12 @@ FUZZTIME ?= 10s
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+.PHONY: ui
+ui: ## build the console's pages into ui/dist; without Node.js say so and go on
+	@ui/build
+
 .PHONY: build
-build: ## build bin/plimsoll: static, no cgo
+build: ui ## build bin/plimsoll: static, no cgo, with the console's pages
 	@mkdir -p bin
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/plimsoll ./cmd/plimsoll
 
@@ -35,15 +39,16 @@ unit: ## tests that need no root, engine or network
 e2e: build ## tests on real engines and a real kernel; installs what is missing where it can
 	@e2e/setup
 	@echo "end-to-end tests; the whole log is in bin/e2e.log"
-	@set -o pipefail; PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -v -tags e2e -count=1 -timeout 40m -p 1 ./version ./layerfs ./engine/... ./match ./store ./server ./agent ./e2e/... 2>&1 \
+	@set -o pipefail; PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -v -tags e2e -count=1 -timeout 40m -p 1 ./version ./layerfs ./engine/... ./match ./store ./server ./ui ./agent ./e2e/... 2>&1 \
 	  | tee bin/e2e.log | grep --line-buffered -E '^(ok|FAIL|--- [A-Z]+: )|NOT TESTED' \
 	  || { grep -v -E '^=== ' bin/e2e.log; exit 1; }
 
 .PHONY: lint
-lint: ## gofmt, go vet, staticcheck, govulncheck
+lint: ## gofmt, go vet, staticcheck, govulncheck; types, eslint, tests and licences of the pages
 	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "not gofmt-ed" >&2; exit 1; }
 	go vet ./... && go vet -tags e2e ./...
 	$(TOOL) staticcheck -tags e2e ./...
+	@ui/build check
 	@$(TOOL) govulncheck ./... || { code=$$?; \
 	  if [ $$code -eq 3 ]; then exit 3; fi; \
 	  echo "SKIPPED: govulncheck could not reach its database" >&2; }
@@ -73,4 +78,4 @@ fuzz: ## run every fuzz target for FUZZTIME (10s) each
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin ui/dist/www

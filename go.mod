@@ -2,6 +2,8 @@ module plimsoll
 
 go 1.26.0
 
+ignore ./ui/node_modules
+
 require (
 	github.com/CycloneDX/cyclonedx-go v0.12.0
 	github.com/alexedwards/scs/v2 v2.9.0

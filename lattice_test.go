@@ -37,7 +37,8 @@ var lattice = map[string]struct{ ours, banned []string }{
 	"api":               {[]string{"."}, []string{"os/exec", "database/sql"}},
 	"store":             {[]string{".", "api", "version"}, []string{"net/http", "os/exec"}},
 	"agent":             {[]string{".", "api", "inventory"}, []string{"os/exec", "database/sql"}},
-	"server":            {[]string{".", "api", "store", "match", "vulndb", "vulndb/feed", "report", "version"}, []string{"database/sql"}},
+	"ui":                {nil, []string{"os", "os/exec", "database/sql"}},
+	"server":            {[]string{".", "api", "store", "match", "vulndb", "vulndb/feed", "report", "version", "ui"}, []string{"database/sql"}},
 	"cmd/plimsoll":      {[]string{".", "layerfs", "inventory", "inventory/ospkg", "inventory/langpkg", "engine", "engine/docker", "engine/containerd", "engine/podman", "engine/archive", "vulndb", "vulndb/feed", "match", "report", "sample", "local", "api", "store", "agent", "server"}, []string{"database/sql"}},
 	"e2e":               {nil, nil},
 	"e2e/loadgen":       {[]string{".", "api", "agent", "layerfs", "inventory", "local", "vulndb", "vulndb/feed"}, []string{"os/exec", "database/sql"}}, // test support: fleets that do not exist
@@ -135,7 +136,7 @@ func packageDirs(t *testing.T) []string {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && (d.Name() == "testdata" || d.Name() == "tools" || d.Name() == "bin" || path != "." && strings.HasPrefix(d.Name(), ".")) {
+		if d.IsDir() && (d.Name() == "testdata" || d.Name() == "tools" || d.Name() == "bin" || d.Name() == "node_modules" || path != "." && strings.HasPrefix(d.Name(), ".")) {
 			return filepath.SkipDir
 		}
 		if strings.HasSuffix(path, ".go") {

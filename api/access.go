@@ -46,10 +46,18 @@ type Setup struct {
 
 // Me says who is asking.
 type Me struct {
-	Name   string        `json:"name"`
-	Role   plimsoll.Role `json:"role"`
-	Labels []string      `json:"labels,omitempty"`
-	Token  string        `json:"token,omitempty" doc:"name of the API token in use"`
+	Name    string        `json:"name"`
+	Role    plimsoll.Role `json:"role"`
+	Labels  []string      `json:"labels,omitempty"`
+	Via     string        `json:"via" enum:"session,token"`
+	Token   string        `json:"token,omitempty" doc:"name of the API token in use"`
+	Version string        `json:"version" doc:"of the console"`
+}
+
+// PasswordChange replaces one's own password.
+type PasswordChange struct {
+	Old string `json:"old" maxLength:"200" writeOnly:"true"`
+	New string `json:"new" minLength:"12" maxLength:"200" writeOnly:"true"`
 }
 
 // APIToken lets a program in.

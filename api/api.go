@@ -36,7 +36,7 @@ type Page[T any] struct {
 
 // List is what every list request has in common.
 type List struct {
-	Sort   string `json:"sort,omitempty"` // one of the list's sort keys; empty: its first
+	Sort   string `json:"sort,omitempty"` // one of the list's sort keys, "-" before it for descending order; empty: its first
 	Asc    bool   `json:"asc,omitempty"`  // ascending; default is the key's natural order
 	Cursor string `json:"cursor,omitempty"`
 	Limit  int    `json:"limit,omitempty"` // 1 to MaxLimit; 0 means DefaultLimit
@@ -60,6 +60,11 @@ type Counts struct {
 
 // Total sums the counts.
 func (c Counts) Total() int64 { return c.Critical + c.High + c.Medium + c.Low + c.Unknown + c.None }
+
+// Plus is the sum of two counts.
+func (c Counts) Plus(o Counts) Counts {
+	return Counts{c.Critical + o.Critical, c.High + o.High, c.Medium + o.Medium, c.Low + o.Low, c.Unknown + o.Unknown, c.None + o.None}
+}
 
 // Add counts n findings of a severity.
 func (c *Counts) Add(s plimsoll.Severity, n int64) {
@@ -321,18 +326,19 @@ type Vulnerability struct {
 // VulnerabilityDetail adds what the sources say.
 type VulnerabilityDetail struct {
 	Vulnerability
-	Details    string     `json:"details,omitempty"`
-	Ratings    []Rating   `json:"ratings,omitempty"`
-	References []string   `json:"references,omitempty"`
-	Fixes      []Fix      `json:"fixes,omitempty" doc:"per package what to upgrade to"`
-	Decisions  []Decision `json:"decisions,omitempty" doc:"decisions that name it"`
-	KEVEntry   *KEV       `json:"kevEntry,omitempty"`
-	Changes    []Change   `json:"changes,omitempty" doc:"what advisory updates changed about it, newest first, at most 50"`
+	Classes    []plimsoll.Class `json:"classes" enum:"system,application" doc:"in which packages it is"`
+	Details    string           `json:"details,omitempty"`
+	Ratings    []Rating         `json:"ratings,omitempty"`
+	References []string         `json:"references,omitempty"`
+	Fixes      []Fix            `json:"fixes,omitempty" doc:"per package what to upgrade to"`
+	Decisions  []Decision       `json:"decisions,omitempty" doc:"decisions that name it"`
+	KEVEntry   *KEV             `json:"kevEntry,omitempty"`
+	Changes    []Change         `json:"changes,omitempty" doc:"what advisory updates changed about it, newest first, at most 50"`
 }
 
 // KEV is the entry in CISA's catalogue.
 type KEV struct {
-	Added      time.Time  `json:"added"`
+	Added      time.Time  `json:"added,omitzero"`
 	Due        *time.Time `json:"due,omitempty"`
 	Ransomware bool       `json:"ransomware,omitempty"`
 	Action     string     `json:"action,omitempty"`
@@ -421,6 +427,42 @@ type Place struct {
 	Version    string      `json:"version"`
 	Path       string      `json:"path"`
 	Containers []Container `json:"containers,omitempty" doc:"running containers of the image on the host"`
+}
+
+// ImageDiff is what changed from one image to another. Vulnerabilities are those
+// of the advisories of now in both, whatever was decided about them.
+type ImageDiff struct {
+	From    Image                      `json:"from" doc:"whether both were read and judged completely says how far the rest holds"`
+	To      Image                      `json:"to"`
+	Added   Bounded[PackageChange]     `json:"added"`
+	Removed Bounded[PackageChange]     `json:"removed"`
+	Changed Bounded[PackageChange]     `json:"changed" doc:"packages with other versions"`
+	New     Bounded[VulnerablePackage] `json:"new" doc:"vulnerabilities that only the second has"`
+	Gone    Bounded[VulnerablePackage] `json:"gone" doc:"vulnerabilities that only the first has"`
+}
+
+// Bounded is the beginning of a list that has no pages.
+type Bounded[T any] struct {
+	Items []T   `json:"items" doc:"the first 1,000"`
+	Total int64 `json:"total" doc:"how many there are"`
+}
+
+// PackageChange is a package whose versions differ between two images; versions
+// that both have are left out.
+type PackageChange struct {
+	Type plimsoll.PackageType `json:"type"`
+	Name string               `json:"name"`
+	From []string             `json:"from,omitempty" doc:"versions that only the first image has"`
+	To   []string             `json:"to,omitempty" doc:"versions that only the second image has"`
+}
+
+// VulnerablePackage is a vulnerability of a package that one of two images has.
+type VulnerablePackage struct {
+	Vulnerability string               `json:"vulnerability"`
+	Class         plimsoll.Class       `json:"class" enum:"system,application"`
+	Severity      string               `json:"severity" enum:"none,low,unknown,medium,high,critical"`
+	Type          plimsoll.PackageType `json:"type"`
+	Package       string               `json:"package"`
 }
 
 // Change is what an update of the advisories changed about a package.

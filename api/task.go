@@ -33,16 +33,20 @@ type ImageFilter struct {
 	Software   string   `json:"software,omitempty" query:"software" maxLength:"300" doc:"exact name of a package in it"`
 	Vuln       string   `json:"vulnerability,omitempty" query:"vulnerability" maxLength:"100" doc:"with an open finding of it, by any of its IDs"`
 	InUse      string   `json:"inUse,omitempty" query:"inUse" enum:"yes,no" doc:"whether a running container uses it"`
-	Gone       string   `json:"gone,omitempty" query:"gone" enum:"yes,no,any" doc:"default no"`
+	Gone       string   `json:"gone,omitempty" query:"gone" enum:"yes,no,any" doc:"default no; yes and any find images also by the names and hosts that they had"`
 	MinSev     string   `json:"minSeverity,omitempty" query:"minSeverity" doc:"with a finding at least as severe"`
 	Fixable    bool     `json:"fixable,omitempty" query:"fixable" doc:"with a fix"`
 	KEV        bool     `json:"kev,omitempty" query:"kev" doc:"known to be exploited"`
 	Code       string   `json:"code,omitempty" query:"code" maxLength:"60" doc:"reason code"`
+	Warnings   []string `json:"warning,omitempty" query:"warning,explode" doc:"what findings may be missing for: uncovered (packages that no advisory source speaks about), unidentified (archives or packages), ended (distribution without advisories any more), problems (files that could not be read), stale (read by older analysers), offline (only offline hosts hold it); repeatable"`
 	IDs        []int64  `json:"ids,omitempty" query:"ids,explode" maxItems:"10000" doc:"these alone; repeatable"`
 }
 
 // ImageSorts are the sort keys of images, the default first.
 var ImageSorts = []string{"risk", "name", "size", "created", "firstSeen", "lastSeen", "scannedAt", "packages", "fixable", "kev", "hosts", "containers"}
+
+// ImageWarnings are the words of ImageFilter.Warnings.
+var ImageWarnings = []string{"uncovered", "unidentified", "ended", "problems", "stale", "offline"}
 
 // FindingFilter narrows the list of findings.
 type FindingFilter struct {
@@ -63,6 +67,7 @@ type FindingFilter struct {
 	Label         string   `json:"label,omitempty" query:"label" maxLength:"320" doc:"of a host, \"env=prod\""`
 	Decision      int64    `json:"decision,omitempty" query:"decision" doc:"handled by this decision"`
 	Base          string   `json:"base,omitempty" query:"base" enum:"yes,no" doc:"from a base layer or not"`
+	Layer         string   `json:"layer,omitempty" query:"layer" maxLength:"80" doc:"brought by the layer with this diff ID; needs image"`
 	IDs           []string `json:"ids,omitempty" query:"ids,explode" maxItems:"10000" doc:"these alone; repeatable"`
 	Since         int64    `json:"since,omitempty" query:"since" doc:"first seen at or after, unix milliseconds"`
 }
@@ -102,6 +107,7 @@ type SoftwareFilter struct {
 	Covered  string `json:"covered,omitempty" query:"covered" enum:"yes,no" doc:"whether an advisory source speaks about it"`
 	Affected bool   `json:"affected,omitempty" query:"affected" doc:"with a vulnerability"`
 	Image    int64  `json:"image,omitempty" query:"image" doc:"ID of an image"`
+	Layer    string `json:"layer,omitempty" query:"layer" maxLength:"80" doc:"brought by the layer with this diff ID; needs an image"`
 	Host     int64  `json:"host,omitempty" query:"host" doc:"ID of a host"`
 	Label    string `json:"label,omitempty" query:"label" maxLength:"320" doc:"of a host, \"env=prod\""`
 }
@@ -111,10 +117,12 @@ var SoftwareSorts = []string{"name", "images", "risk", "firstSeen"}
 
 // HostFilter narrows the list of hosts.
 type HostFilter struct {
-	Query string `json:"q,omitempty" query:"q" maxLength:"255" doc:"part of a name or address"`
-	State string `json:"state,omitempty" query:"state" enum:"online,late,offline,never,revoked" doc:"of its agent"`
-	Label string `json:"label,omitempty" query:"label" maxLength:"320" doc:"of a host, \"env=prod\""`
-	IDs   []int64
+	Query    string `json:"q,omitempty" query:"q" maxLength:"255" doc:"part of a name or address"`
+	State    string `json:"state,omitempty" query:"state" enum:"online,late,offline,never,revoked" doc:"of its agent"`
+	Label    string `json:"label,omitempty" query:"label" maxLength:"320" doc:"of a host, \"env=prod\""`
+	Vuln     string `json:"vulnerability,omitempty" query:"vulnerability" maxLength:"100" doc:"with an image that has an open finding of it, by any of its IDs"`
+	Problems bool   `json:"problems,omitempty" query:"problems" doc:"with something that its agent cannot read"`
+	IDs      []int64
 }
 
 // HostSorts are the sort keys of hosts.
@@ -122,8 +130,9 @@ var HostSorts = []string{"name", "lastSeen", "images"}
 
 // TaskFilter narrows the list of tasks.
 type TaskFilter struct {
-	Kind  string `json:"kind,omitempty" query:"kind" enum:"scan,sync,export,database" doc:"what it is about"`
-	State string `json:"state,omitempty" query:"state" doc:"queued, running, succeeded, partial, failed or cancelled"`
+	Kind      string `json:"kind,omitempty" query:"kind" enum:"scan,sync,export,database" doc:"what it is about"`
+	State     string `json:"state,omitempty" query:"state" enum:"queued,running,succeeded,partial,failed,cancelled" doc:"of the task"`
+	CreatedBy string `json:"createdBy,omitempty" query:"createdBy" maxLength:"100" doc:"name of who started it"`
 }
 
 // Task is work that was asked for, with its progress.
@@ -168,11 +177,14 @@ type TaskItem struct {
 
 // Codes of task items beyond the problem codes of images.
 const (
-	CodeHostOffline = "host-offline" // waits: no host that holds the image is online
-	CodeAgentLost   = "agent-lost"   // three agents or attempts were lost during the scan
-	CodeNoHost      = "no-host"      // no host holds the image any more
-	CodeStopped     = "stopped"      // by a user
-	CodeTimeout     = "timeout"
+	CodeHostOffline   = "host-offline"   // waits: no host that holds the image is online
+	CodeOutsideWindow = "outside-window" // waits: scans start at other hours
+	CodeHourlyLimit   = "hourly-limit"   // waits: the fleet has read as many images as an hour allows
+	CodeHostBusy      = "host-busy"      // waits: the hosts that hold the image read as many as they may at a time
+	CodeAgentLost     = "agent-lost"     // three agents or attempts were lost during the scan
+	CodeNoHost        = "no-host"        // no host holds the image any more
+	CodeStopped       = "stopped"        // by a user
+	CodeTimeout       = "timeout"
 )
 
 // ScanRequest asks for a scan.
@@ -250,12 +262,14 @@ type Decision struct {
 }
 
 // DecisionRequest makes one decision for each finding, each vulnerability, each
-// image, or for all that a filter finds; or exactly the given rules.
+// image, or for all that a filter finds; or exactly the given rules. A filter that
+// does not narrow is refused: whoever means everything says so.
 type DecisionRequest struct {
 	Rules    []Decision     `json:"rules,omitempty" maxItems:"1000"`
-	Kind     string         `json:"kind,omitempty" enum:"ignore,fixed,whitelist" doc:"with findings or filter"`
+	Kind     string         `json:"kind,omitempty" enum:"ignore,fixed,whitelist" doc:"with findings, filter or all"`
 	Findings []string       `json:"findings,omitempty" maxItems:"10000" doc:"IDs of findings"`
-	Filter   *FindingFilter `json:"filter,omitempty" doc:"every finding that fits now"`
+	Filter   *FindingFilter `json:"filter,omitempty" doc:"every finding that fits now; states alone do not narrow"`
+	All      bool           `json:"all,omitempty" doc:"every open finding in sight"`
 	Remark   string         `json:"remark,omitempty" maxLength:"2000"`
 	Expires  *time.Time     `json:"expires,omitempty"`
 	UntilFix bool           `json:"untilFix,omitempty"`
@@ -279,7 +293,7 @@ type DecisionEvent struct {
 	User     string    `json:"user,omitempty"`
 	Action   string    `json:"action" enum:"created,changed,revoked,expired"`
 	Remark   string    `json:"remark,omitempty"`
-	Findings int64     `json:"findings" doc:"findings that it handled afterwards"`
+	Findings int64     `json:"findings" doc:"findings that it handled afterwards; -1 where some of them may be out of sight"`
 	Rule     *Decision `json:"rule,omitempty" doc:"the rule after the step"`
 }
 
@@ -313,7 +327,7 @@ type Export struct {
 type Generation struct {
 	ID           int64        `json:"id"`
 	Digest       string       `json:"digest"`
-	Built        time.Time    `json:"built" doc:"newest date of its sources"`
+	Built        time.Time    `json:"built,omitzero" doc:"newest date of its sources; absent when none has one"`
 	Sample       bool         `json:"sample,omitempty" doc:"a demonstration sample, not to be relied on"`
 	Advisories   int64        `json:"advisories"`
 	Sources      []DataSource `json:"sources,omitempty"`
@@ -329,47 +343,54 @@ type Generation struct {
 // DataSource is one provider within a generation.
 type DataSource struct {
 	Name    string    `json:"name"`
-	Newest  time.Time `json:"newest"`
-	Fetched time.Time `json:"fetched"`
+	Newest  time.Time `json:"newest,omitzero" doc:"of its records; absent when unknown"`
+	Fetched time.Time `json:"fetched,omitzero"`
 	Records int64     `json:"records"`
 }
 
 // Database is the state of the advisories.
 type Database struct {
 	Current *Generation `json:"current,omitempty" doc:"absent: there are none, nothing is judged"`
-	AgeSecs int64       `json:"ageSeconds,omitempty"`
+	AgeSecs int64       `json:"ageSeconds,omitempty" doc:"absent when the date is unknown"`
 	Stale   bool        `json:"stale,omitempty" doc:"older than a week"`
 	Task    *Task       `json:"task,omitempty" doc:"the running update"`
 	Pending int64       `json:"pending" doc:"distinct packages that wait to be judged; -1 for whoever sees a part of the fleet"`
 }
 
-// Dashboard is the first screen.
+// Dashboard is the first screen. What it counts is what the list with the same
+// filter holds.
 type Dashboard struct {
-	Hosts         map[string]int64 `json:"hosts" doc:"by agent state"`
-	Images        int64            `json:"images"`
-	InUse         int64            `json:"inUse"`
-	ImageStates   map[string]int64 `json:"imageStates"`
-	Risks         map[string]int64 `json:"risks" doc:"images by risk"`
-	Stale         int64            `json:"stale" doc:"images whose last scan was made by older analysers"`
-	System        Counts           `json:"system"`
-	Application   Counts           `json:"application"`
-	Fixable       int64            `json:"fixable"`
-	KEV           int64            `json:"kev"`
-	Uncovered     int64            `json:"uncovered" doc:"installed packages without an advisory source"`
-	NewSince      int64            `json:"newSince" doc:"vulnerabilities first seen in the last 24 hours"`
-	TopImages     []Image          `json:"topImages"`
-	TopVulns      []Vulnerability  `json:"topVulnerabilities"`
-	FailedImages  []Image          `json:"failedImages"`
-	Database      Database         `json:"database"`
-	RunningTasks  int64            `json:"runningTasks"`
-	RiskOverTime  []RiskPoint      `json:"riskOverTime,omitempty"`
-	Software      int64            `json:"software"`
-	Containers    int64            `json:"containers"`
-	Unidentified  int64            `json:"unidentified" doc:"archives and packages that could not be identified"`
-	EndedSystems  int64            `json:"endedSystems" doc:"images whose distribution has reached its end of life"`
-	ScanProblems  int64            `json:"scanProblems"`
-	HostProblems  int64            `json:"hostProblems"`
-	OfflineImages int64            `json:"offlineImages" doc:"images that only offline hosts hold"`
+	Hosts           map[string]int64    `json:"hosts" doc:"by agent state"`
+	HostProblems    int64               `json:"hostProblems" doc:"hosts with something that their agents cannot read"`
+	Containers      int64               `json:"containers"`
+	Images          int64               `json:"images"`
+	InUse           int64               `json:"inUse" doc:"images that a running container uses"`
+	ImageStates     map[string]int64    `json:"imageStates"`
+	Risks           map[string]int64    `json:"risks" doc:"images by risk"`
+	Warnings        map[string]int64    `json:"warnings" doc:"images by the warnings that their filter knows"`
+	Software        int64               `json:"software" doc:"distinct packages"`
+	Uncovered       int64               `json:"uncovered" doc:"installed packages without an advisory source"`
+	Unidentified    int64               `json:"unidentified" doc:"archives and packages that could not be identified"`
+	System          Counts              `json:"system" doc:"open findings in packages of the system"`
+	Application     Counts              `json:"application" doc:"open findings in packages of applications"`
+	Fixable         int64               `json:"fixable" doc:"open findings with a fix"`
+	KEV             int64               `json:"kev" doc:"open findings that are known to be exploited"`
+	Vulnerabilities VulnerabilityCounts `json:"vulnerabilities" doc:"those with open findings"`
+	TopImages       []Image             `json:"topImages"`
+	TopVulns        []Vulnerability     `json:"topVulnerabilities"`
+	FailedImages    []Image             `json:"failedImages" doc:"those that could not be read, the latest first"`
+	RunningTasks    int64               `json:"runningTasks"`
+	RiskOverTime    []RiskPoint         `json:"riskOverTime,omitempty" doc:"days on which it was kept, the last of them today; absent for whoever sees a part of the fleet"`
+	Database        Database            `json:"database"`
+}
+
+// VulnerabilityCounts counts rows of the list of vulnerabilities.
+type VulnerabilityCounts struct {
+	System      Counts `json:"system"`
+	Application Counts `json:"application"`
+	Fixable     int64  `json:"fixable"`
+	KEV         int64  `json:"kev"`
+	New         int64  `json:"new" doc:"first seen in the last 24 hours"`
 }
 
 // RiskPoint is one day of the risk over time.

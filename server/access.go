@@ -20,6 +20,7 @@ func (s *Server) accessRoutes() {
 	route(s, anybody, op("POST", "/login", "login", "Access", "Sign in"), s.login)
 	command(s, viewer, op("POST", "/logout", "logout", "Access", "Sign out"), s.logout)
 	route(s, viewer, op("GET", "/me", "get-me", "Access", "Who is asking"), s.me)
+	command(s, viewer, op("POST", "/me/password", "change-password", "Access", "Change your own password; your other sessions end"), s.changePassword)
 
 	route(s, admin, op("GET", "/users", "list-users", "Access", "List users"), s.listUsers)
 	route(s, admin, op("POST", "/users", "add-user", "Access", "Add a user"), s.addUser)

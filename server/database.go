@@ -63,7 +63,10 @@ func (s *Server) database(ctx context.Context, c *caller) (d api.Database, err e
 	case err == nil:
 		hideCounts(c, &g)
 		age := s.Now().Sub(g.Built)
-		d.Current, d.AgeSecs, d.Stale = &g, int64(age.Seconds()), age > staleAfter
+		d.Current, d.Stale = &g, age > staleAfter
+		if !g.Built.IsZero() {
+			d.AgeSecs = int64(age.Seconds())
+		}
 	case plimsoll.CodeOf(err) != plimsoll.CodeNotFound:
 		return d, err
 	}
@@ -116,13 +119,20 @@ func (s *Server) queueUpdate(ctx context.Context, who string) (api.Task, error) 
 	return task, nil
 }
 
-// lastUpdate is when an update of the advisories was last begun.
-func (s *Server) lastUpdate(ctx context.Context) (time.Time, error) {
+// nextUpdate is when the advisories are fetched again: hours after they were last
+// asked for, sooner when that failed.
+func (s *Server) nextUpdate(ctx context.Context, hours int) (time.Time, error) {
+	const again = time.Hour
 	tasks, err := s.Store.Tasks(ctx, plimsoll.Everything, "", api.TaskFilter{Kind: string(plimsoll.TaskDatabase)}, api.List{Limit: 1})
 	if err != nil || len(tasks.Items) == 0 {
 		return time.Time{}, err
 	}
-	return tasks.Items[0].Created, nil
+	wait := time.Duration(hours) * time.Hour
+	last := tasks.Items[0]
+	if last.State == plimsoll.TaskFailed {
+		wait = min(wait, again)
+	}
+	return last.Created.Add(wait), nil
 }
 
 // errStopped ends a task that somebody stopped.

@@ -1,12 +1,17 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
+	"flag"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // The document of the API is whole: every operation says what it does, who may
@@ -126,6 +131,39 @@ func TestDocument(t *testing.T) {
 		}
 	}
 	walk(whole)
+}
+
+var rewrite = flag.Bool("update", false, "rewrite the pages' copy of the document")
+
+// The pages are checked against the document of this console: their copy is the
+// same but for the version.
+func TestOpenAPIOfPages(t *testing.T) {
+	c := newTestConsole(t)
+	var document map[string]any
+	if err := c.do(c.client(), "GET", "/openapi.json", nil).decode(&document); err != nil {
+		t.Fatal(err)
+	}
+	document["info"].(map[string]any)["version"] = ""
+	var want bytes.Buffer
+	e := json.NewEncoder(&want)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", " ")
+	if err := e.Encode(document); err != nil {
+		t.Fatal(err)
+	}
+	const name = "../ui/openapi.json"
+	if *rewrite {
+		if err := os.WriteFile(name, want.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(got), want.String()); diff != "" {
+		t.Errorf("the pages know another API (-theirs +ours): go test ./server -run OpenAPI -update\n%s", diff)
+	}
 }
 
 // Strangers learn that a console runs and is ready, and nothing more.

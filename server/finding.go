@@ -50,10 +50,11 @@ func (s *Server) findingRoutes() {
 		if _, err := s.Store.Decision(ctx, c.scope, in.ID); err != nil {
 			return api.Page[api.DecisionEvent]{}, err
 		}
-		return s.Store.DecisionEvents(ctx, c.scope, in.ID, in.list(""))
+		return s.Store.DecisionEvents(ctx, c.scope, store.DecisionEventFilter{Decision: in.ID}, in.list(""))
 	})
-	route(s, viewer, op("GET", "/decision-events", "list-all-decision-events", "Decisions", "History of all decisions"), func(ctx context.Context, c *caller, in *Paging) (api.Page[api.DecisionEvent], error) {
-		return s.Store.DecisionEvents(ctx, c.scope, 0, in.list(""))
+	route(s, viewer, op("GET", "/decision-events", "list-all-decision-events", "Decisions", "History of all decisions"), func(ctx context.Context, c *caller, in *decisionEventsInput) (api.Page[api.DecisionEvent], error) {
+		f := store.DecisionEventFilter{Vuln: in.Vuln, User: in.User, Action: in.Action}
+		return s.Store.DecisionEvents(ctx, c.scope, f, in.list(""))
 	})
 }
 
@@ -65,7 +66,7 @@ type vulnerabilitiesInput struct {
 
 type vulnerabilityInput struct {
 	Name  string `path:"name" maxLength:"100" doc:"any ID of the vulnerability"`
-	Class string `query:"class" enum:"system,application" default:"system" doc:"packages of the system, or of applications"`
+	Class string `query:"class" enum:"system,application" doc:"packages of the system, or of applications; default: where it is, the system first"`
 }
 
 type findingsInput struct {
@@ -83,6 +84,13 @@ type decisionsInput struct {
 	Kind  string `query:"kind" enum:"ignore,fixed,whitelist" doc:"of the decision"`
 	State string `query:"state" enum:"active,expired,revoked" doc:"in force, over or revoked"`
 	Idle  bool   `query:"idle" doc:"active ones that match nothing"`
+	Paging
+}
+
+type decisionEventsInput struct {
+	Vuln   string `query:"vulnerability" maxLength:"100" doc:"that the decision names, by any of its IDs"`
+	User   string `query:"user" maxLength:"100" doc:"who did it"`
+	Action string `query:"action" enum:"created,changed,revoked,expired" doc:"what was done"`
 	Paging
 }
 

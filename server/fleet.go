@@ -45,10 +45,16 @@ func (s *Server) fleetRoutes() {
 	route(s, viewer, op("GET", "/images/{id}/software", "list-image-software", "Images", "Packages in an image"), func(ctx context.Context, c *caller, in *installedInput) (api.Page[api.Installed], error) {
 		return s.Store.Installed(ctx, c.scope, in.ID, in.SoftwareFilter, in.list(""))
 	})
+	route(s, viewer, op("GET", "/images/{id}/diff", "diff-images", "Images", "What changed from another image to this one"), func(ctx context.Context, c *caller, in *diffInput) (api.ImageDiff, error) {
+		return s.Store.DiffImages(ctx, c.scope, in.With, in.ID)
+	})
+	route(s, viewer, op("GET", "/images/{id}/changes", "list-image-changes", "Images", "What updates of the advisories changed about an image, newest first"), func(ctx context.Context, c *caller, in *pageOfOne) (api.Page[api.Change], error) {
+		return s.Store.ImageChanges(ctx, c.scope, in.ID, in.list(""))
+	})
 	route(s, viewer, op("GET", "/images/{id}/plan", "get-image-plan", "Images", "What to upgrade in an image"), s.imagePlan)
 
 	route(s, viewer, op("GET", "/containers", "list-containers", "Images", "List containers"), func(ctx context.Context, c *caller, in *containersInput) (api.Page[api.Container], error) {
-		f := store.ContainerFilter{Image: in.Image, Host: in.Host, Query: in.Query, Running: in.Running, Gone: in.Gone}
+		f := store.ContainerFilter{Image: in.Image, Host: in.Host, Query: in.Query, Running: in.Running, Gone: in.Gone, Vuln: in.Vuln}
 		return s.Store.Containers(ctx, c.scope, f, in.list(""))
 	})
 	route(s, viewer, op("GET", "/software", "list-software", "Software", "List distinct packages"), func(ctx context.Context, c *caller, in *softwareInput) (api.Page[api.Software], error) {
@@ -61,13 +67,16 @@ func (s *Server) fleetRoutes() {
 
 // Paging is what every list takes. It is exported for the same reason as ByID.
 type Paging struct {
-	Asc    bool   `query:"asc" doc:"ascending"`
+	Order  string `query:"order" enum:"asc,desc" doc:"default: the natural order of the sort key, names upwards, figures and times downwards"`
 	Cursor string `query:"cursor" maxLength:"4000" doc:"next of the page before"`
 	Limit  int    `query:"limit" minimum:"0" maximum:"500" doc:"rows; default 50"`
 }
 
 func (p Paging) list(sort string) api.List {
-	return api.List{Sort: sort, Asc: p.Asc, Cursor: p.Cursor, Limit: p.Limit}
+	if p.Order == "desc" {
+		sort = "-" + sort
+	}
+	return api.List{Sort: sort, Asc: p.Order == "asc", Cursor: p.Cursor, Limit: p.Limit}
 }
 
 type pageOfOne struct {
@@ -94,6 +103,11 @@ type (
 	}
 )
 
+type diffInput struct {
+	ByID
+	With int64 `query:"with" required:"true" minimum:"1" doc:"ID of the image to compare with: the earlier one"`
+}
+
 type placesInput struct {
 	api.SoftwareFilter
 	Paging
@@ -111,6 +125,7 @@ type containersInput struct {
 	Query   string `query:"q" maxLength:"300" doc:"part of a name or pod, or the beginning of an ID"`
 	Running bool   `query:"running" doc:"running ones alone"`
 	Gone    bool   `query:"gone" doc:"those that are gone too"`
+	Vuln    string `query:"vulnerability" maxLength:"100" doc:"of images with an open finding of it, by any of its IDs"`
 	Paging
 }
 

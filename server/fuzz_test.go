@@ -22,7 +22,7 @@ func (c *testConsole) fuzzed(t *testing.T, who caller, r *http.Request) {
 	t.Helper()
 	w := httptest.NewRecorder()
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, &request{id: "fuzz", caller: who, writer: w, raw: r}))
-	if err := readable(r); err != nil {
+	if err := readable(r, rule{}); err != nil {
 		c.fail(w, r, err)
 	} else {
 		c.mux.ServeHTTP(w, r)
@@ -65,7 +65,7 @@ func FuzzQuery(f *testing.F) {
 	var page api.Page[api.Image]
 	c.must(c.admin, "GET", "/images?limit=1&sort=name", nil, &page)
 	for _, query := range []string{
-		"", "limit=1&sort=name&cursor=" + page.Next, "sort=name&asc=true&cursor=" + page.Next, "cursor=e30", "cursor=bnVsbA", "cursor=%00", "cursor=" + strings.Repeat("A", 4000),
+		"", "limit=1&sort=name&cursor=" + page.Next, "sort=name&order=asc&cursor=" + page.Next, "cursor=e30", "cursor=bnVsbA", "cursor=%00", "cursor=" + strings.Repeat("A", 4000),
 		"q=%25_%5C%27", "q=%ff", "q=a;b", "limit=-1", "limit=501", "limit=9223372036854775808", "ids=1&ids=2", "ids=a", "label=env%3Dprod", "label=%3D", "host=-1",
 		"name=zlib&type=deb&below=1%3A2.0~rc1-1", "name=x&below=%C3%A9", "path=%2A%2A%2F%5B", "severity=high&severity=nonsense", "state=open&state=x", "since=9223372036854775807",
 		"since=2026-01-01T00%3A00%3A00Z", "since=99999-01-01T00%3A00%3A00Z", "format=cyclonedx", "format=xlsx", "task=x", "task=999999", "minSeverity=critical", "minSeverity=x",

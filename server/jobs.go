@@ -256,8 +256,7 @@ func (s *Server) do(ctx context.Context, j job) error {
 	return plimsoll.Errorf(plimsoll.CodeInvalid, "do background work", "%q is not known", j.Name)
 }
 
-// refresh queues an update of the advisories when the settings say so: after the
-// last one was tried, also when it failed.
+// refresh queues an update of the advisories when the settings say so.
 func (s *Server) refresh(ctx context.Context) error {
 	if s.Update == nil {
 		return nil
@@ -266,8 +265,8 @@ func (s *Server) refresh(ctx context.Context) error {
 	if err != nil || settings.DatabaseHours == 0 {
 		return err
 	}
-	last, err := s.lastUpdate(ctx)
-	if err != nil || s.Now().Sub(last) < time.Duration(settings.DatabaseHours)*time.Hour {
+	next, err := s.nextUpdate(ctx, settings.DatabaseHours)
+	if err != nil || s.Now().Before(next) {
 		return err
 	}
 	_, err = s.queueUpdate(ctx, "")

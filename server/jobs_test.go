@@ -114,12 +114,26 @@ func TestUpdateOfTheAdvisories(t *testing.T) {
 	}
 	second := next()
 	u.end <- errors.New("the source is away")
-	if failed := c.until(second, plimsoll.TaskFailed); !strings.Contains(failed.Detail, "the source is away") {
+	failed := c.until(second, plimsoll.TaskFailed)
+	if !strings.Contains(failed.Detail, "the source is away") {
 		t.Errorf("failed: %+v", failed)
+	}
+	again := func(task api.Task) time.Duration {
+		t.Helper()
+		at, err := c.nextUpdate(t.Context(), 24)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at.Sub(task.Created)
+	}
+	if wait := again(failed); wait != time.Hour {
+		t.Errorf("by itself it is tried again %v after one that failed", wait)
 	}
 	third := next()
 	u.end <- nil
-	c.until(third, plimsoll.TaskSucceeded)
+	if wait := again(c.until(third, plimsoll.TaskSucceeded)); wait != 24*time.Hour {
+		t.Errorf("by itself it is done again %v after one that succeeded", wait)
+	}
 }
 
 // What a console was doing when it was killed does not stay under way for ever,

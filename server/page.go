@@ -1,13 +1,16 @@
 package server
 
 import (
+	"crypto/rand"
 	"embed"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"plimsoll"
 	"plimsoll/api"
+	"plimsoll/ui"
 )
 
 //go:embed docs
@@ -15,10 +18,21 @@ var assets embed.FS
 
 func (s *Server) pageRoutes() {
 	open := func(pattern string, h http.HandlerFunc) { s.raw("GET "+pattern, rule{need: anybody}, h) }
-	open("/{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/docs", http.StatusFound) })
+	page := func(pattern string, h http.HandlerFunc) { s.raw("GET "+pattern, rule{need: anybody, page: true}, h) }
+	for _, path := range []string{"/{$}", "/login", "/setup"} {
+		page(path, showPage)
+	}
+	for _, area := range []string{"images", "vulnerabilities", "software", "hosts", "tasks", "decisions", "settings"} {
+		page("/"+area, showPage)
+		page("/"+area+"/{page...}", showPage)
+	}
+	page("/assets/{file}", func(w http.ResponseWriter, r *http.Request) {
+		if !ui.Asset(w, r) {
+			s.nothing(w, r)
+		}
+	})
 	for _, file := range []struct{ path, name string }{
 		{"/docs", "docs.html"}, {"/docs/docs.js", "docs.js"}, {"/docs/docs.css", "docs.css"},
-		{"/setup", "setup.html"}, {"/setup/setup.js", "setup.js"},
 	} {
 		open(file.path, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, assets, "docs/"+file.name) })
 	}
@@ -32,6 +46,15 @@ func (s *Server) pageRoutes() {
 		func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	s.document(text("/readyz", "get-readiness", "Whether the console can serve; 503 when not", "It can"), rule{need: anybody}, s.ready)
 	s.document(text("/metrics", "get-metrics", "Figures of this console and the fleet, for Prometheus; for who sees all hosts", "Metrics"), rule{need: viewer}, s.showMetrics)
+}
+
+// showPage answers with the document of all pages. Ant Design makes styles in the
+// browser: those with the nonce of this answer are allowed, no others.
+func showPage(w http.ResponseWriter, _ *http.Request) {
+	nonce := rand.Text()
+	h := w.Header()
+	h.Set("Content-Security-Policy", strings.Replace(h.Get("Content-Security-Policy"), "style-src 'self'", "style-src 'self' 'nonce-"+nonce+"'", 1))
+	ui.Page(w, nonce)
 }
 
 func (s *Server) showOpenAPI(w http.ResponseWriter, r *http.Request) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -43,8 +44,10 @@ type rule struct {
 	// are noted there unless quiet.
 	operation string
 	quiet     bool
+	page      bool          // of the binary: a browser asks for many at once
 	body      int64         // bytes; 0 means maxBody
 	time      time.Duration // for body and answer; 0 means requestTime, -1 no end
+	query     []string      // parameters that it takes; nil: it is not described, and takes any
 }
 
 // Limits of a request.
@@ -156,8 +159,20 @@ func (s *Server) describe(o *huma.Operation, r rule) {
 func (s *Server) document(o huma.Operation, r rule, h http.HandlerFunc) {
 	r.operation = o.OperationID
 	s.complete(&o, r)
-	s.api.OpenAPI().AddOperation(&o)
 	s.raw(o.Method+" "+o.Path, r, h)
+	s.api.OpenAPI().AddOperation(&o)
+}
+
+// takes notes which parameters a described route takes.
+func (s *Server) takes(_ *huma.OpenAPI, o *huma.Operation) {
+	r := s.rules[o.Method+" "+o.Path]
+	r.query = []string{}
+	for _, p := range o.Parameters {
+		if p.In == "query" {
+			r.query = append(r.query, p.Name)
+		}
+	}
+	s.rules[o.Method+" "+o.Path] = r
 }
 
 // complete adds to a description what holds for every route under a rule.
@@ -181,6 +196,7 @@ func (s *Server) newAPI() {
 	config.DocsPath, config.OpenAPIPath, config.SchemasPath = "", "", ""
 	config.CreateHooks = nil
 	config.Transformers = []huma.Transformer{problems}
+	config.OnAddOperation = append(config.OnAddOperation, s.takes)
 	config.Info.Description = "Security scanning of container images stored on hosts. " +
 		"Sign in with POST " + api.PublicPath + "/login, or send an API token as Authorization: Bearer."
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
@@ -266,16 +282,20 @@ func (s *Server) admit(r *http.Request, q *request, rule rule) error {
 		if err := s.admitAgent(r, q); err != nil {
 			return err
 		}
-		return readable(r)
+		return readable(r, rule)
 	}
 	if err := s.cross.Check(r); err != nil {
 		return newProblem(http.StatusForbidden, codeForbidden, "a request from another site is not accepted")
 	}
 	if rule.need == anybody {
-		if !s.limits.credential.allow("address " + q.address) {
+		limit := s.limits.credential
+		if rule.page {
+			limit = s.limits.page
+		}
+		if !limit.allow("address " + q.address) {
 			return tooMany(1)
 		}
-		return readable(r)
+		return readable(r, rule)
 	}
 	c, err := s.authenticate(r)
 	if err != nil {
@@ -288,11 +308,12 @@ func (s *Server) admit(r *http.Request, q *request, rule rule) error {
 	if !c.role.Allows(plimsoll.Role(rule.need)) {
 		return newProblem(http.StatusForbidden, codeForbidden, "this needs the role "+string(rule.need)+", yours is "+string(c.role))
 	}
-	return readable(r)
+	return readable(r, rule)
 }
 
-// readable refuses an address that holds what is no text: no database takes it.
-func readable(r *http.Request) error {
+// readable refuses an address that holds what is no text, which no database takes,
+// and parameters that the route does not: a mistyped filter would find everything.
+func readable(r *http.Request, rule rule) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	ok := err == nil && isText(r.URL.Path)
 	for key, values := range query {
@@ -300,6 +321,13 @@ func readable(r *http.Request) error {
 	}
 	if !ok {
 		return plimsoll.Errorf(plimsoll.CodeInvalid, "read the address", "it is not UTF-8, or holds a zero byte or a stray percent sign or semicolon")
+	}
+	for _, key := range slices.Sorted(maps.Keys(query)) {
+		if rule.query != nil && !slices.Contains(rule.query, key) {
+			p := newProblem(http.StatusBadRequest, plimsoll.CodeInvalid, fmt.Sprintf("there is no parameter %.80q here", key))
+			p.Hint = "it takes " + cmp.Or(strings.Join(rule.query, ", "), "none")
+			return p
+		}
 	}
 	return nil
 }
@@ -319,6 +347,10 @@ func (s *Server) unknown(w http.ResponseWriter, r *http.Request, pattern string)
 		s.fail(w, r, newProblem(http.StatusMethodNotAllowed, plimsoll.CodeInvalid, "this address does not take "+r.Method))
 		return
 	}
+	s.nothing(w, r)
+}
+
+func (s *Server) nothing(w http.ResponseWriter, r *http.Request) {
 	s.fail(w, r, newProblem(http.StatusNotFound, plimsoll.CodeNotFound, "there is nothing at this address"))
 }
 

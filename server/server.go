@@ -69,7 +69,7 @@ type Server struct {
 	cross    *http.CrossOriginProtection
 	hashing  *semaphore.Weighted // password hashes at a time
 	ingests  *semaphore.Weighted // large bodies from agents at a time
-	limits   struct{ address, account, join, credential *limits }
+	limits   struct{ address, account, join, credential, page *limits }
 	judge    judges
 	// following lets one at a time change which generation judges here.
 	following sync.Mutex
@@ -115,6 +115,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	s.limits.account = newLimits(6*time.Second, 10)
 	s.limits.join = newLimits(time.Second/20, 200)
 	s.limits.credential = newLimits(time.Second/50, 200)
+	s.limits.page = newLimits(time.Second/500, 4000) // a page is some 30 files, an office is one address
 	if s.ca, err = openAuthority(ctx, c.Store, c.Now); err != nil {
 		return nil, err
 	}

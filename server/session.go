@@ -135,7 +135,8 @@ func (s *Server) login(ctx context.Context, c *caller, in *loginInput) (api.Me, 
 	if err := s.signIn(ctx, a.ID); err != nil {
 		return api.Me{}, err
 	}
-	return api.Me{Name: a.Name, Role: a.Role, Labels: a.Labels}, nil
+	c.role, c.scope = a.Role, a.Scope()
+	return s.me(ctx, c, nil)
 }
 
 func (s *Server) logout(ctx context.Context, _ *caller, _ *struct{}) error {
@@ -150,7 +151,35 @@ func (s *Server) logout(ctx context.Context, _ *caller, _ *struct{}) error {
 }
 
 func (s *Server) me(_ context.Context, c *caller, _ *struct{}) (api.Me, error) {
-	return api.Me{Name: c.name, Role: c.role, Labels: c.scope.Labels, Token: c.token}, nil
+	return api.Me{Name: c.name, Role: c.role, Labels: c.scope.Labels, Via: c.via, Token: c.token, Version: s.Version}, nil
+}
+
+// changePassword asks for the old one: a session that was left open, or stolen,
+// must not become an account.
+func (s *Server) changePassword(ctx context.Context, c *caller, in *struct{ Body api.PasswordChange }) error {
+	q := requestOf(ctx)
+	if c.via != "session" {
+		return newProblem(http.StatusForbidden, codeForbidden, "a token changes no password: sign in")
+	}
+	if !s.limits.address.allow(q.address) || !s.limits.account.allow(c.name) {
+		return tooMany(10)
+	}
+	a, err := s.Store.AccountByID(ctx, c.account)
+	if err != nil {
+		return err
+	}
+	if !s.fits(ctx, a.Password, in.Body.Old) {
+		return plimsoll.Errorf(plimsoll.CodeInvalid, "change your password", "the old one is wrong")
+	}
+	hash, err := s.hash(ctx, in.Body.New)
+	if err != nil {
+		return err
+	}
+	cookie, err := q.raw.Cookie(sessionCookie)
+	if err != nil {
+		return err
+	}
+	return s.Store.ChangePassword(ctx, a.ID, a.Password, hash, cookie.Value)
 }
 
 // offerSetup makes the link for the first administrator while there is none. A
@@ -187,5 +216,5 @@ func (s *Server) firstSetup(ctx context.Context, c *caller, in *setupInput) (api
 	if err := s.signIn(ctx, id); err != nil {
 		return api.Me{}, err
 	}
-	return api.Me{Name: a.Name, Role: a.Role}, nil
+	return api.Me{Name: a.Name, Role: a.Role, Via: "session", Version: s.Version}, nil
 }

@@ -137,7 +137,7 @@ func TestSetupSignsIn(t *testing.T) {
 	b := c.browser()
 	var me api.Me
 	a := b.call("POST", "/setup", api.Setup{Token: setupToken(c.SetupURL()), Name: "root", Password: testPassword}, &me)
-	if me.Name != "root" || me.Role != plimsoll.RoleAdmin || !b.signedIn() {
+	if me.Name != "root" || me.Role != plimsoll.RoleAdmin || me.Via != "session" || me.Version != "test" || !b.signedIn() {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 }
@@ -179,7 +179,7 @@ func TestSignInAndOut(t *testing.T) {
 		t.Errorf("the session's name is %q", cookie.Value)
 	}
 	var me api.Me
-	if b.call("GET", "/me", nil, &me); me.Name != "anna" || me.Role != plimsoll.RoleOperator || !slices.Equal(me.Labels, []string{"env=prod"}) {
+	if b.call("GET", "/me", nil, &me); me.Name != "anna" || me.Role != plimsoll.RoleOperator || !slices.Equal(me.Labels, []string{"env=prod"}) || me.Via != "session" || me.Version != "test" {
 		t.Errorf("signed in as %+v", me)
 	}
 	if a := b.call("POST", "/logout", struct{}{}, nil); a.StatusCode != http.StatusNoContent || a.Cookies()[0].MaxAge >= 0 {
@@ -271,6 +271,53 @@ func TestSessionsEnd(t *testing.T) {
 	}
 }
 
+// Somebody who is signed in and knows the password can change it; the session
+// stays, the others end, and the log tells who did it.
+func TestOwnPassword(t *testing.T) {
+	c := newTestConsole(t).setUp()
+	c.user("anna", plimsoll.RoleViewer, "env=prod")
+	here, elsewhere, root := c.signIn("anna", testPassword), c.signIn("anna", testPassword), c.signIn("root", testPassword)
+	const next = "another password"
+	for name, test := range map[string]struct {
+		change api.PasswordChange
+		status int
+	}{
+		"wrong":   {api.PasswordChange{Old: "guessed", New: next}, http.StatusBadRequest},
+		"missing": {api.PasswordChange{New: next}, http.StatusBadRequest},
+		"short":   {api.PasswordChange{Old: testPassword, New: "short"}, http.StatusUnprocessableEntity},
+	} {
+		if a := here.call("POST", "/me/password", test.change, nil); a.StatusCode != test.status || !elsewhere.signedIn() {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
+		}
+	}
+	good := api.PasswordChange{Old: testPassword, New: next}
+	if a := c.call(c.token("anna", plimsoll.RoleViewer), "POST", "/me/password", good, nil); a.StatusCode != http.StatusForbidden {
+		t.Errorf("a token changes the password: %d %s", a.StatusCode, a.body)
+	}
+	if a := here.call("POST", "/me/password", good, nil); a.StatusCode != http.StatusNoContent {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	if !here.signedIn() || elsewhere.signedIn() || !root.signedIn() {
+		t.Errorf("signed in: here %t, elsewhere %t, another user %t", here.signedIn(), elsewhere.signedIn(), root.signedIn())
+	}
+	if a := c.browser().call("POST", "/login", api.Login{Name: "anna", Password: testPassword}, nil); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the old password: %d", a.StatusCode)
+	}
+	c.signIn("anna", next)
+	var log api.Page[api.AuditEntry]
+	c.must(c.admin, "GET", "/audit?action=change-password", nil, &log)
+	if len(log.Items) != 5 || !log.Items[0].OK || log.Items[0].User != "anna" || log.Items[1].OK {
+		t.Errorf("audit log: %+v", log.Items)
+	}
+	refused := false
+	for range 15 { // guessing is as slow as at the door
+		refused = refused || here.call("POST", "/me/password", api.PasswordChange{Old: "guessed", New: next}, nil).StatusCode == http.StatusTooManyRequests
+	}
+	if !refused {
+		t.Error("15 guesses at once")
+	}
+}
+
 // A session is over after its time.
 func TestSessionTime(t *testing.T) {
 	var clock clock
@@ -315,7 +362,7 @@ func TestAPITokens(t *testing.T) {
 		a := c.call(token, "GET", "/me", nil, &me)
 		return me, a.StatusCode
 	}
-	if got, _ := me(narrow.Secret); got.Name != "anna" || got.Role != plimsoll.RoleViewer || !slices.Equal(got.Labels, []string{"env=prod"}) || got.Token != "narrow" {
+	if got, _ := me(narrow.Secret); got.Name != "anna" || got.Role != plimsoll.RoleViewer || !slices.Equal(got.Labels, []string{"env=prod"}) || got.Via != "token" || got.Token != "narrow" {
 		t.Errorf("the narrow token is %+v", got)
 	}
 	if got, _ := me(whole.Secret); len(got.Labels) != 2 {

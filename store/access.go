@@ -178,6 +178,23 @@ func (s *Store) ChangeAccount(ctx context.Context, a Account) error {
 	})
 }
 
+// ChangePassword replaces the password was of an account by another, and ends its
+// sessions but the one with the token keep. CodeInvalid when somebody else has
+// changed it, or the account, meanwhile.
+func (s *Store) ChangePassword(ctx context.Context, id int64, was, password, keep string) error {
+	const op = "change a password"
+	return s.transact(ctx, op, lockAccess, func(t *tx) error {
+		n, err := affected(t.exec("UPDATE account SET password = ? WHERE id = ? AND password = ? AND disabled = 0", password, id, was))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return plimsoll.Errorf(plimsoll.CodeInvalid, op, "it was changed meanwhile")
+		}
+		return t.endSessions("account_id = ? AND token <> ?", id, sessionKey(keep))
+	})
+}
+
 // RemoveAccount removes a user with sessions and tokens; never the last administrator.
 func (s *Store) RemoveAccount(ctx context.Context, id int64) error {
 	return s.transact(ctx, "remove a user", lockAccess, func(t *tx) error {

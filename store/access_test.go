@@ -185,6 +185,43 @@ func TestSessionsEndForGood(t *testing.T) {
 	})
 }
 
+// Changing one's own password needs the one that is in force, and keeps no session
+// but the one it was changed in.
+func TestChangePassword(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		account, other := addAccount(t, s, "anna", plimsoll.RoleViewer), addAccount(t, s, "root", plimsoll.RoleAdmin)
+		sessions := Sessions{s}
+		for token, id := range map[string]int64{"mine": account, "forgotten": account, "root's": other} {
+			if err := errors.Join(sessions.CommitCtx(t.Context(), token, []byte("data"), testStart.Add(time.Hour)), sessions.Bind(t.Context(), token, id)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a, err := s.AccountByID(t.Context(), account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := func(token string) bool {
+			_, found, err := sessions.FindCtx(t.Context(), token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return found
+		}
+		if err := s.ChangePassword(t.Context(), account, "another", "new", "mine"); plimsoll.CodeOf(err) != plimsoll.CodeInvalid || !in("forgotten") {
+			t.Errorf("an administrator was faster: %v, sessions in force %t", err, in("forgotten"))
+		}
+		if err := s.ChangePassword(t.Context(), account, a.Password, "new", "mine"); err != nil {
+			t.Fatal(err)
+		}
+		if a, err := s.AccountByID(t.Context(), account); err != nil || a.Password != "new" {
+			t.Errorf("%v, the password is %q", err, a.Password)
+		}
+		if !in("mine") || in("forgotten") || !in("root's") {
+			t.Errorf("in force: mine %t, forgotten %t, another's %t", in("mine"), in("forgotten"), in("root's"))
+		}
+	})
+}
+
 // A token is worth what it was made for and what its account is now, whichever
 // is less.
 func TestTokenAccess(t *testing.T) {

@@ -434,19 +434,38 @@ func (s *Store) ExpireDecisions(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// DecisionEvents lists the history: of one decision, or all (0), newest first.
-func (s *Store) DecisionEvents(ctx context.Context, scope plimsoll.Scope, decision int64, l api.List) (page api.Page[api.DecisionEvent], err error) {
+// DecisionEventFilter narrows the history of decisions.
+type DecisionEventFilter struct {
+	Decision int64
+	Vuln     string // that the decision names, by any of its IDs
+	User     string
+	Action   string
+}
+
+// DecisionEvents lists the history of decisions, newest first.
+func (s *Store) DecisionEvents(ctx context.Context, scope plimsoll.Scope, f DecisionEventFilter, l api.List) (page api.Page[api.DecisionEvent], err error) {
 	err = s.read(ctx, "list the history of decisions", func(t *tx) error {
 		k, err := newKeyset(l, "decision events", "e.id", []sortKey{{name: "id", column: "e.id", desc: true}})
 		if err != nil {
 			return err
 		}
 		var w where
-		if decision != 0 {
-			w.and("e.decision_id = ?", decision)
+		if f.Decision != 0 {
+			w.and("e.decision_id = ?", f.Decision)
+		}
+		if f.Vuln != "" {
+			name := aliasOf(strings.TrimSpace(f.Vuln))
+			w.and(`upper(d.vulnerability) = ? OR upper(d.vulnerability) IN (SELECT a.alias FROM vulnerability_alias n
+				JOIN vulnerability_alias a ON a.vulnerability_id = n.vulnerability_id WHERE n.alias = ?)`, name, name)
+		}
+		if f.User != "" {
+			w.and("e.account = ?", f.User)
+		}
+		if f.Action != "" {
+			w.and("e.action = ?", f.Action)
 		}
 		w.seesDecision(scope, "d")
-		page, err = fetch(t, k, eventColumns, "decision_event e JOIN decision d ON d.id = e.decision_id", w, scanEvent)
+		page, err = fetch(t, k, eventColumns, "decision_event e JOIN decision d ON d.id = e.decision_id", w, scanEvent(scope))
 		return err
 	})
 	return page, err
@@ -454,16 +473,26 @@ func (s *Store) DecisionEvents(ctx context.Context, scope plimsoll.Scope, decisi
 
 const eventColumns = "e.id, e.decision_id, e.at, e.account, e.action, e.remark, e.findings, e.rule"
 
-func scanEvent(scan func(...any) error) (e api.DecisionEvent, err error) {
-	var at int64
-	var rule string
-	if err := scan(&e.ID, &e.Decision, &at, &e.User, &e.Action, &e.Remark, &e.Findings, &rule); err != nil {
+// scanEvent reads events for a scope. What a decision handled at the time is a
+// number that was kept: it is left out where it may count what is out of sight.
+func scanEvent(scope plimsoll.Scope) func(scan func(...any) error) (api.DecisionEvent, error) {
+	return func(scan func(...any) error) (e api.DecisionEvent, err error) {
+		var at int64
+		var rule string
+		if err := scan(&e.ID, &e.Decision, &at, &e.User, &e.Action, &e.Remark, &e.Findings, &rule); err != nil {
+			return e, err
+		}
+		e.At = moment(at)
+		if rule != "" {
+			e.Rule = new(api.Decision)
+			err = json.Unmarshal([]byte(rule), e.Rule)
+		}
+		if own := e.Rule != nil && len(e.Rule.Labels) > 0 && within(e.Rule.Labels, scope.Labels); !scope.All && !own {
+			e.Findings = -1
+			if e.Rule != nil {
+				e.Rule.Hits = 0
+			}
+		}
 		return e, err
 	}
-	e.At = moment(at)
-	if rule != "" {
-		e.Rule = new(api.Decision)
-		err = json.Unmarshal([]byte(rule), e.Rule)
-	}
-	return e, err
 }

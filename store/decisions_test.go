@@ -148,9 +148,22 @@ func TestDecisionsEnd(t *testing.T) {
 		if !slices.Equal(history, want) {
 			t.Errorf("history\n got %q\nwant %q", history, want)
 		}
-		page, err := s.DecisionEvents(t.Context(), plimsoll.Everything, made[0].ID, api.List{})
-		if err != nil || len(page.Items) != 3 {
-			t.Errorf("events: %v, %d", err, len(page.Items))
+		for want, f := range map[string]DecisionEventFilter{
+			"bob revoked, bob changed, ann created": {Decision: made[0].ID},
+			" expired, ann created":                 {Vuln: cve(1)}, // the decision names it GHSA-left
+			"":                                      {Vuln: cve(2)},
+			"bob revoked, bob changed":              {User: "bob"},
+			"ann created, ann created":              {Action: "created"},
+			"ann created":                           {Action: "created", Vuln: " ghsa-left", User: "ann"},
+		} {
+			page, err := s.DecisionEvents(t.Context(), plimsoll.Everything, f, api.List{})
+			var got []string
+			for _, e := range page.Items {
+				got = append(got, e.User+" "+e.Action)
+			}
+			if err != nil || strings.Join(got, ", ") != want {
+				t.Errorf("%+v: %v, %q, want %q", f, err, got, want)
+			}
 		}
 	})
 }
@@ -161,6 +174,7 @@ func TestPreviewIsTheEffect(t *testing.T) {
 		shop(t, s)
 		requests := map[string]api.DecisionRequest{
 			"filter":    {Filter: &api.FindingFilter{Package: "left"}, Kind: "whitelist", Remark: "r"},
+			"all":       {All: true, Kind: "whitelist", Remark: "r"},
 			"finding":   {Findings: idsOf(t, s, api.FindingFilter{Vulnerability: cve(2)})[:1], Kind: "ignore", Remark: "r"},
 			"rule":      {Rules: []api.Decision{{Kind: "ignore", Repositories: []string{"shop/*"}, Remark: "r"}}},
 			"one tag":   {Rules: []api.Decision{{Kind: "ignore", Repositories: []string{"shop/c:1"}, Remark: "r"}}},
@@ -173,7 +187,7 @@ func TestPreviewIsTheEffect(t *testing.T) {
 			"a package": {Rules: []api.Decision{{Kind: "fixed", Package: "left", Remark: "r"}}},
 			"two ways":  {Rules: []api.Decision{{Kind: "fixed", Package: "left", Repositories: []string{"shop/a"}, Remark: "r"}, {Kind: "ignore", Vulnerability: cve(1), Repositories: []string{"shop/b"}, Remark: "r"}}},
 		}
-		wantFindings := map[string]int64{"filter": 4, "finding": 1, "rule": 4, "one tag": 2, "no tag": 0, "a label": 2, "an image": 2, "a path": 4, "a type": 0, "a flaw": 2, "a package": 4, "two ways": 1}
+		wantFindings := map[string]int64{"all": 4, "filter": 4, "finding": 1, "rule": 4, "one tag": 2, "no tag": 0, "a label": 2, "an image": 2, "a path": 4, "a type": 0, "a flaw": 2, "a package": 4, "two ways": 1}
 		for _, name := range sortedKeys(requests) {
 			before := list(t, s, plimsoll.Everything, api.FindingFilter{})
 			p, err := s.Preview(t.Context(), plimsoll.Everything, requests[name])
@@ -235,7 +249,11 @@ func TestRefusedDecisions(t *testing.T) {
 			"more than 1000":     {api.DecisionRequest{Rules: slices.Repeat([]api.Decision{good}, 1001)}, plimsoll.Everything, plimsoll.CodeLimit},
 			"long remark":        {with(func(d *api.Decision) { d.Remark = strings.Repeat("x", 3000) }), plimsoll.Everything, plimsoll.CodeInvalid},
 			"nothing in sight":   {with(func(d *api.Decision) {}), plimsoll.Scope{}, plimsoll.CodeInvalid},
-			"no kind for filter": {api.DecisionRequest{Filter: &api.FindingFilter{}, Remark: "r"}, plimsoll.Everything, plimsoll.CodeInvalid},
+			"no kind for filter": {api.DecisionRequest{Filter: &api.FindingFilter{Package: "left"}, Remark: "r"}, plimsoll.Everything, plimsoll.CodeInvalid},
+			"empty filter":       {api.DecisionRequest{Filter: &api.FindingFilter{}, Kind: "ignore", Remark: "r"}, plimsoll.Everything, plimsoll.CodeInvalid},
+			"states alone":       {api.DecisionRequest{Filter: &api.FindingFilter{States: []string{"open"}}, Kind: "ignore", Remark: "r"}, plimsoll.Everything, plimsoll.CodeInvalid},
+			"empty lists":        {api.DecisionRequest{Filter: &api.FindingFilter{IDs: []string{}, Severities: []string{}}, Kind: "ignore", Remark: "r"}, plimsoll.Everything, plimsoll.CodeInvalid},
+			"a filter and all":   {api.DecisionRequest{Filter: &api.FindingFilter{Package: "left"}, All: true, Kind: "ignore", Remark: "r"}, plimsoll.Everything, plimsoll.CodeInvalid},
 		}
 		for name, test := range tests {
 			if _, err := s.Decide(t.Context(), test.scope, "ann", test.request); plimsoll.CodeOf(err) != test.code {
@@ -293,6 +311,12 @@ func TestFindingsWithinAScope(t *testing.T) {
 		}
 		if err := s.RevokeDecision(t.Context(), prod, "pia", made[0].ID, ""); plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
 			t.Errorf("prod revokes dev's decision: %v", err)
+		}
+		// What the decision of somebody who sees more handled is not told.
+		mustDecide(t, s, api.DecisionRequest{Rules: []api.Decision{{Kind: "ignore", Vulnerability: cve(2), Remark: "everywhere"}}})
+		events, err := s.DecisionEvents(t.Context(), dev, DecisionEventFilter{}, api.List{})
+		if err != nil || len(events.Items) != 2 || events.Items[0].Findings != -1 || events.Items[0].Rule.Hits != 0 || events.Items[1].Findings != 1 {
+			t.Errorf("dev's history: %v, %+v", err, events.Items)
 		}
 		all, err := s.Decisions(t.Context(), dev, DecisionFilter{State: "active", Query: "ONLY"}, api.List{})
 		if err != nil || len(all.Items) != 1 || all.Items[0].Hits != 1 {

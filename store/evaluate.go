@@ -395,10 +395,12 @@ func (s *Store) Generations(ctx context.Context, l api.List) (page api.Page[api.
 	return page, err
 }
 
+var changeKeys = []sortKey{{name: "id", column: "c.id", desc: true}}
+
 // Changes lists what a generation changed, within the scope.
 func (s *Store) Changes(ctx context.Context, scope plimsoll.Scope, generation int64, kind string, l api.List) (page api.Page[api.Change], err error) {
 	err = s.read(ctx, "list changes", func(t *tx) error {
-		k, err := newKeyset(l, "changes", "c.id", []sortKey{{name: "id", column: "c.id", desc: true}})
+		k, err := newKeyset(l, "changes", "c.id", changeKeys)
 		if err != nil {
 			return err
 		}
@@ -413,12 +415,38 @@ func (s *Store) Changes(ctx context.Context, scope plimsoll.Scope, generation in
 	return page, err
 }
 
+// ImageChanges lists what generations changed about the packages of an image since
+// it was first read, newest first.
+func (s *Store) ImageChanges(ctx context.Context, scope plimsoll.Scope, image int64, l api.List) (page api.Page[api.Change], err error) {
+	err = s.read(ctx, "list changes about an image", func(t *tx) error {
+		k, err := newKeyset(l, "changes of an image", "c.id", changeKeys)
+		if err != nil {
+			return err
+		}
+		if _, err := t.lookImage(scope, image); err != nil {
+			return err
+		}
+		var w where
+		w.and("c.software_id IN (SELECT n.software_id FROM instance n WHERE n.image_id = ?)", image)
+		w.and("c.at >= (SELECT inventory FROM image WHERE id = ?)", image)
+		page, err = t.changesOf(scope, k, w)
+		return err
+	})
+	return page, err
+}
+
+// changes is changesOf software in sight.
 func (t *tx) changes(scope plimsoll.Scope, k *keyset, w where) (api.Page[api.Change], error) {
 	if !scope.All {
 		var held where
 		held.seesLive(scope, "i.image_id")
 		w.and("EXISTS (SELECT 1 FROM instance i"+held.and1("i.software_id = c.software_id")+")", held.args...)
 	}
+	return t.changesOf(scope, k, w)
+}
+
+// changesOf reads a page of changes, with the number of images in sight.
+func (t *tx) changesOf(scope plimsoll.Scope, k *keyset, w where) (api.Page[api.Change], error) {
 	var software []int64
 	page, err := fetch(t, k, "c.generation_id, c.at, c.kind, v.name, c.severity, s.type, s.name, s.version, c.reason, c.images, c.software_id",
 		"change c JOIN vulnerability v ON v.id = c.vulnerability_id JOIN software s ON s.id = c.software_id", w,

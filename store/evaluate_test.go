@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,6 +101,19 @@ func TestEvaluateTellsWhatChanged(t *testing.T) {
 		}
 		if id, err := s.Activate(t.Context(), judge.Generation()); err != nil || id != all.Items[0].ID {
 			t.Errorf("the active one again: %d, %v", id, err)
+		}
+	})
+}
+
+// A date that nobody knows is absent, not the year 1.
+func TestUnknownDates(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		if _, err := s.Activate(t.Context(), plimsoll.Generation{ID: digestOf("generation", 1), Sources: []plimsoll.DataSource{{Name: "undated"}}}); err != nil {
+			t.Fatal(err)
+		}
+		g, err := s.CurrentGeneration(t.Context())
+		if text := encode(g); err != nil || strings.Contains(text, `"0001`) || !strings.Contains(text, `"undated"`) {
+			t.Errorf("%v, %s", err, text)
 		}
 	})
 }

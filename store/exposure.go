@@ -91,7 +91,8 @@ func (t *tx) fillRisks(at sight, page []api.Vulnerability) error {
 		if !at.everything() {
 			v.Findings, v.Handled, v.Fixable, v.Images = e.findings, e.handled, e.fixable > 0, e.images
 		}
-		v.Hosts, v.Containers, v.LastSeen = e.hosts.len(), e.containers, moment(e.seen)
+		// It was found in an image after the image was last listed.
+		v.Hosts, v.Containers, v.LastSeen = e.hosts.len(), e.containers, moment(max(ms(v.FirstSeen), e.seen))
 		fixes := make([]api.Fix, len(e.fixes))
 		for k, f := range e.fixes {
 			fixes[k] = f.fix

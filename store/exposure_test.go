@@ -1,13 +1,49 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"plimsoll"
 	"plimsoll/api"
 )
+
+// Nothing was last seen before it was first seen: not what was found in an image
+// after its host's last list, nor what came back when the clock was set back.
+func TestLastSeenIsNotBeforeFirstSeen(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		host := joinHost(t, s, "one")
+		image := withContainers(hostImage(1, "shop/a:1"), map[string]bool{"run": true})
+		mustSync(t, s, host, fullSync(1, image))
+		judge := &testJudge{generation: 1, flaws: []testFlaw{newFlaw(1, "left", plimsoll.SeverityHigh, "")}}
+		mustActivate(t, s, judge)
+		pass(s, 10*time.Minute)
+		mustStore(t, s, host, reportOf(1, "1", npm("left", "1")), judge)
+		mustSync(t, s, host, fullSync(2))
+		pass(s, -2*time.Hour)
+		mustSync(t, s, host, fullSync(3, image))
+		i := imageNumber(t, s, plimsoll.Everything, 1)
+		presences, err := s.Presences(t.Context(), plimsoll.Everything, i.ID, api.List{})
+		containers, err2 := s.Containers(t.Context(), plimsoll.Everything, ContainerFilter{}, api.List{})
+		risks, err3 := s.Vulnerabilities(t.Context(), plimsoll.Everything, api.VulnerabilityFilter{}, api.List{})
+		if errors.Join(err, err2, err3) != nil || len(presences.Items) != 1 || len(containers.Items) != 1 || len(risks.Items) != 1 {
+			t.Fatal(err, err2, err3, presences, containers, risks)
+		}
+		p, c, v := presences.Items[0], containers.Items[0], risks.Items[0]
+		for what, times := range map[string][2]time.Time{"image": {i.FirstSeen, i.LastSeen}, "presence": {p.FirstSeen, p.LastSeen},
+			"container": {c.FirstSeen, c.LastSeen}, "vulnerability": {v.FirstSeen, v.LastSeen}} {
+			if times[1].Before(times[0]) {
+				t.Errorf("%s: first seen %s, last %s", what, times[0], times[1])
+			}
+		}
+		if !v.FirstSeen.Equal(testStart.Add(10 * time.Minute)) {
+			t.Errorf("the vulnerability was first seen %s", v.FirstSeen)
+		}
+	})
+}
 
 // The numbers of the risk view are those of a row by row count, in each sight and
 // whether the images of the rows are sought or all are looked through.

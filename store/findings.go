@@ -165,6 +165,9 @@ func (t *tx) selectFindings(scope plimsoll.Scope, f api.FindingFilter) (*selecti
 	default:
 		return nil, invalid("answer: yes or no")
 	}
+	if err := q.layer("i", f.Image, f.Layer); err != nil {
+		return nil, err
+	}
 	if f.Since != 0 {
 		q.and("m.first_seen >= ?", f.Since)
 	}
@@ -272,6 +275,7 @@ func (s *Store) Findings(ctx context.Context, scope plimsoll.Scope, f api.Findin
 
 func (t *tx) findings(scope plimsoll.Scope, f api.FindingFilter, l api.List) (api.Page[api.Finding], error) {
 	page := api.Page[api.Finding]{Items: []api.Finding{}, Total: -1}
+	l.Sort = strings.TrimPrefix(l.Sort, "-") // all keys are descending by nature
 	column, ok := findingKeys[l.Sort]
 	if !ok {
 		return page, plimsoll.Errorf(plimsoll.CodeInvalid, "sort findings", "there is no such sort key; there are %s", strings.Join(api.FindingSorts, ", "))

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -224,9 +225,116 @@ func TestFindingsOfAnImage(t *testing.T) {
 		if err != nil || v.Name != cve(3) || v.Findings != 1 || v.Images != 1 || v.Hosts != 1 || v.KEVEntry == nil {
 			t.Errorf("vulnerability: %v, %+v", err, v)
 		}
+		if any, err := s.Vulnerability(t.Context(), plimsoll.Everything, "ghsa-AAAA", ""); err != nil || !reflect.DeepEqual(any, v) || !slices.Equal(v.Classes, []plimsoll.Class{plimsoll.ClassApplication}) {
+			t.Errorf("without a class it is the one that has it: %v, %+v", err, any)
+		}
 		if _, err := s.Vulnerability(t.Context(), plimsoll.Everything, cve(3), plimsoll.ClassSystem); plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
 			t.Errorf("no system package has it: %v", err)
 		}
+	})
+}
+
+// What a layer brought, of findings and of packages; in one image alone.
+func TestBroughtByALayer(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		host := joinHost(t, s, "one")
+		image := hostImage(1, "shop/web:1")
+		mustSync(t, s, host, fullSync(1, image))
+		judge := &testJudge{generation: 1, flaws: []testFlaw{newFlaw(1, "left", plimsoll.SeverityHigh, ""), newFlaw(2, "openssl", plimsoll.SeverityHigh, "")}}
+		mustActivate(t, s, judge)
+		below, above, nowhere := deb("openssl", "3.0"), npm("left", "1.0"), npm("left", "1.1")
+		below.Layer, above.Layer = image.Layers[0].DiffID, image.Layers[1].DiffID
+		nowhere.Path = "opt/left/package.json"
+		mustStore(t, s, host, reportOf(1, "r1", below, above, nowhere), judge)
+		id := imageNumber(t, s, plimsoll.Everything, 1).ID
+		for _, c := range []struct {
+			layer    string
+			findings []string
+			packages string
+		}{
+			{"", []string{"shop/web:1 " + cve(1) + " left open", "shop/web:1 " + cve(1) + " left open", "shop/web:1 " + cve(2) + " openssl open"}, "[left 1.0 left 1.1 openssl 3.0]"},
+			{string(below.Layer), []string{"shop/web:1 " + cve(2) + " openssl open"}, "[openssl 3.0]"},
+			{string(above.Layer), []string{"shop/web:1 " + cve(1) + " left open"}, "[left 1.0]"},
+			{string(digestOf("layer", 2)), nil, "[]"},
+		} {
+			wantList(t, "findings of layer "+c.layer, list(t, s, plimsoll.Everything, api.FindingFilter{Image: id, Layer: c.layer}), c.findings...)
+			installed, err := s.Installed(t.Context(), plimsoll.Everything, id, api.SoftwareFilter{Layer: c.layer}, api.List{})
+			software, err2 := s.Software(t.Context(), plimsoll.Everything, api.SoftwareFilter{Image: id, Layer: c.layer}, api.List{})
+			if err := errors.Join(err, err2); err != nil {
+				t.Fatal(err)
+			}
+			var here, distinct []string
+			for _, p := range installed.Items {
+				here = append(here, p.Name+" "+p.Version)
+			}
+			for _, p := range software.Items {
+				distinct = append(distinct, p.Name+" "+p.Version)
+			}
+			if fmt.Sprint(here) != c.packages || fmt.Sprint(distinct) != c.packages || installed.Total != int64(len(here)) {
+				t.Errorf("packages of layer %q: %q (of %d) and %q, want %s", c.layer, here, installed.Total, distinct, c.packages)
+			}
+		}
+		if _, err := s.Findings(t.Context(), plimsoll.Everything, api.FindingFilter{Layer: string(below.Layer)}, api.List{}); plimsoll.CodeOf(err) != plimsoll.CodeInvalid {
+			t.Errorf("a layer of no image: %v", err)
+		}
+		if _, err := s.Software(t.Context(), plimsoll.Everything, api.SoftwareFilter{Layer: string(below.Layer)}, api.List{}); plimsoll.CodeOf(err) != plimsoll.CodeInvalid {
+			t.Errorf("software of a layer of no image: %v", err)
+		}
+	})
+}
+
+// Where a vulnerability is: the images with an open finding of it, by any of its
+// names, their hosts and their containers; none that decisions handle everywhere.
+func TestWhereAVulnerabilityIs(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		one, two := joinHost(t, s, "one", "env=prod"), joinHost(t, s, "two", "env=dev")
+		running := func(n int, name string) api.HostImage {
+			return withContainers(hostImage(n, name), map[string]bool{fmt.Sprint("run-", n): true, fmt.Sprint("done-", n): false})
+		}
+		mustSync(t, s, one, fullSync(1, running(1, "shop/a:1")))
+		mustSync(t, s, two, fullSync(1, hostImage(1, "shop/b:1"), running(2, "shop/c:1"), running(3, "shop/d:1")))
+		judge := &testJudge{generation: 1, flaws: []testFlaw{newFlaw(1, "left", plimsoll.SeverityHigh, "2"), newFlaw(2, "right", plimsoll.SeverityHigh, "")}}
+		judge.flaws[0].Aliases = []string{"GHSA-left"}
+		judge.flaws[1].status = plimsoll.StatusNotPresent
+		mustActivate(t, s, judge)
+		for n, pkg := range []string{"left", "left", "right"} {
+			mustStore(t, s, two, reportOf(n+1, fmt.Sprint(n), npm(pkg, "1")), judge)
+		}
+		want := func(what string, scope plimsoll.Scope, name, want string) {
+			t.Helper()
+			images, err := s.Images(t.Context(), scope, api.ImageFilter{Vuln: name}, api.List{})
+			hosts, err2 := s.Hosts(t.Context(), scope, api.HostFilter{Vuln: name}, api.List{})
+			containers, err3 := s.Containers(t.Context(), scope, ContainerFilter{Vuln: name, Running: true}, api.List{})
+			if err := errors.Join(err, err2, err3); err != nil {
+				t.Fatal(err)
+			}
+			var places, runs []string
+			for _, h := range hosts.Items {
+				places = append(places, h.Labels["env"])
+			}
+			for _, c := range containers.Items {
+				runs = append(runs, c.Image)
+			}
+			numbers := numbersOf(images.Items)
+			slices.Sort(numbers)
+			slices.Sort(runs)
+			if got := fmt.Sprint(numbers, places, runs); got != want || images.Total != int64(len(numbers)) || hosts.Total != int64(len(places)) || containers.Total != int64(len(runs)) {
+				t.Errorf("%s: %s with totals %d %d %d, want %s", what, got, images.Total, hosts.Total, containers.Total, want)
+			}
+		}
+		prod := plimsoll.Scope{Labels: []string{"env=prod"}}
+		want("by its name", plimsoll.Everything, cve(1), "[1 2] [prod dev] [shop/a:1 shop/c:1]")
+		want("by another", plimsoll.Everything, " ghsa-LEFT", "[1 2] [prod dev] [shop/a:1 shop/c:1]")
+		want("within a scope", prod, cve(1), "[1] [prod] [shop/a:1]")
+		want("without the component", plimsoll.Everything, cve(2), "[] [] []")
+		want("unknown", plimsoll.Everything, "CVE-2000-1", "[] [] []")
+		ignore := func(repository string) {
+			mustDecide(t, s, api.DecisionRequest{Rules: []api.Decision{{Kind: "ignore", Vulnerability: cve(1), Repositories: []string{repository}, Remark: "r"}}})
+		}
+		ignore("shop/a")
+		want("one of two repositories is handled", plimsoll.Everything, cve(1), "[1 2] [prod dev] [shop/a:1 shop/c:1]")
+		ignore("shop/b")
+		want("both are", plimsoll.Everything, cve(1), "[2] [dev] [shop/c:1]")
 	})
 }
 

@@ -239,6 +239,10 @@ var hostKeys = []sortKey{
 	{name: "images", column: "h.images", desc: true},
 }
 
+// hostProblems finds hosts h with something that the agent cannot read. A revoked
+// one tells nothing any more.
+const hostProblems = "h.revoked = 0 AND h.problem_count > 0"
+
 // Hosts lists hosts.
 func (s *Store) Hosts(ctx context.Context, scope plimsoll.Scope, f api.HostFilter, l api.List) (page api.Page[api.Host], err error) {
 	k, err := newKeyset(l, "hosts", "h.id", hostKeys)
@@ -252,6 +256,13 @@ func (s *Store) Hosts(ctx context.Context, scope plimsoll.Scope, f api.HostFilte
 	}
 	if f.Label != "" {
 		w.and("h.id IN (SELECT host_id FROM host_label WHERE label = ?)", f.Label)
+	}
+	if f.Vuln != "" {
+		text, args := exposed(f.Vuln)
+		w.and("h.id IN (SELECT o.host_id FROM host_image o WHERE o.image_id IN ("+text+"))", args...)
+	}
+	if f.Problems {
+		w.and(hostProblems)
 	}
 	if f.IDs != nil {
 		in(&w, "h.id", f.IDs)
@@ -308,6 +319,9 @@ func (t *tx) hosts(k *keyset, w where) (api.Page[api.Host], error) {
 			return h, errors.Join(json.Unmarshal([]byte(addresses), &h.Addresses), json.Unmarshal([]byte(stores), &h.Stores),
 				json.Unmarshal([]byte(problems), &h.Problems))
 		})
+	if err == nil {
+		page.Total, err = t.count("host h", w)
+	}
 	if err != nil || len(page.Items) == 0 {
 		return page, err
 	}
@@ -327,9 +341,6 @@ func (t *tx) hosts(k *keyset, w where) (api.Page[api.Host], error) {
 		at[id][key] = value
 		return nil
 	})
-	if err == nil {
-		page.Total, err = t.count("host h", w)
-	}
 	return page, err
 }
 

@@ -42,7 +42,7 @@ func word(w *where, field, value string, known ...string) bool {
 }
 
 // imageFilter returns the conditions of a filter on table image i.
-func imageFilter(scope plimsoll.Scope, f api.ImageFilter) where {
+func imageFilter(scope plimsoll.Scope, f api.ImageFilter, now int64) where {
 	var w where
 	live := true // only images that a host holds
 	if word(&w, "gone", f.Gone, "yes", "no", "any") && f.Gone != "no" {
@@ -97,11 +97,8 @@ func imageFilter(scope plimsoll.Scope, f api.ImageFilter) where {
 		in(&w, "i.state", f.States)
 	}
 	if word(&w, "queue", f.Queue, "queued", "running", "any") {
-		if f.Queue == "any" {
-			w.and("i.id IN (SELECT image_id FROM work WHERE state IN ('queued', 'running'))")
-		} else {
-			w.and("i.id IN (SELECT image_id FROM work WHERE state = ?)", f.Queue)
-		}
+		states := map[string]string{"queued": "'queued'", "running": "'leased'", "any": "'queued', 'leased'"}
+		w.and("i.id IN (SELECT image_id FROM work WHERE state IN (" + states[f.Queue] + "))")
 	}
 	if len(f.Risks) > 0 {
 		for _, risk := range f.Risks {
@@ -128,14 +125,46 @@ func imageFilter(scope plimsoll.Scope, f api.ImageFilter) where {
 	if f.Code != "" {
 		w.and("i.code = ? OR EXISTS (SELECT 1 FROM image_problem x WHERE x.image_id = i.id AND x.code = ?)", f.Code, f.Code)
 	}
+	warned(&w, f.Warnings, now)
 	if f.IDs != nil {
 		in(&w, "i.id", f.IDs)
 	}
 	return w
 }
 
+// warned adds the condition for images with one of the warnings.
+func warned(w *where, warnings []string, now int64) {
+	var either []string
+	var args []any
+	for _, warning := range warnings {
+		if !word(w, "warning", warning, api.ImageWarnings...) {
+			continue
+		}
+		held, condition := "SELECT 1 FROM host_image o JOIN host h ON h.id = o.host_id WHERE o.image_id = i.id AND h.revoked = 0 AND ", ""
+		switch warning {
+		case "uncovered":
+			condition = "i.uncovered > 0"
+		case "unidentified":
+			condition = "i.unidentified > 0"
+		case "ended":
+			condition = "i.system_ended > 0"
+		case "problems":
+			condition = "i.problems > 0"
+		case "stale": // no host that holds it has the analysers that read it
+			condition = "i.gone = 0 AND i.inventory <> 0 AND NOT EXISTS (" + held + "h.analyzers = i.analyzers)"
+		case "offline":
+			condition = "i.gone = 0 AND NOT EXISTS (" + held + "h.last_seen >= ?)"
+			args = append(args, now-OfflineAfter.Milliseconds())
+		}
+		either = append(either, condition)
+	}
+	if len(either) > 0 {
+		w.and(strings.Join(either, " OR "), args...)
+	}
+}
+
 // placed returns the condition for images i with a presence p in sight that
-// fits: a live one or, unless only live images are asked for, any of a gone image.
+// fits: a live one or, unless only live images are asked for, one that was.
 // What fits is found once, not for each image: that would read the presences of
 // all of them.
 func placed(scope plimsoll.Scope, live bool, condition string, args ...any) (string, []any) {
@@ -155,7 +184,7 @@ func called(scope plimsoll.Scope, live bool, condition string, args ...any) (str
 func present(scope plimsoll.Scope, live bool) (string, []any) {
 	sight, args := hostInSight(scope, "p.host_id")
 	if !live {
-		return "presence p JOIN image x ON x.id = p.image_id WHERE (p.gone = 0 OR x.gone > 0) AND " + sight, args
+		return "presence p WHERE " + sight, args
 	}
 	return "presence p WHERE +p.gone = 0 AND " + sight, args // "+": nearly all rows are live, no index helps
 }
@@ -169,6 +198,14 @@ func onHosts(scope plimsoll.Scope, live bool, condition string, args ...any) (st
 	return "i.id IN (SELECT p.image_id FROM host_image p WHERE " + condition + " AND " + sight + ")", slices.Concat(args, sightArgs)
 }
 
+// exposed returns a query for the IDs of images with an open finding of a
+// vulnerability, by any of its names.
+func exposed(name string) (string, []any) {
+	return "SELECT i.image_id FROM vulnerability_alias v CROSS JOIN match m CROSS JOIN instance i CROSS JOIN image g WHERE v.alias = ? AND " +
+			"m.vulnerability_id = v.vulnerability_id AND i.software_id = m.software_id AND g.id = i.image_id AND " + counted + " AND " + open,
+		[]any{aliasOf(strings.TrimSpace(name))}
+}
+
 // contained adds the conditions about what images contain and what runs of them.
 func contained(w *where, scope plimsoll.Scope, f api.ImageFilter) {
 	if f.Software != "" {
@@ -176,8 +213,8 @@ func contained(w *where, scope plimsoll.Scope, f api.ImageFilter) {
 		w.and("i.id IN (SELECT n.image_id FROM instance n WHERE n.software_id IN ("+text+"))", args...)
 	}
 	if f.Vuln != "" {
-		w.and(`i.id IN (SELECT n.image_id FROM vulnerability_alias v CROSS JOIN match m CROSS JOIN instance n
-			WHERE v.alias = ? AND m.vulnerability_id = v.vulnerability_id AND +m.gone = 0 AND n.software_id = m.software_id)`, strings.ToUpper(f.Vuln))
+		text, args := exposed(f.Vuln)
+		w.and("i.id IN ("+text+")", args...)
 	}
 	sight, sightArgs := hostInSight(scope, "c.host_id")
 	if f.Container != "" {

@@ -15,7 +15,7 @@ func (s *Store) Images(ctx context.Context, scope plimsoll.Scope, f api.ImageFil
 	if err != nil {
 		return page, err
 	}
-	w := imageFilter(scope, f)
+	w := imageFilter(scope, f, s.now().UnixMilli())
 	err = s.read(ctx, "list images", func(t *tx) error {
 		if page, err = t.images(scope, k, w); err != nil {
 			return err
@@ -50,7 +50,7 @@ func (t *tx) images(scope plimsoll.Scope, k *keyset, w where) (page api.Page[api
 			return i, err
 		}
 		i.Names, i.SystemEnded = []string{}, ended != 0
-		i.Created, i.FirstSeen, i.LastSeen, i.Gone, i.ScannedAt = momentOrNil(created), moment(first), moment(last), momentOrNil(gone), momentOrNil(scanned)
+		i.Created, i.FirstSeen, i.LastSeen, i.Gone, i.ScannedAt = momentOrNil(created), moment(first), moment(max(first, last)), momentOrNil(gone), momentOrNil(scanned)
 		read = append(read, inventory != 0)
 		return i, json.Unmarshal([]byte(manifests), &i.Manifests)
 	})
@@ -80,7 +80,7 @@ func (t *tx) images(scope plimsoll.Scope, k *keyset, w where) (page api.Page[api
 			page.Items[n].EvaluatedAt = momentOrNil(built)
 		}
 	}
-	rows, err := t.query("SELECT image_id, state FROM work WHERE state IN ('queued', 'running') AND image_id IN ("+marks(len(ids))+")", args(ids)...)
+	rows, err := t.query("SELECT image_id, CASE state WHEN 'leased' THEN 'running' ELSE state END FROM work WHERE image_id IN ("+marks(len(ids))+")", args(ids)...)
 	err = each(rows, err, func(scan func(...any) error) error {
 		var id int64
 		var state plimsoll.TaskState
@@ -174,7 +174,8 @@ func (t *tx) lookImage(scope plimsoll.Scope, id int64) (api.Image, error) {
 }
 
 // SelectImages returns the IDs of the images that a selection means, in
-// ascending order; gone images only when they are named.
+// ascending order; gone images only when they are named. All leaves out those that
+// the settings call too old; one whose date is unknown is not.
 func (s *Store) SelectImages(ctx context.Context, scope plimsoll.Scope, sel api.Selection) (ids []int64, err error) {
 	const op = "select images"
 	chosen := 0
@@ -184,17 +185,18 @@ func (s *Store) SelectImages(ctx context.Context, scope plimsoll.Scope, sel api.
 	if chosen != 1 {
 		return nil, plimsoll.Errorf(plimsoll.CodeInvalid, op, "choose one of all, images, hosts, label and filter")
 	}
+	now := s.now().UnixMilli()
 	var w where
 	switch {
 	case sel.Images != nil:
 		in(&w, "i.id", sel.Images)
 		w.seesImage(scope, "i")
 	case sel.Filter != nil:
-		w = imageFilter(scope, *sel.Filter)
+		w = imageFilter(scope, *sel.Filter, now)
 	case sel.Label != "":
-		w = imageFilter(scope, api.ImageFilter{Label: sel.Label})
+		w = imageFilter(scope, api.ImageFilter{Label: sel.Label}, now)
 	default:
-		w = imageFilter(scope, api.ImageFilter{})
+		w = imageFilter(scope, api.ImageFilter{}, now)
 	}
 	if sel.Hosts != nil {
 		sight, sightArgs := hostInSight(scope, "o.host_id")
@@ -204,7 +206,14 @@ func (s *Store) SelectImages(ctx context.Context, scope plimsoll.Scope, sel api.
 	if w.err != nil {
 		return nil, w.err
 	}
-	err = s.read(ctx, op, func(t *tx) (err error) {
+	err = s.read(ctx, op, func(t *tx) error {
+		settings, err := t.settings()
+		if err != nil {
+			return err
+		}
+		if sel.All && settings.MaxImageAgeDays > 0 {
+			w.and("i.created = 0 OR i.created >= ?", moment(t.now).AddDate(0, 0, -settings.MaxImageAgeDays).UnixMilli())
+		}
 		ids, err = t.ids("SELECT i.id FROM image i"+w.String()+" ORDER BY i.id", w.args...)
 		return err
 	})
@@ -230,7 +239,7 @@ func (s *Store) Presences(ctx context.Context, scope plimsoll.Scope, imageID int
 			"presence p JOIN host h ON h.id = p.host_id", w, func(scan func(...any) error) (p api.Presence, err error) {
 				var first, last, gone int64
 				err = scan(&p.HostID, &p.Host, &p.Engine, &p.Store, &p.Name, &first, &last, &gone, &p.Code, &p.Detail)
-				p.FirstSeen, p.LastSeen, p.Gone = moment(first), moment(last), momentOrNil(gone)
+				p.FirstSeen, p.LastSeen, p.Gone = moment(first), moment(max(first, last)), momentOrNil(gone)
 				return p, err
 			})
 		if err == nil {
@@ -246,7 +255,8 @@ type ContainerFilter struct {
 	Image, Host int64
 	Query       string // part of a name or pod, or the beginning of an ID
 	Running     bool
-	Gone        bool // those that are gone too
+	Gone        bool   // those that are gone too
+	Vuln        string // of images with an open finding of it, by any of its IDs
 }
 
 // Containers lists containers, newest first.
@@ -268,6 +278,10 @@ func (s *Store) Containers(ctx context.Context, scope plimsoll.Scope, f Containe
 	}
 	if f.Running {
 		w.and("c.running = 1")
+	}
+	if f.Vuln != "" {
+		text, args := exposed(f.Vuln)
+		w.and("c.image_id IN ("+text+")", args...)
 	}
 	if f.Query != "" {
 		w.and(like("lower(c.name)")+" OR "+like("lower(c.pod)")+" OR c.container_id >= ? AND c.container_id < ?",
@@ -296,7 +310,7 @@ func (t *tx) containers(scope plimsoll.Scope, k *keyset, w where) (page api.Page
 				return c, err
 			}
 			c.Running, c.Image = running != 0, digest.Short()
-			c.FirstSeen, c.LastSeen, c.Gone = moment(first), moment(last), momentOrNil(gone)
+			c.FirstSeen, c.LastSeen, c.Gone = moment(first), moment(max(first, last)), momentOrNil(gone)
 			var of api.ImageConfig
 			err = json.Unmarshal([]byte(config), &of)
 			c.Entrypoint = append(of.Entrypoint, of.Cmd...)

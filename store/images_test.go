@@ -181,6 +181,41 @@ func TestBadLists(t *testing.T) {
 	})
 }
 
+// Who scans all leaves out images that the settings call too old, and nothing else.
+func TestScanAllAge(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		host := joinHost(t, s, "alpha", "env=prod")
+		young, old, undated := hostImage(23, "young:1"), hostImage(25, "old:1"), hostImage(1, "undated:1")
+		undated.Created = time.Time{}
+		mustSync(t, s, host, fullSync(1, young, old, hashed(undated)))
+		selects := func(sel api.Selection, want ...int) {
+			t.Helper()
+			ids, err := s.SelectImages(t.Context(), plimsoll.Everything, sel)
+			if err != nil {
+				t.Fatal(err)
+			}
+			page, err := s.Images(t.Context(), plimsoll.Everything, api.ImageFilter{IDs: ids}, api.List{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := numbersOf(page.Items)
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Errorf("%+v selects %v, want %v", sel, got, want)
+			}
+		}
+		selects(api.Selection{All: true}, 1, 23, 25)
+		settings := api.DefaultSettings()
+		settings.MaxImageAgeDays = 1
+		if err := s.SetSettings(t.Context(), settings); err != nil {
+			t.Fatal(err)
+		}
+		selects(api.Selection{All: true}, 1, 23)
+		selects(api.Selection{Hosts: []int64{host}}, 1, 23, 25)
+		selects(api.Selection{Filter: &api.ImageFilter{Query: "old"}}, 25)
+	})
+}
+
 func TestImageFilters(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		a, _, c := fleet(t, s)
@@ -192,6 +227,10 @@ func TestImageFilters(t *testing.T) {
 		mark(6, "state = 'succeeded', risk = 'low', a_low = 1, fixable = 0, kev = 0")
 		execTest(t, s, "UPDATE image SET fixable = 0, kev = 0 WHERE risk <> 'critical'")
 		execTest(t, s, "INSERT INTO work (image_id, state, queued) SELECT id, 'queued', 0 FROM image WHERE digest = ?", digestOf("image", 8))
+		execTest(t, s, "INSERT INTO work (image_id, state, queued) SELECT id, 'leased', 0 FROM image WHERE digest = ?", digestOf("image", 12))
+		if img := imageNumber(t, s, plimsoll.Everything, 12); img.Queue != plimsoll.TaskRunning {
+			t.Errorf("an image that is being read: %q", img.Queue)
+		}
 		execTest(t, s, "INSERT INTO image_problem (image_id, number, code) SELECT id, 0, 'end-of-life' FROM image WHERE digest = ?", digestOf("image", 9))
 		addSoftware(t, s, 10, "maven", "org.apache.logging.log4j:log4j-core", "2.14.1", "app.jar")
 		execTest(t, s, "INSERT INTO vulnerability (name, first_seen) VALUES ('CVE-2021-44228', 0)")
@@ -218,8 +257,8 @@ func TestImageFilters(t *testing.T) {
 			{api.ImageFilter{Fixable: true}, []int{4}},
 			{api.ImageFilter{KEV: true}, []int{4}},
 			{api.ImageFilter{Queue: "queued"}, []int{8}},
-			{api.ImageFilter{Queue: "any"}, []int{8}},
-			{api.ImageFilter{Queue: "running"}, []int{}},
+			{api.ImageFilter{Queue: "any"}, []int{8, 12}},
+			{api.ImageFilter{Queue: "running"}, []int{12}},
 			{api.ImageFilter{Host: c}, []int{5, 10, 15, 20, 25, 30}},
 			{api.ImageFilter{HostName: "GAM"}, []int{5, 10, 15, 20, 25, 30}},
 			{api.ImageFilter{Address: "10.0.0.5"}, []int{5, 10, 15, 20, 25, 30}},

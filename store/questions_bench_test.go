@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"plimsoll"
@@ -54,7 +55,11 @@ func fillFleet(b testing.TB, s *Store, size loadgen.Size, judge realJudge) {
 func BenchmarkFleet(b *testing.B) {
 	s := benchStore(b)
 	fillFleet(b, s, loadgen.Large, compiled(b, loadgen.First))
-	for _, q := range fleetQuestions() {
+	page, err := s.Vulnerabilities(b.Context(), plimsoll.Everything, api.VulnerabilityFilter{}, api.List{Sort: "images", Limit: 1})
+	if err != nil || len(page.Items) == 0 {
+		b.Fatal(err, "no vulnerability")
+	}
+	measure := func(q fleetQuestion) {
 		b.Run(q.name, func(b *testing.B) {
 			for b.Loop() {
 				if err := q.ask(s); err != nil {
@@ -62,6 +67,9 @@ func BenchmarkFleet(b *testing.B) {
 				}
 			}
 		})
+	}
+	for _, q := range fleetQuestions(page.Items[0].Name) {
+		measure(q)
 	}
 	b.Run("evaluate", func(b *testing.B) {
 		judges := []realJudge{compiled(b, loadgen.Second), compiled(b, loadgen.First)}
@@ -75,6 +83,10 @@ func BenchmarkFleet(b *testing.B) {
 			}
 		}
 	})
+	measure(fleetQuestion{"changes of an image", func(s *Store) error {
+		_, err := s.ImageChanges(b.Context(), plimsoll.Everything, 1, api.List{})
+		return err
+	}})
 }
 
 // fleetQuestion is a list as somebody asks for it.
@@ -84,8 +96,9 @@ type fleetQuestion struct {
 }
 
 // fleetQuestions are each list by each of its sort keys, and what people look
-// for; what needs some hosts only is asked of all, of twenty and of one.
-func fleetQuestions() (list []fleetQuestion) {
+// for; what needs some hosts only is asked of all, of twenty and of one. worst is
+// the vulnerability that most images have.
+func fleetQuestions(worst string) (list []fleetQuestion) {
 	const name = "node-parse-ssl-7"
 	ctx := context.Background()
 	add := func(name string, ask func(s *Store) error) { list = append(list, fleetQuestion{name, ask}) }
@@ -149,6 +162,22 @@ func fleetQuestions() (list []fleetQuestion) {
 	software(all, "below", api.SoftwareFilter{Name: name, Below: "1.7.0"}, "")
 	add("places below", func(s *Store) error {
 		_, err := s.Places(ctx, all, api.SoftwareFilter{Name: name, Below: "1.7.0"}, api.List{})
+		return err
+	})
+	for _, scope := range []plimsoll.Scope{all, {Labels: []string{"rack=7"}}} {
+		where := " with the worst vulnerability" + strings.Join(append([]string{""}, scope.Labels...), " within ")
+		images(scope, where[1:], api.ImageFilter{Vuln: worst}, "")
+		add("hosts"+where, func(s *Store) error {
+			_, err := s.Hosts(ctx, scope, api.HostFilter{Vuln: worst}, api.List{})
+			return err
+		})
+		add("containers"+where, func(s *Store) error {
+			_, err := s.Containers(ctx, scope, ContainerFilter{Vuln: worst, Running: true}, api.List{})
+			return err
+		})
+	}
+	add("diff", func(s *Store) error {
+		_, err := s.DiffImages(ctx, all, 1, 2)
 		return err
 	})
 	add("dashboard", func(s *Store) error {

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -18,9 +19,13 @@ const maxRules = 1000
 // that is none, CodeLimit when it would take too many rules.
 func (t *tx) rulesOf(scope plimsoll.Scope, r api.DecisionRequest) ([]plimsoll.Decision, error) {
 	const op = "decide"
-	ways := bit(len(r.Rules) > 0) + bit(len(r.Findings) > 0) + bit(r.Filter != nil)
+	ways := bit(len(r.Rules) > 0) + bit(len(r.Findings) > 0) + bit(r.Filter != nil) + bit(r.All)
 	if ways != 1 {
-		return nil, plimsoll.Errorf(plimsoll.CodeInvalid, op, "a decision is about rules, findings or a filter: one of them")
+		return nil, plimsoll.Errorf(plimsoll.CodeInvalid, op, "a decision is about rules, findings, a filter or all: one of them")
+	}
+	if r.Filter != nil && !narrows(*r.Filter) {
+		return nil, &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: op, Err: errors.New("the filter is empty: the decision would be about every finding"),
+			Hint: `narrow it, or say "all": true instead`}
 	}
 	if len(r.Rules) > maxRules {
 		return nil, tooMany(len(r.Rules))
@@ -36,10 +41,20 @@ func (t *tx) rulesOf(scope plimsoll.Scope, r api.DecisionRequest) ([]plimsoll.De
 		return rules, nil
 	}
 	filter := api.FindingFilter{States: allStates, IDs: r.Findings}
-	if r.Filter != nil {
+	switch {
+	case r.Filter != nil:
 		filter = *r.Filter
+	case r.All:
+		filter = api.FindingFilter{}
 	}
 	return t.rulesFor(scope, filter, r)
+}
+
+// narrows says whether a filter names more than states. Its fields are left out
+// of JSON when they are empty.
+func narrows(f api.FindingFilter) bool {
+	f.States = nil
+	return encode(f) != "{}"
 }
 
 func tooMany(n int) error {
@@ -182,7 +197,7 @@ func (t *tx) ruleOf(scope plimsoll.Scope, w api.Decision) (d plimsoll.Decision, 
 		}
 	}
 	if d.Vulnerability == "" && d.PackageType == "" && d.Package == "" && d.Path == "" && len(d.Repositories)+len(d.ImageIDs)+len(d.Labels) == 0 {
-		return d, invalid("a rule without any condition would hide everything")
+		return d, invalid(`a rule without any condition would hide everything; "package": "*" means that`)
 	}
 	if !scope.All {
 		switch {
@@ -221,9 +236,10 @@ func (s *Store) FindingHistory(ctx context.Context, scope plimsoll.Scope, findin
 		}
 		var w where
 		w.seesDecision(scope, "d")
+		read := scanEvent(scope)
 		rows, err := t.query("SELECT "+eventColumns+" FROM decision_event e JOIN decision d ON d.id = e.decision_id"+w.String()+" ORDER BY e.id DESC", w.args...)
 		return each(rows, err, func(scan func(...any) error) error {
-			e, err := scanEvent(scan)
+			e, err := read(scan)
 			if err != nil || e.Rule == nil || len(events) == most {
 				return err
 			}

@@ -194,6 +194,18 @@ func schemeOf(kind plimsoll.PackageType) (version.Scheme, bool) {
 	return "", false
 }
 
+// layer narrows instances in table n to what a layer of their image brought.
+func (w *where) layer(n string, image int64, diff string) error {
+	switch {
+	case diff == "":
+	case image == 0:
+		return plimsoll.Errorf(plimsoll.CodeInvalid, "filter by layer", "a layer is looked up in one image: say which")
+	default:
+		w.and(n+".layer IN (SELECT il.number FROM image_layer il JOIN layer l ON l.id = il.layer_id WHERE il.image_id = ? AND l.diff_id = ?)", image, diff)
+	}
+	return nil
+}
+
 // heldBy returns the condition under which a host in sight that the filter
 // allows holds the image in column now.
 func heldBy(scope plimsoll.Scope, f api.SoftwareFilter, column string) (string, []any) {
@@ -228,13 +240,16 @@ func (s *Store) Software(ctx context.Context, scope plimsoll.Scope, f api.Softwa
 			return err
 		}
 		w.and("+s.images > 0") // nearly all: no index helps
-		if !scope.All || f.Image != 0 || f.Host != 0 || f.Label != "" || f.Path != "" {
+		if !scope.All || f.Image != 0 || f.Layer != "" || f.Host != 0 || f.Label != "" || f.Path != "" {
 			var n where
 			n.and("n.software_id = s.id")
 			text, args := heldBy(scope, f, "+n.image_id")
 			n.and(text, args...)
 			if f.Image != 0 {
 				n.and("n.image_id = ?", f.Image)
+			}
+			if err := n.layer("n", f.Image, f.Layer); err != nil {
+				return err
 			}
 			if f.Path != "" {
 				n.glob(t.s.dialect, "n.path", f.Path)
@@ -302,6 +317,9 @@ func (s *Store) Installed(ctx context.Context, scope plimsoll.Scope, imageID int
 			return err
 		}
 		w.and("n.image_id = ?", imageID)
+		if err := w.layer("n", imageID, f.Layer); err != nil {
+			return err
+		}
 		if f.Path != "" {
 			w.glob(t.s.dialect, "n.path", f.Path)
 		}
@@ -364,6 +382,9 @@ func (s *Store) Places(ctx context.Context, scope plimsoll.Scope, f api.Software
 		w.and(text, args...)
 		if f.Image != 0 {
 			w.and("n.image_id = ?", f.Image)
+		}
+		if err := w.layer("n", f.Image, f.Layer); err != nil {
+			return err
 		}
 		if f.Path != "" {
 			w.glob(t.s.dialect, "n.path", f.Path)

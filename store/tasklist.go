@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 
@@ -38,11 +39,27 @@ func itemInSight(scope plimsoll.Scope) (string, []any) {
 		") OR item.image_id = 0 AND " + host + ")", append(slices.Clone(image.args), more...)
 }
 
+// able finds hosts that are online and could read the image of an item, alias
+// item; its parameter says since when.
+const able = "SELECT 1 FROM host_image JOIN host ON host.id = host_image.host_id WHERE host_image.image_id = item.image_id " +
+	"AND host_image.readable = 1 AND host.revoked = 0 AND host.last_seen >= ?"
+
 // nobody is the condition under which the hosts that could work on an item, alias
 // item, are all silent; its two parameters say since when.
-const nobody = "NOT EXISTS (SELECT 1 FROM host_image JOIN host ON host.id = host_image.host_id WHERE host_image.image_id = item.image_id " +
-	"AND host_image.readable = 1 AND host.revoked = 0 AND host.last_seen >= ?) AND " +
+const nobody = "NOT EXISTS (" + able + ") AND " +
 	"NOT EXISTS (SELECT 1 FROM host WHERE item.image_id = 0 AND host.id = item.host_id AND host.last_seen >= ?)"
+
+// busy is the condition under which those that are not silent read as many images
+// as they may; its second parameter is how many.
+const busy = "item.image_id > 0 AND NOT EXISTS (" + able + " AND host.id NOT IN " +
+	"(SELECT host_id FROM work WHERE state = 'leased' GROUP BY host_id HAVING count(*) >= ?))"
+
+// Why a queued item waits, as far as it tells by itself.
+const (
+	waitsForHost = iota + 1 // one that is online
+	waitsForTurn            // on a host that is busy
+	waitsForScan            // that may start, if the fleet is not held back
+)
 
 var taskSorts = []sortKey{{name: "created", column: "task.id", desc: true}}
 
@@ -59,6 +76,9 @@ func (s *Store) Tasks(ctx context.Context, scope plimsoll.Scope, who string, f a
 	}
 	if f.State != "" {
 		w.and("task.state = ?", f.State)
+	}
+	if f.CreatedBy != "" {
+		w.and("task.created_by = ?", f.CreatedBy)
 	}
 	w.seesTask(scope, who)
 	err = s.read(ctx, "list tasks", func(t *tx) error {
@@ -193,28 +213,43 @@ func (s *Store) TaskItems(ctx context.Context, scope plimsoll.Scope, who string,
 		alive := t.now - OfflineAfter.Milliseconds()
 		columns := "item.image_id, COALESCE(" + names + ", image.digest, ''), COALESCE(worker.id, 0), COALESCE(worker.name, ''), item.state, item.code, item.detail, " +
 			"item.attempts, item.started, item.ended, item.reused, COALESCE(work.done, 0), COALESCE(work.total, 0), " +
-			"CASE WHEN item.state = 'queued' AND " + nobody + " THEN 1 ELSE 0 END"
+			fmt.Sprintf("CASE WHEN item.state <> 'queued' THEN 0 WHEN %s THEN %d WHEN %s THEN %d WHEN item.image_id > 0 THEN %d ELSE 0 END", nobody, waitsForHost, busy, waitsForTurn, waitsForScan)
 		from := "task_item item LEFT JOIN image ON image.id = item.image_id LEFT JOIN work ON work.image_id = item.image_id AND work.state = 'leased' AND item.state = 'running' " +
 			"LEFT JOIN host worker ON worker.id = item.host_id AND " + host
-		before := append(slices.Clone(nameArgs), alive, alive)
+		settings, err := t.settings()
+		if err != nil {
+			return err
+		}
+		code, detail, err := t.heldBack(settings)
+		if err != nil {
+			return err
+		}
+		before := append(slices.Clone(nameArgs), alive, alive, alive, settings.HostConcurrency)
 		w.args = slices.Concat(before, hostArgs, w.args)
-		page, err = fetch(t, k, columns, from, w, scanItem)
+		page, err = fetch(t, k, columns, from, w, func(scan func(...any) error) (api.TaskItem, error) {
+			i, waits, err := scanItem(scan)
+			switch {
+			case waits == waitsForHost:
+				i.Code, i.Detail = api.CodeHostOffline, "no host that could do it is online"
+			case waits != 0 && code != "":
+				i.Code, i.Detail = code, detail
+			case waits == waitsForTurn:
+				i.Code, i.Detail = api.CodeHostBusy, "the hosts that could do it are reading other images"
+			}
+			return i, err
+		})
 		page.Total = total
 		return err
 	})
 	return page, err
 }
 
-func scanItem(scan func(...any) error) (i api.TaskItem, err error) {
+func scanItem(scan func(...any) error) (i api.TaskItem, waits int, err error) {
 	var started, ended, done, total int64
-	var waiting bool
-	err = scan(&i.ImageID, &i.Image, &i.HostID, &i.Host, &i.State, &i.Code, &i.Detail, &i.Attempts, &started, &ended, &i.Reused, &done, &total, &waiting)
+	err = scan(&i.ImageID, &i.Image, &i.HostID, &i.Host, &i.State, &i.Code, &i.Detail, &i.Attempts, &started, &ended, &i.Reused, &done, &total, &waits)
 	i.Started, i.Ended = momentOrNil(started), momentOrNil(ended)
 	if total > 0 {
 		i.Progress = min(1, float64(done)/float64(total))
 	}
-	if waiting {
-		i.Code, i.Detail = api.CodeHostOffline, "no host that could do it is online"
-	}
-	return i, err
+	return i, waits, err
 }

@@ -380,6 +380,49 @@ func TestReturnedLeaseCountsNoAttempt(t *testing.T) {
 	})
 }
 
+// An item that waits says why: of several reasons the one that lasts longest.
+func TestWhyItemsWait(t *testing.T) {
+	inYard(t, func(y yard) {
+		settings := api.DefaultSettings()
+		set := func(change func(v *api.Settings)) {
+			y.Helper()
+			if change(&settings); y.s.SetSettings(y.Context(), settings) != nil {
+				y.Fatalf("%+v", settings)
+			}
+		}
+		h, other, silent := y.host(), y.host(), y.host()
+		y.exec("UPDATE host SET last_seen = 1 WHERE id = ?", silent)
+		task := y.scan(y.image(nil, h), y.image(nil, h), y.image(nil, h, other), y.image(nil, silent))
+		want := func(what string, want ...string) {
+			y.Helper()
+			for i, item := range y.items(task.ID) {
+				if item.Code != want[i] || (item.Detail == "") != (want[i] == "") {
+					y.Errorf("%s: item %d says %q, %q, want %q", what, i, item.Code, item.Detail, want[i])
+				}
+			}
+		}
+		want("nobody has asked yet", "", "", "", api.CodeHostOffline)
+		y.lease(h)
+		want("one host reads, another could", "", api.CodeHostBusy, "", api.CodeHostOffline)
+		if y.work(h).Scan != nil {
+			y.Error("a busy host got a second lease")
+		}
+		set(func(v *api.Settings) { v.HostConcurrency = 2 })
+		want("two at a time", "", "", "", api.CodeHostOffline)
+		set(func(v *api.Settings) { v.ScansPerHour = 1 })
+		want("one in an hour", "", api.CodeHourlyLimit, api.CodeHourlyLimit, api.CodeHostOffline)
+		set(func(v *api.Settings) { v.Window = "22:00-06:00" })
+		want("at night", "", api.CodeOutsideWindow, api.CodeOutsideWindow, api.CodeHostOffline)
+		sync, err := y.s.StartSync(y.Context(), plimsoll.Everything, "anna", api.SyncRequest{Hosts: []int64{h}})
+		if err != nil {
+			y.Fatal(err)
+		}
+		if items := y.items(sync.ID); items[0].Code != "" {
+			y.Errorf("a sync waits for no window: %+v", items)
+		}
+	})
+}
+
 func TestOfflineHostsAreWaitedFor(t *testing.T) {
 	inYard(t, func(y yard) {
 		h, gone := y.host(), y.host()
@@ -550,6 +593,11 @@ func TestTasksWithinScope(t *testing.T) {
 		page, err := y.s.Tasks(y.Context(), scope, "carl", api.TaskFilter{}, api.List{})
 		if err != nil || len(page.Items) != 2 || page.Items[0].ID != within.ID || page.Items[1].ID != mixed.ID || page.Items[1].Total != 2 {
 			t.Errorf("tasks %+v, %v", page, err)
+		}
+		for who, want := range map[string]int{"anna": 2, "carl": 0} {
+			if page, err := y.s.Tasks(y.Context(), scope, "carl", api.TaskFilter{CreatedBy: who}, api.List{}); err != nil || len(page.Items) != want {
+				t.Errorf("tasks that %s started: %+v, %v", who, page.Items, err)
+			}
 		}
 		items, err := y.s.TaskItems(y.Context(), scope, "carl", mixed.ID, "", api.List{})
 		if err != nil || len(items.Items) != 2 || items.Total != 2 || items.Items[0].ImageID != seen || items.Items[1].ImageID != both {

@@ -80,8 +80,8 @@ func (s Sessions) Bind(ctx context.Context, token string, account int64) error {
 	})
 }
 
-func (t *tx) endSessions(condition string, arg any) error {
-	_, err := t.exec("UPDATE session SET account_id = ?, data = ? WHERE "+condition, ended, []byte{}, arg)
+func (t *tx) endSessions(condition string, args ...any) error {
+	_, err := t.exec("UPDATE session SET account_id = ?, data = ? WHERE "+condition, append([]any{ended, []byte{}}, args...)...)
 	return err
 }
 

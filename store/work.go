@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -109,24 +110,15 @@ func (h *worker) lease(t *tx) (*api.Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	if open, err := inWindow(settings.Window, moment(t.now)); err != nil || !open {
+	if code, _, err := t.heldBack(settings); err != nil || code != "" {
 		return nil, err
 	}
-	var mine, all, done int64
+	var mine int64
 	if err := t.row("SELECT count(*) FROM work WHERE host_id = ? AND state = 'leased'", h.id).Scan(&mine); err != nil {
 		return nil, err
 	}
 	if mine >= int64(settings.HostConcurrency) {
 		return nil, nil
-	}
-	if settings.ScansPerHour > 0 {
-		if err := t.row("SELECT (SELECT count(*) FROM work WHERE state = 'leased'), (SELECT count(*) FROM scan WHERE stored > ?)",
-			t.now-time.Hour.Milliseconds()).Scan(&all, &done); err != nil {
-			return nil, err
-		}
-		if all+done >= int64(settings.ScansPerHour) {
-			return nil, nil
-		}
 	}
 	images, err := h.candidates(t, maxCandidates)
 	if err != nil {
@@ -139,6 +131,29 @@ func (h *worker) lease(t *tx) (*api.Lease, error) {
 		}
 	}
 	return nil, nil
+}
+
+// heldBack says why no scan starts in the whole fleet now; nothing when one may.
+func (t *tx) heldBack(settings api.Settings) (code, detail string, err error) {
+	open, err := inWindow(settings.Window, moment(t.now))
+	if err != nil {
+		return "", "", err
+	}
+	if !open {
+		return api.CodeOutsideWindow, "scans start at " + settings.Window + " UTC", nil
+	}
+	if settings.ScansPerHour == 0 {
+		return "", "", nil
+	}
+	var running, done int64
+	if err := t.row("SELECT (SELECT count(*) FROM work WHERE state = 'leased'), (SELECT count(*) FROM scan WHERE stored > ?)",
+		t.now-time.Hour.Milliseconds()).Scan(&running, &done); err != nil {
+		return "", "", err
+	}
+	if running+done >= int64(settings.ScansPerHour) {
+		return api.CodeHourlyLimit, fmt.Sprintf("the settings allow %d scans in an hour", settings.ScansPerHour), nil
+	}
+	return "", "", nil
 }
 
 // take leases an image unless another lease is reading a layer that it needs.

@@ -1,0 +1,18 @@
+export const access = {
+  signIn: 'Sign in',
+  name: 'Name',
+  password: 'Password',
+  signInHint: 'Security of the images on your hosts',
+  wrong: 'Name or password are wrong.',
+  setupTitle: 'Make the first administrator',
+  setupHint: 'This link works once. Choose how you will sign in.',
+  setupNoToken: 'The link is not complete',
+  setupNoTokenHint: 'Open the whole link that the console printed when it started. If it is lost, start the console again.',
+  passwordHint: 'At least 12 characters',
+  repeat: 'Password again',
+  different: 'The passwords differ',
+  create: 'Create and sign in',
+  required: 'Please fill this in',
+  tooShort: 'At least 12 characters, please',
+  nameShape: 'Letters, digits and . _ @ - only',
+}

@@ -1,0 +1,39 @@
+// Whether an image was read, and when not: why, and what helps.
+import { Popover } from 'antd'
+import { useTranslation } from 'react-i18next'
+
+import type { Schemas } from '../api'
+import { Reason, Tag } from '../parts/tags'
+
+/** Whether the image was read at least once: else nobody knows what is in it. */
+export function read(image: Pick<Schemas['Image'], 'risk'>): boolean {
+  return image.risk !== 'unscanned'
+}
+
+/** Whether advisories were asked about what is in it: else its figures say nothing. */
+export function judged(image: Pick<Schemas['Image'], 'risk' | 'evaluatedAt'>): boolean {
+  return read(image) && image.evaluatedAt !== undefined
+}
+
+/** The state of an image's last scan and of the one that is asked for. */
+export function ScanState({ image }: { image: Pick<Schemas['Image'], 'state' | 'queue' | 'code' | 'detail'> }) {
+  const { t, i18n } = useTranslation('reasons')
+  const tags = (
+    <span className="row" style={{ flexWrap: 'nowrap', gap: 4 }}>
+      <Tag group="scan" value={image.state} />
+      {image.queue && <Tag group="task" value={image.queue} />}
+    </span>
+  )
+  if (!image.code) return tags
+  const words = i18n.exists(image.code, { ns: 'reasons' }) ? t(image.code as 'limit') : image.code
+  return (
+    <span className="row" style={{ flexWrap: 'nowrap', gap: 6 }}>
+      {tags}
+      <Popover content={<div style={{ maxWidth: 360 }}><Reason code={image.code} detail={image.detail} /></div>}>
+        <span tabIndex={0} className="clip muted" style={{ maxWidth: 150 }}>
+          {words}
+        </span>
+      </Popover>
+    </span>
+  )
+}

@@ -1,0 +1,118 @@
+import { ClusterOutlined } from '@ant-design/icons'
+import { Link } from '@tanstack/react-router'
+import { useTranslation } from 'react-i18next'
+
+import { textOf, type Schemas, type Search } from '../api'
+import { useAddress } from '../list/address'
+import type { Filter } from '../list/filters'
+import { filterBody, List, type Column } from '../list/list'
+import { ExportButton } from '../parts/export'
+import { Head } from '../parts/head'
+import { Empty } from '../parts/problem'
+import { Time, useNumber } from '../parts/time'
+import { useMe } from '../session'
+import { Ask } from './ask'
+import { Judged } from './judged'
+import { exactly, identity } from './question'
+
+type Package = Schemas['Software']
+
+export function Software() {
+  const { t } = useTranslation('software')
+  const [search, change] = useAddress()
+  const columns = useColumns()
+  const filters = useFilters()
+  const asked: Search = Object.fromEntries(identity.filter((key) => key !== 'system').map((key) => [key, textOf(search[key]) || undefined]))
+  const some = Object.values(asked).some((value) => value !== undefined)
+  return (
+    <>
+      <Head title={t('software', { ns: 'common' })}>
+        <ExportButton request={{ kind: 'software', software: filterBody(filters, search, asked) }} />
+      </Head>
+      <div className="stack">
+        <Ask key={JSON.stringify(asked)} search={search} change={change} />
+        <List<Package>
+          id="software"
+          label={t('software', { ns: 'common' })}
+          path="/api/v1/software"
+          fixed={asked}
+          search={search}
+          change={change}
+          columns={columns}
+          filters={filters}
+          sort="name"
+          rowKey={(p) => p.id}
+          rowName={(p) => `${p.name} ${p.version}`}
+          tools={
+            (asked.name ?? asked.q) && (
+              <Link to="/software/places" search={{ ...asked, ...Object.fromEntries(filters.map((f) => [f.key, search[f.key]])) } as never}>
+                <ClusterOutlined aria-hidden="true" /> {t('whereIsIt')}
+              </Link>
+            )
+          }
+          empty={some ? <Empty title={t('nobodyHas')} hint={t('nobodyHasHint')} /> : <Empty title={t('noSoftware')} hint={t('noSoftwareHint')} action={<Link to="/images">{t('toImages')}</Link>} />}
+        />
+      </div>
+    </>
+  )
+}
+
+/** A package's name as a link to where it is. */
+function Name({ of: p }: { of: Package }) {
+  return (
+    <Link to="/software/places" search={exactly(p) as never} className="clip" style={{ maxWidth: 320 }} title={p.name}>
+      {p.name}
+    </Link>
+  )
+}
+
+const clip = (text: string | undefined, width: number) =>
+  text ? (
+    <span className="clip" style={{ maxWidth: width }} title={text}>
+      {text}
+    </span>
+  ) : (
+    <span className="muted">–</span>
+  )
+
+export function useColumns(): Column<Package>[] {
+  const { t } = useTranslation('software')
+  const number = useNumber()
+  const scoped = (useMe()?.labels?.length ?? 0) > 0 // the console sorts by images of the whole fleet only
+  return [
+    { key: 'name', title: t('name'), sort: 'name', upwards: true, render: (p) => <Name of={p} /> },
+    { key: 'version', title: t('version'), render: (p) => clip(p.version, 200) },
+    { key: 'type', title: t('type'), render: (p) => p.type },
+    { key: 'findings', title: t('findings'), sort: 'risk', render: (p) => <Judged counts={p.vulnerabilities} covered={p.covered} /> },
+    { key: 'images', title: t('images'), sort: scoped ? undefined : 'images', numeric: true, render: (p) => number(p.images) },
+    { key: 'system', title: t('system'), render: (p) => clip(p.system, 160) },
+    { key: 'licences', title: t('licences'), render: (p) => clip(p.licenses?.join(', '), 180) },
+    { key: 'supplier', title: t('supplier'), render: (p) => clip([p.supplier, p.origin].filter(Boolean).join(' · '), 180) },
+    { key: 'firstSeen', title: t('firstSeen'), sort: 'firstSeen', render: (p) => <Time at={p.firstSeen} /> },
+    { key: 'arch', title: t('arch'), optional: true, render: (p) => clip(p.arch, 80) },
+    { key: 'source', title: t('source'), optional: true, render: (p) => clip(p.source, 200) },
+    { key: 'purl', title: t('purl'), optional: true, render: (p) => <span className="mono">{clip(p.purl, 320)}</span> },
+  ]
+}
+
+function useFilters(): Filter[] {
+  const { t } = useTranslation('software')
+  return [
+    { key: 'affected', label: t('affected'), kind: 'flag' },
+    {
+      key: 'covered',
+      label: t('coverage'),
+      kind: 'one',
+      choices: [
+        { value: 'yes', label: t('covered') },
+        { value: 'no', label: t('uncovered') },
+      ],
+    },
+    { key: 'system', label: t('system'), kind: 'text', hint: t('systemHint') },
+    { key: 'license', label: t('licence'), kind: 'text' },
+    { key: 'path', label: t('path'), kind: 'text', hint: t('pathHint') },
+    { key: 'purl', label: t('purl'), kind: 'text', hint: t('purlHint') },
+    { key: 'host', label: t('host'), kind: 'host' },
+    { key: 'label', label: t('label'), kind: 'text', hint: t('labelHint') },
+  ]
+}
