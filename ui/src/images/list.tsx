@@ -15,7 +15,7 @@ import { ScanButton } from '../parts/scan'
 import { Counts, risks, scanStates, severities, Tag, useWord } from '../parts/tags'
 import { Time, useBytes, useNumber } from '../parts/time'
 import { ImageName } from './name'
-import { judged, read, ScanState } from './state'
+import { judged, read, ScanState, Uncovered } from './state'
 
 type Image = Schemas['Image']
 
@@ -102,11 +102,13 @@ export function useColumns(): Column<Image>[] {
   const { t } = useTranslation('images')
   const number = useNumber()
   const bytes = useBytes()
+  const counts = (i: Image, of: Schemas['Counts']) =>
+    judged(i) && i.packages > 0 && i.uncovered === i.packages ? <Uncovered /> : <Counts counts={judged(i) ? of : undefined} />
   return [
     { key: 'name', title: t('image'), sort: 'name', upwards: true, render: (i) => <ImageName id={i.id} names={i.names} digest={i.digest} /> },
     { key: 'risk', title: t('risk'), sort: 'risk', render: (i) => <Tag group="risk" value={i.risk} /> },
-    { key: 'systemFindings', title: t('systemFindings'), render: (i) => <Counts counts={judged(i) ? i.systemFindings : undefined} /> },
-    { key: 'applicationFindings', title: t('applicationFindings'), render: (i) => <Counts counts={judged(i) ? i.applicationFindings : undefined} /> },
+    { key: 'systemFindings', title: t('systemFindings'), render: (i) => counts(i, i.systemFindings) },
+    { key: 'applicationFindings', title: t('applicationFindings'), render: (i) => counts(i, i.applicationFindings) },
     { key: 'fixable', title: t('fixable'), sort: 'fixable', numeric: true, render: (i) => (judged(i) ? number(i.fixable) : '–') },
     { key: 'kev', title: t('kev'), sort: 'kev', numeric: true, render: (i) => (judged(i) ? number(i.kev) : '–') },
     { key: 'state', title: t('state'), render: (i) => <ScanState image={i} /> },
