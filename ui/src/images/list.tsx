@@ -55,7 +55,7 @@ export function Images() {
           return (
             <>
               {selection.all ? (
-                <DecideMatching filter={selection.filter} done={selection.clear} />
+                <DecideMatching count={selection.count} filter={selection.filter} done={selection.clear} />
               ) : (
                 <DecideButton target={about(selection.rows.map((image) => image.digest))} done={selection.clear} />
               )}
@@ -79,7 +79,7 @@ export function about(imageIDs: string[]) {
 const most = 1000 // images that one rule names
 
 /** Deciding about every image that the filters find. */
-function DecideMatching({ filter, done }: { filter: Search; done: () => void }) {
+function DecideMatching({ count, filter, done }: { count: number; filter: Search; done: () => void }) {
   const { t } = useTranslation('images')
   const found = useQuery({
     queryKey: ['images', 'digests', filter],
@@ -92,7 +92,9 @@ function DecideMatching({ filter, done }: { filter: Search; done: () => void }) 
       }
       return digests
     },
+    enabled: count <= most,
   })
+  if (count > most) return <span className="muted">{t('tooManyImages', { most })}</span>
   if (found.data && found.data.length > 0 && found.data.length <= most) return <DecideButton target={about(found.data)} done={done} />
   if (found.isPending) return null
   return <span className="muted">{found.error ? t('error.title', { ns: 'common' }) : t('tooManyImages', { most })}</span>
