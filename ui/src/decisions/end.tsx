@@ -28,7 +28,7 @@ export function EndButton({ label, of, done, small }: Props) {
   if (!may) return null
   return (
     <>
-      <Button size={small ? 'small' : undefined} icon={<UndoOutlined />} onClick={() => setOpen(true)}>
+      <Button size={small ? 'small' : undefined} icon={<UndoOutlined aria-hidden="true" />} onClick={() => setOpen(true)}>
         {label ?? t('end')}
       </Button>
       <Modal
