@@ -9,7 +9,7 @@ test('a rule that matches nothing is made, gets an end, is found and ended', asy
   await expect(dialog.getByText('Fill in at least one condition to see what it would change.')).toBeVisible()
   await dialog.getByLabel('Package', { exact: true }).fill('no-such-package*')
   await expect(dialog.getByText('No open finding changes')).toBeVisible()
-  await dialog.getByLabel('Reason').fill('Comes with the next release')
+  await dialog.getByRole('textbox', { name: 'Reason' }).fill('Comes with the next release')
   await dialog.getByRole('button', { name: 'Whitelist' }).click()
   await expect(dialog).toBeHidden()
   await expect(row(page, 'no-such-package*')).toContainText('Never')
