@@ -61,6 +61,11 @@ type Counts struct {
 // Total sums the counts.
 func (c Counts) Total() int64 { return c.Critical + c.High + c.Medium + c.Low + c.Unknown + c.None }
 
+// Plus is the sum of two counts.
+func (c Counts) Plus(o Counts) Counts {
+	return Counts{c.Critical + o.Critical, c.High + o.High, c.Medium + o.Medium, c.Low + o.Low, c.Unknown + o.Unknown, c.None + o.None}
+}
+
 // Add counts n findings of a severity.
 func (c *Counts) Add(s plimsoll.Severity, n int64) {
 	switch s {
@@ -321,13 +326,14 @@ type Vulnerability struct {
 // VulnerabilityDetail adds what the sources say.
 type VulnerabilityDetail struct {
 	Vulnerability
-	Details    string     `json:"details,omitempty"`
-	Ratings    []Rating   `json:"ratings,omitempty"`
-	References []string   `json:"references,omitempty"`
-	Fixes      []Fix      `json:"fixes,omitempty" doc:"per package what to upgrade to"`
-	Decisions  []Decision `json:"decisions,omitempty" doc:"decisions that name it"`
-	KEVEntry   *KEV       `json:"kevEntry,omitempty"`
-	Changes    []Change   `json:"changes,omitempty" doc:"what advisory updates changed about it, newest first, at most 50"`
+	Classes    []plimsoll.Class `json:"classes" enum:"system,application" doc:"in which packages it is"`
+	Details    string           `json:"details,omitempty"`
+	Ratings    []Rating         `json:"ratings,omitempty"`
+	References []string         `json:"references,omitempty"`
+	Fixes      []Fix            `json:"fixes,omitempty" doc:"per package what to upgrade to"`
+	Decisions  []Decision       `json:"decisions,omitempty" doc:"decisions that name it"`
+	KEVEntry   *KEV             `json:"kevEntry,omitempty"`
+	Changes    []Change         `json:"changes,omitempty" doc:"what advisory updates changed about it, newest first, at most 50"`
 }
 
 // KEV is the entry in CISA's catalogue.

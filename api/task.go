@@ -38,11 +38,15 @@ type ImageFilter struct {
 	Fixable    bool     `json:"fixable,omitempty" query:"fixable" doc:"with a fix"`
 	KEV        bool     `json:"kev,omitempty" query:"kev" doc:"known to be exploited"`
 	Code       string   `json:"code,omitempty" query:"code" maxLength:"60" doc:"reason code"`
+	Warnings   []string `json:"warning,omitempty" query:"warning,explode" doc:"what findings may be missing for: uncovered (packages that no advisory source speaks about), unidentified (archives or packages), ended (distribution without advisories any more), problems (files that could not be read), stale (read by older analysers), offline (only offline hosts hold it); repeatable"`
 	IDs        []int64  `json:"ids,omitempty" query:"ids,explode" maxItems:"10000" doc:"these alone; repeatable"`
 }
 
 // ImageSorts are the sort keys of images, the default first.
 var ImageSorts = []string{"risk", "name", "size", "created", "firstSeen", "lastSeen", "scannedAt", "packages", "fixable", "kev", "hosts", "containers"}
+
+// ImageWarnings are the words of ImageFilter.Warnings.
+var ImageWarnings = []string{"uncovered", "unidentified", "ended", "problems", "stale", "offline"}
 
 // FindingFilter narrows the list of findings.
 type FindingFilter struct {
@@ -113,11 +117,12 @@ var SoftwareSorts = []string{"name", "images", "risk", "firstSeen"}
 
 // HostFilter narrows the list of hosts.
 type HostFilter struct {
-	Query string `json:"q,omitempty" query:"q" maxLength:"255" doc:"part of a name or address"`
-	State string `json:"state,omitempty" query:"state" enum:"online,late,offline,never,revoked" doc:"of its agent"`
-	Label string `json:"label,omitempty" query:"label" maxLength:"320" doc:"of a host, \"env=prod\""`
-	Vuln  string `json:"vulnerability,omitempty" query:"vulnerability" maxLength:"100" doc:"with an image that has an open finding of it, by any of its IDs"`
-	IDs   []int64
+	Query    string `json:"q,omitempty" query:"q" maxLength:"255" doc:"part of a name or address"`
+	State    string `json:"state,omitempty" query:"state" enum:"online,late,offline,never,revoked" doc:"of its agent"`
+	Label    string `json:"label,omitempty" query:"label" maxLength:"320" doc:"of a host, \"env=prod\""`
+	Vuln     string `json:"vulnerability,omitempty" query:"vulnerability" maxLength:"100" doc:"with an image that has an open finding of it, by any of its IDs"`
+	Problems bool   `json:"problems,omitempty" query:"problems" doc:"with something that its agent cannot read"`
+	IDs      []int64
 }
 
 // HostSorts are the sort keys of hosts.
@@ -352,33 +357,40 @@ type Database struct {
 	Pending int64       `json:"pending" doc:"distinct packages that wait to be judged; -1 for whoever sees a part of the fleet"`
 }
 
-// Dashboard is the first screen.
+// Dashboard is the first screen. What it counts is what the list with the same
+// filter holds.
 type Dashboard struct {
-	Hosts         map[string]int64 `json:"hosts" doc:"by agent state"`
-	Images        int64            `json:"images"`
-	InUse         int64            `json:"inUse"`
-	ImageStates   map[string]int64 `json:"imageStates"`
-	Risks         map[string]int64 `json:"risks" doc:"images by risk"`
-	Stale         int64            `json:"stale" doc:"images whose last scan was made by older analysers"`
-	System        Counts           `json:"system"`
-	Application   Counts           `json:"application"`
-	Fixable       int64            `json:"fixable"`
-	KEV           int64            `json:"kev"`
-	Uncovered     int64            `json:"uncovered" doc:"installed packages without an advisory source"`
-	NewSince      int64            `json:"newSince" doc:"vulnerabilities first seen in the last 24 hours"`
-	TopImages     []Image          `json:"topImages"`
-	TopVulns      []Vulnerability  `json:"topVulnerabilities"`
-	FailedImages  []Image          `json:"failedImages"`
-	Database      Database         `json:"database"`
-	RunningTasks  int64            `json:"runningTasks"`
-	RiskOverTime  []RiskPoint      `json:"riskOverTime,omitempty"`
-	Software      int64            `json:"software"`
-	Containers    int64            `json:"containers"`
-	Unidentified  int64            `json:"unidentified" doc:"archives and packages that could not be identified"`
-	EndedSystems  int64            `json:"endedSystems" doc:"images whose distribution has reached its end of life"`
-	ScanProblems  int64            `json:"scanProblems"`
-	HostProblems  int64            `json:"hostProblems"`
-	OfflineImages int64            `json:"offlineImages" doc:"images that only offline hosts hold"`
+	Hosts           map[string]int64    `json:"hosts" doc:"by agent state"`
+	HostProblems    int64               `json:"hostProblems" doc:"hosts with something that their agents cannot read"`
+	Containers      int64               `json:"containers"`
+	Images          int64               `json:"images"`
+	InUse           int64               `json:"inUse" doc:"images that a running container uses"`
+	ImageStates     map[string]int64    `json:"imageStates"`
+	Risks           map[string]int64    `json:"risks" doc:"images by risk"`
+	Warnings        map[string]int64    `json:"warnings" doc:"images by the warnings that their filter knows"`
+	Software        int64               `json:"software" doc:"distinct packages"`
+	Uncovered       int64               `json:"uncovered" doc:"installed packages without an advisory source"`
+	Unidentified    int64               `json:"unidentified" doc:"archives and packages that could not be identified"`
+	System          Counts              `json:"system" doc:"open findings in packages of the system"`
+	Application     Counts              `json:"application" doc:"open findings in packages of applications"`
+	Fixable         int64               `json:"fixable" doc:"open findings with a fix"`
+	KEV             int64               `json:"kev" doc:"open findings that are known to be exploited"`
+	Vulnerabilities VulnerabilityCounts `json:"vulnerabilities" doc:"those with open findings"`
+	TopImages       []Image             `json:"topImages"`
+	TopVulns        []Vulnerability     `json:"topVulnerabilities"`
+	FailedImages    []Image             `json:"failedImages" doc:"those that could not be read, the latest first"`
+	RunningTasks    int64               `json:"runningTasks"`
+	RiskOverTime    []RiskPoint         `json:"riskOverTime,omitempty" doc:"days on which it was kept, the last of them today; absent for whoever sees a part of the fleet"`
+	Database        Database            `json:"database"`
+}
+
+// VulnerabilityCounts counts rows of the list of vulnerabilities.
+type VulnerabilityCounts struct {
+	System      Counts `json:"system"`
+	Application Counts `json:"application"`
+	Fixable     int64  `json:"fixable"`
+	KEV         int64  `json:"kev"`
+	New         int64  `json:"new" doc:"first seen in the last 24 hours"`
 }
 
 // RiskPoint is one day of the risk over time.

@@ -31,7 +31,7 @@ func (s *Server) findingRoutes() {
 	preview := op("POST", "/decisions/preview", "preview-decisions", "Decisions", "What a decision would change")
 	preview.Metadata = map[string]any{"quiet": true} // changes nothing
 	route(s, operator, preview, func(ctx context.Context, c *caller, in *struct{ Body api.DecisionRequest }) (api.Preview, error) {
-		return s.Store.Preview(ctx, c.scope, c.name, in.Body)
+		return s.Store.Preview(ctx, c.scope, in.Body)
 	})
 	route(s, viewer, op("GET", "/decisions", "list-decisions", "Decisions", "List decisions"), func(ctx context.Context, c *caller, in *decisionsInput) (api.Page[api.Decision], error) {
 		f := store.DecisionFilter{Query: in.Query, Kind: in.Kind, State: in.State, Idle: in.Idle}
@@ -66,7 +66,7 @@ type vulnerabilitiesInput struct {
 
 type vulnerabilityInput struct {
 	Name  string `path:"name" maxLength:"100" doc:"any ID of the vulnerability"`
-	Class string `query:"class" enum:"system,application" default:"system" doc:"packages of the system, or of applications"`
+	Class string `query:"class" enum:"system,application" doc:"packages of the system, or of applications; default: where it is, the system first"`
 }
 
 type findingsInput struct {

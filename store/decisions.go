@@ -49,7 +49,7 @@ func wire(d *plimsoll.Decision, hits int64, now time.Time) api.Decision {
 func (s *Store) Decide(ctx context.Context, scope plimsoll.Scope, who string, r api.DecisionRequest) (made []api.Decision, err error) {
 	err = s.writeFindings(ctx, "decide", func(t *tx) error {
 		made = nil
-		ids, _, err := t.decide(scope, who, r)
+		ids, err := t.decide(scope, who, r)
 		if err != nil {
 			return err
 		}
@@ -65,147 +65,18 @@ func (s *Store) Decide(ctx context.Context, scope plimsoll.Scope, who string, r 
 	return made, err
 }
 
-// errPreview ends a transaction that was only to see what would happen.
-var errPreview = errors.New("nothing was to be changed")
-
-// Preview says what Decide would change, and changes nothing.
-func (s *Store) Preview(ctx context.Context, scope plimsoll.Scope, who string, r api.DecisionRequest) (p api.Preview, err error) {
-	err = s.writeFindings(ctx, "preview a decision", func(t *tx) error {
-		p = api.Preview{Sample: []api.Finding{}}
-		var ids, images []int64
-		var err error
-		before := make(map[findingID]bool)
-		ids, images, err = t.decideAfter(scope, who, r, func(images []int64) error { return t.openIn(images, before) })
-		if err != nil {
-			return err
-		}
-		after := make(map[findingID]bool)
-		if err := t.openIn(images, after); err != nil {
-			return err
-		}
-		p.Rules = len(ids)
-		if err := t.describe(scope, &p, handledNow(before, after)); err != nil {
-			return err
-		}
-		return errPreview
-	})
-	if errors.Is(err, errPreview) {
-		err = nil
-	}
-	return p, err
-}
-
 // inForce is the condition under which a decision d holds at a time.
 const inForce = "d.revoked = 0 AND (d.expires = 0 OR d.expires > ?)"
 
-// findingID is a finding and the image that it is in.
-type findingID struct{ image, instance, match int64 }
-
-// openIn adds the open findings of images to found.
-func (t *tx) openIn(images []int64, found map[findingID]bool) error {
-	for part := range slices.Chunk(images, chunk) {
-		rows, err := t.query(`SELECT i.image_id, i.id, m.id FROM instance i JOIN match m ON m.software_id = i.software_id AND m.gone = 0
-			JOIN image g ON g.id = i.image_id WHERE i.image_id IN (`+marks(len(part))+`) AND `+open, args(part)...)
-		err = each(rows, err, func(scan func(...any) error) error {
-			var f findingID
-			if err := scan(&f.image, &f.instance, &f.match); err != nil {
-				return err
-			}
-			found[f] = true
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// handledNow returns, in order, what was open before and is not any more.
-func handledNow(before, after map[findingID]bool) []findingID {
-	var list []findingID
-	for f := range before {
-		if !after[f] {
-			list = append(list, f)
-		}
-	}
-	slices.SortFunc(list, func(a, b findingID) int {
-		return slices.Compare([]int64{a.image, a.instance, a.match}, []int64{b.image, b.instance, b.match})
-	})
-	return list
-}
-
-// describe counts the findings of a preview that are in scope.
-func (t *tx) describe(scope plimsoll.Scope, p *api.Preview, handled []findingID) error {
-	var images []int64
-	for _, f := range handled {
-		images = append(images, f.image)
-	}
-	images = slices.Compact(images)
-	sees := make(map[int64]bool)
-	hosts := make(map[int64]bool)
-	for part := range slices.Chunk(images, chunk) {
-		var w where
-		in(&w, "image_id", part)
-		w.seesHost(scope, "host_id")
-		rows, err := t.query("SELECT image_id, host_id, running FROM host_image"+w.String(), w.args...)
-		err = each(rows, err, func(scan func(...any) error) error {
-			var image, host, running int64
-			if err := scan(&image, &host, &running); err != nil {
-				return err
-			}
-			sees[image], hosts[host] = true, true
-			p.Containers += running
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	const sample = 20
-	var ids []string
-	for _, f := range handled {
-		if sees[f.image] {
-			p.Findings++
-			if len(ids) < sample {
-				ids = append(ids, findingName(f.instance, f.match))
-			}
-		}
-	}
-	p.Images, p.Hosts = int64(len(sees)), int64(len(hosts))
-	if len(ids) == 0 {
-		return nil
-	}
-	page, err := t.findings(scope, api.FindingFilter{IDs: ids, States: allStates}, api.List{Limit: sample})
-	if err == nil {
-		p.Sample = page.Items
-	}
-	return err
-}
-
-// decide stores the decisions of a request and applies them. It returns their
-// IDs and the images that they may reach.
-func (t *tx) decide(scope plimsoll.Scope, who string, r api.DecisionRequest) (ids, images []int64, err error) {
-	return t.decideAfter(scope, who, r, func([]int64) error { return nil })
-}
-
-// decideAfter is decide that calls look before anything changes.
-func (t *tx) decideAfter(scope plimsoll.Scope, who string, r api.DecisionRequest, look func(images []int64) error) (ids, images []int64, err error) {
+// decide stores the decisions of a request, applies them and returns their IDs.
+func (t *tx) decide(scope plimsoll.Scope, who string, r api.DecisionRequest) (ids []int64, err error) {
 	rules, err := t.rulesOf(scope, r)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	for i := range rules {
-		reached, err := t.reach(&rules[i])
-		if err != nil {
-			return nil, nil, err
-		}
-		images = append(images, reached...)
-	}
-	slices.Sort(images)
-	images = slices.Compact(images)
-	if err := look(images); err != nil {
-		return nil, nil, err
+	images, err := t.reachOf(rules)
+	if err != nil {
+		return nil, err
 	}
 	for i := range rules {
 		d := &rules[i]
@@ -215,11 +86,11 @@ func (t *tx) decideAfter(scope plimsoll.Scope, who string, r api.DecisionRequest
 			string(d.Kind), d.Vulnerability, string(d.PackageType), d.Package, d.Path, encodeList(d.Repositories), encodeList(d.ImageIDs), encodeList(d.Labels),
 			d.Remark, who, t.now, ms(d.Expires), bit(d.UntilFix))
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		ids = append(ids, id)
 	}
-	return ids, images, t.reapply(ids, images, who, "created", "")
+	return ids, t.reapply(ids, images, who, "created", "")
 }
 
 // reapply applies all decisions to images anew and notes what some have become.
@@ -251,6 +122,19 @@ func (t *tx) decision(id int64) (plimsoll.Decision, int64, error) {
 // exact says whether a pattern fits nothing but itself.
 func exact(pattern string) bool { return !strings.ContainsAny(pattern, "*?") }
 
+// reachOf returns, in order, the images that one of the decisions reaches.
+func (t *tx) reachOf(decisions []plimsoll.Decision) (images []int64, err error) {
+	for i := range decisions {
+		reached, err := t.reach(&decisions[i])
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, reached...)
+	}
+	slices.Sort(images)
+	return slices.Compact(images), nil
+}
+
 // reach returns the live images that may have findings which a decision fits.
 func (t *tx) reach(d *plimsoll.Decision) (ids []int64, err error) {
 	var w where
@@ -264,19 +148,31 @@ func (t *tx) reach(d *plimsoll.Decision) (ids []int64, err error) {
 		if err != nil {
 			return nil, err
 		}
-		w.and("image.id IN (SELECT i.image_id FROM match m JOIN instance i ON i.software_id = m.software_id WHERE m.vulnerability_id IN ("+
-			marks(len(named))+") AND m.gone = 0)", args(named)...)
+		w.and("image.id IN (SELECT i.image_id FROM match m CROSS JOIN instance i WHERE i.software_id = m.software_id AND m.vulnerability_id IN ("+
+			marks(len(named))+") AND +m.gone = 0)", args(named)...)
 	case d.Package != "" && exact(d.Package):
 		w.and("image.id IN (SELECT i.image_id FROM software s JOIN instance i ON i.software_id = s.id WHERE s.name_lower = ? AND s.name = ?)",
 			strings.ToLower(d.Package), d.Package)
 	}
-	if len(d.Repositories) > 0 && !slices.ContainsFunc(d.Repositories, func(r string) bool { return !exact(r) }) {
-		names := make([]string, 0, 2*len(d.Repositories))
+	if len(d.Repositories) > 0 {
+		var held where
+		var names []string
 		for _, r := range d.Repositories {
-			names = append(names, r, plimsoll.Repository(r))
+			if exact(r) {
+				names = append(names, r, plimsoll.Repository(r))
+				continue
+			}
+			held.glob(t.s.dialect, "r.name", r)
+			held.glob(t.s.dialect, "p.name", r)
 		}
-		w.and("image.id IN (SELECT p.image_id FROM presence p JOIN repository r ON r.id = p.repository_id WHERE p.gone = 0 AND r.name IN ("+
-			marks(len(names))+"))", args(names)...)
+		if len(names) > 0 {
+			in(&held, "r.name", names)
+		}
+		if held.err != nil {
+			return nil, held.err
+		}
+		w.and("image.id IN (SELECT p.image_id FROM presence p JOIN repository r ON r.id = p.repository_id WHERE p.gone = 0 AND ("+
+			strings.Join(held.conditions, " OR ")+"))", held.args...)
 	}
 	if w.err != nil {
 		return nil, w.err

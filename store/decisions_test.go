@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 	"time"
 
 	"plimsoll"
@@ -53,7 +55,11 @@ func TestTwoRepositoriesShareADigest(t *testing.T) {
 		wantList(t, "of b", list(t, s, plimsoll.Everything, api.FindingFilter{Vulnerability: cve(1), Repository: "shop/b"}), "shop/a:1 "+cve(1)+" left open")
 		checkFindings(t, s)
 		// With b's, too, nothing is left.
-		mustDecide(t, s, api.DecisionRequest{Rules: []api.Decision{{Kind: "ignore", Vulnerability: cve(1), Repositories: []string{"shop/b"}, Remark: "nor here"}}})
+		ofB := api.DecisionRequest{Rules: []api.Decision{{Kind: "ignore", Vulnerability: cve(1), Repositories: []string{"shop/b"}, Remark: "nor here"}}}
+		if p, err := s.Preview(t.Context(), plimsoll.Everything, ofB); err != nil || p.Findings != 1 {
+			t.Errorf("b's would complete a's: %v, %+v", err, p)
+		}
+		mustDecide(t, s, ofB)
 		wantList(t, "both are handled, the weaker says how", list(t, s, plimsoll.Everything, api.FindingFilter{States: allStates, Vulnerability: cve(1)}),
 			"shop/a:1 "+cve(1)+" left ignored", "shop/c:1 "+cve(1)+" left open")
 		checkFindings(t, s)
@@ -167,23 +173,29 @@ func TestPreviewIsTheEffect(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		shop(t, s)
 		requests := map[string]api.DecisionRequest{
-			"filter":   {Filter: &api.FindingFilter{Package: "left"}, Kind: "whitelist", Remark: "r"},
-			"all":      {All: true, Kind: "whitelist", Remark: "r"},
-			"finding":  {Findings: idsOf(t, s, api.FindingFilter{Vulnerability: cve(2)})[:1], Kind: "ignore", Remark: "r"},
-			"rule":     {Rules: []api.Decision{{Kind: "ignore", Repositories: []string{"shop/*"}, Remark: "r"}}},
-			"one tag":  {Rules: []api.Decision{{Kind: "ignore", Repositories: []string{"shop/c:1"}, Remark: "r"}}},
-			"no tag":   {Rules: []api.Decision{{Kind: "ignore", Repositories: []string{"shop/c:2"}, Remark: "r"}}},
-			"a label":  {Rules: []api.Decision{{Kind: "ignore", Labels: []string{"env=dev"}, Remark: "r"}}},
-			"an image": {Rules: []api.Decision{{Kind: "fixed", ImageIDs: []plimsoll.Digest{digestOf("image", 1)}, Remark: "r"}}},
-			"a path":   {Rules: []api.Decision{{Kind: "fixed", Path: "app/*", Remark: "r"}}},
-			"a type":   {Rules: []api.Decision{{Kind: "fixed", PackageType: "deb", Remark: "r"}}},
+			"filter":    {Filter: &api.FindingFilter{Package: "left"}, Kind: "whitelist", Remark: "r"},
+			"all":       {All: true, Kind: "whitelist", Remark: "r"},
+			"finding":   {Findings: idsOf(t, s, api.FindingFilter{Vulnerability: cve(2)})[:1], Kind: "ignore", Remark: "r"},
+			"rule":      {Rules: []api.Decision{{Kind: "ignore", Repositories: []string{"shop/*"}, Remark: "r"}}},
+			"one tag":   {Rules: []api.Decision{{Kind: "ignore", Repositories: []string{"shop/c:1"}, Remark: "r"}}},
+			"no tag":    {Rules: []api.Decision{{Kind: "ignore", Repositories: []string{"shop/c:2"}, Remark: "r"}}},
+			"a label":   {Rules: []api.Decision{{Kind: "ignore", Labels: []string{"env=dev"}, Remark: "r"}}},
+			"an image":  {Rules: []api.Decision{{Kind: "fixed", ImageIDs: []plimsoll.Digest{digestOf("image", 1)}, Remark: "r"}}},
+			"a path":    {Rules: []api.Decision{{Kind: "fixed", Path: "app/*", Remark: "r"}}},
+			"a type":    {Rules: []api.Decision{{Kind: "fixed", PackageType: "deb", Remark: "r"}}},
+			"a flaw":    {Rules: []api.Decision{{Kind: "fixed", Vulnerability: cve(1), Remark: "r"}}},
+			"a package": {Rules: []api.Decision{{Kind: "fixed", Package: "left", Remark: "r"}}},
+			"two ways":  {Rules: []api.Decision{{Kind: "fixed", Package: "left", Repositories: []string{"shop/a"}, Remark: "r"}, {Kind: "ignore", Vulnerability: cve(1), Repositories: []string{"shop/b"}, Remark: "r"}}},
 		}
-		wantFindings := map[string]int64{"all": 4, "filter": 4, "finding": 1, "rule": 4, "one tag": 2, "no tag": 0, "a label": 2, "an image": 2, "a path": 4, "a type": 0}
+		wantFindings := map[string]int64{"all": 4, "filter": 4, "finding": 1, "rule": 4, "one tag": 2, "no tag": 0, "a label": 2, "an image": 2, "a path": 4, "a type": 0, "a flaw": 2, "a package": 4, "two ways": 1}
 		for _, name := range sortedKeys(requests) {
 			before := list(t, s, plimsoll.Everything, api.FindingFilter{})
-			p, err := s.Preview(t.Context(), plimsoll.Everything, "ann", requests[name])
+			p, err := s.Preview(t.Context(), plimsoll.Everything, requests[name])
 			if err != nil {
 				t.Fatal(name, err)
+			}
+			if wide, err := s.preview(t.Context(), plimsoll.Everything, requests[name], 0); err != nil || !cmp.Equal(wide, p) {
+				t.Errorf("%s: as if the images were many: %v %s", name, err, cmp.Diff(p, wide))
 			}
 			if now := list(t, s, plimsoll.Everything, api.FindingFilter{}); !slices.Equal(now, before) {
 				t.Errorf("%s: the preview changed the findings: %q", name, now)
@@ -247,7 +259,7 @@ func TestRefusedDecisions(t *testing.T) {
 			if _, err := s.Decide(t.Context(), test.scope, "ann", test.request); plimsoll.CodeOf(err) != test.code {
 				t.Errorf("%s: %v", name, err)
 			}
-			if _, err := s.Preview(t.Context(), test.scope, "ann", test.request); plimsoll.CodeOf(err) != test.code {
+			if _, err := s.Preview(t.Context(), test.scope, test.request); plimsoll.CodeOf(err) != test.code {
 				t.Errorf("preview of %s: %v", name, err)
 			}
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"iter"
 	"slices"
 
 	"plimsoll"
@@ -10,7 +11,9 @@ import (
 type rule struct {
 	plimsoll.Decision
 	created         int64
-	vulnerabilities []int64 // that its ID may mean; none when it names one that is not known yet
+	vulnerabilities []int64         // that its ID may mean; none when it names one that is not known yet
+	exactly         map[string]bool // repositories and references without a pattern: they can be a thousand
+	patterns        []string
 }
 
 // rank orders the kinds of decisions; the highest counts.
@@ -39,15 +42,28 @@ func (t *tx) rules() (*ruleBook, error) {
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
+	return t.book(list)
+}
+
+// book makes a book of rules.
+func (t *tx) book(list []*rule) (book *ruleBook, err error) {
 	slices.SortFunc(list, func(a, b *rule) int {
 		if r := rank(b.Kind) - rank(a.Kind); r != 0 {
 			return r
 		}
 		return int(a.ID - b.ID)
 	})
-	book := &ruleBook{byVulnerability: make(map[int64][]*rule), byPackage: make(map[string][]*rule), order: make(map[int64]int)}
+	book = &ruleBook{byVulnerability: make(map[int64][]*rule), byPackage: make(map[string][]*rule), order: make(map[int64]int)}
 	for i, r := range list {
 		book.order[r.ID] = i
+		r.exactly = make(map[string]bool)
+		for _, name := range r.Repositories {
+			if exact(name) {
+				r.exactly[name] = true
+			} else {
+				r.patterns = append(r.patterns, name)
+			}
+		}
 		switch {
 		case r.Vulnerability != "":
 			if r.vulnerabilities, err = t.vulnerabilitiesNamed(r.Vulnerability); err != nil {
@@ -199,21 +215,30 @@ func (t *tx) fit(book *ruleBook, ids []int64, effects map[effectKey]effectValue)
 		if h == nil {
 			return nil
 		}
-		for _, list := range [][]*rule{book.byVulnerability[f.vulnerability], book.byPackage[f.name], book.others} {
-			for _, r := range list {
-				if !r.fitsFinding(&f) {
-					continue
-				}
-				for repository := range r.in(h) {
-					key := effectKey{f.instance, f.match, repository}
-					if was, ok := effects[key]; !ok || book.order[r.ID] < book.order[was.decision] {
-						effects[key] = effectValue{r.ID, f.image}
-					}
+		for r := range book.fitting(&f) {
+			for repository := range r.in(h) {
+				key := effectKey{f.instance, f.match, repository}
+				if was, ok := effects[key]; !ok || book.order[r.ID] < book.order[was.decision] {
+					effects[key] = effectValue{r.ID, f.image}
 				}
 			}
 		}
 		return nil
 	})
+}
+
+// fitting yields the rules whose conditions that do not depend on the image a
+// finding meets.
+func (b *ruleBook) fitting(f *findingRow) iter.Seq[*rule] {
+	return func(yield func(*rule) bool) {
+		for _, list := range [][]*rule{b.byVulnerability[f.vulnerability], b.byPackage[f.name], b.others} {
+			for _, r := range list {
+				if r.fitsFinding(f) && !yield(r) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // holders loads what rules ask of images.
@@ -302,11 +327,19 @@ func (r *rule) in(h *holder) map[int64]bool {
 		}
 	}
 	for id, at := range h.repositories {
-		if len(r.Repositories) == 0 || slices.ContainsFunc(r.Repositories, at.fits) {
+		if len(r.Repositories) == 0 || r.exactly[at.name] || at.name != "" && r.exactly[at.only()] || slices.ContainsFunc(r.patterns, at.fits) {
 			fits[id] = true
 		}
 	}
 	return fits
+}
+
+// only is the one name that the image has in the repository, "" when it has several.
+func (at *heldAs) only() string {
+	if slices.ContainsFunc(at.names, func(name string) bool { return name != at.names[0] }) {
+		return ""
+	}
+	return at.names[0]
 }
 
 // fits says whether a pattern is about the repository, or about every name that

@@ -225,6 +225,9 @@ func TestFindingsOfAnImage(t *testing.T) {
 		if err != nil || v.Name != cve(3) || v.Findings != 1 || v.Images != 1 || v.Hosts != 1 || v.KEVEntry == nil {
 			t.Errorf("vulnerability: %v, %+v", err, v)
 		}
+		if any, err := s.Vulnerability(t.Context(), plimsoll.Everything, "ghsa-AAAA", ""); err != nil || !reflect.DeepEqual(any, v) || !slices.Equal(v.Classes, []plimsoll.Class{plimsoll.ClassApplication}) {
+			t.Errorf("without a class it is the one that has it: %v, %+v", err, any)
+		}
 		if _, err := s.Vulnerability(t.Context(), plimsoll.Everything, cve(3), plimsoll.ClassSystem); plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
 			t.Errorf("no system package has it: %v", err)
 		}

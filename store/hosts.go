@@ -239,6 +239,10 @@ var hostKeys = []sortKey{
 	{name: "images", column: "h.images", desc: true},
 }
 
+// hostProblems finds hosts h with something that the agent cannot read. A revoked
+// one tells nothing any more.
+const hostProblems = "h.revoked = 0 AND h.problem_count > 0"
+
 // Hosts lists hosts.
 func (s *Store) Hosts(ctx context.Context, scope plimsoll.Scope, f api.HostFilter, l api.List) (page api.Page[api.Host], err error) {
 	k, err := newKeyset(l, "hosts", "h.id", hostKeys)
@@ -256,6 +260,9 @@ func (s *Store) Hosts(ctx context.Context, scope plimsoll.Scope, f api.HostFilte
 	if f.Vuln != "" {
 		text, args := exposed(f.Vuln)
 		w.and("h.id IN (SELECT o.host_id FROM host_image o WHERE o.image_id IN ("+text+"))", args...)
+	}
+	if f.Problems {
+		w.and(hostProblems)
 	}
 	if f.IDs != nil {
 		in(&w, "h.id", f.IDs)

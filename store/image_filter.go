@@ -42,7 +42,7 @@ func word(w *where, field, value string, known ...string) bool {
 }
 
 // imageFilter returns the conditions of a filter on table image i.
-func imageFilter(scope plimsoll.Scope, f api.ImageFilter) where {
+func imageFilter(scope plimsoll.Scope, f api.ImageFilter, now int64) where {
 	var w where
 	live := true // only images that a host holds
 	if word(&w, "gone", f.Gone, "yes", "no", "any") && f.Gone != "no" {
@@ -125,10 +125,42 @@ func imageFilter(scope plimsoll.Scope, f api.ImageFilter) where {
 	if f.Code != "" {
 		w.and("i.code = ? OR EXISTS (SELECT 1 FROM image_problem x WHERE x.image_id = i.id AND x.code = ?)", f.Code, f.Code)
 	}
+	warned(&w, f.Warnings, now)
 	if f.IDs != nil {
 		in(&w, "i.id", f.IDs)
 	}
 	return w
+}
+
+// warned adds the condition for images with one of the warnings.
+func warned(w *where, warnings []string, now int64) {
+	var either []string
+	var args []any
+	for _, warning := range warnings {
+		if !word(w, "warning", warning, api.ImageWarnings...) {
+			continue
+		}
+		held, condition := "SELECT 1 FROM host_image o JOIN host h ON h.id = o.host_id WHERE o.image_id = i.id AND h.revoked = 0 AND ", ""
+		switch warning {
+		case "uncovered":
+			condition = "i.uncovered > 0"
+		case "unidentified":
+			condition = "i.unidentified > 0"
+		case "ended":
+			condition = "i.system_ended > 0"
+		case "problems":
+			condition = "i.problems > 0"
+		case "stale": // no host that holds it has the analysers that read it
+			condition = "i.gone = 0 AND i.inventory <> 0 AND NOT EXISTS (" + held + "h.analyzers = i.analyzers)"
+		case "offline":
+			condition = "i.gone = 0 AND NOT EXISTS (" + held + "h.last_seen >= ?)"
+			args = append(args, now-OfflineAfter.Milliseconds())
+		}
+		either = append(either, condition)
+	}
+	if len(either) > 0 {
+		w.and(strings.Join(either, " OR "), args...)
+	}
 }
 
 // placed returns the condition for images i with a presence p in sight that

@@ -15,7 +15,7 @@ func (s *Store) Images(ctx context.Context, scope plimsoll.Scope, f api.ImageFil
 	if err != nil {
 		return page, err
 	}
-	w := imageFilter(scope, f)
+	w := imageFilter(scope, f, s.now().UnixMilli())
 	err = s.read(ctx, "list images", func(t *tx) error {
 		if page, err = t.images(scope, k, w); err != nil {
 			return err
@@ -185,17 +185,18 @@ func (s *Store) SelectImages(ctx context.Context, scope plimsoll.Scope, sel api.
 	if chosen != 1 {
 		return nil, plimsoll.Errorf(plimsoll.CodeInvalid, op, "choose one of all, images, hosts, label and filter")
 	}
+	now := s.now().UnixMilli()
 	var w where
 	switch {
 	case sel.Images != nil:
 		in(&w, "i.id", sel.Images)
 		w.seesImage(scope, "i")
 	case sel.Filter != nil:
-		w = imageFilter(scope, *sel.Filter)
+		w = imageFilter(scope, *sel.Filter, now)
 	case sel.Label != "":
-		w = imageFilter(scope, api.ImageFilter{Label: sel.Label})
+		w = imageFilter(scope, api.ImageFilter{Label: sel.Label}, now)
 	default:
-		w = imageFilter(scope, api.ImageFilter{})
+		w = imageFilter(scope, api.ImageFilter{}, now)
 	}
 	if sel.Hosts != nil {
 		sight, sightArgs := hostInSight(scope, "o.host_id")

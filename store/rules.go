@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -56,7 +58,7 @@ func narrows(f api.FindingFilter) bool {
 }
 
 func tooMany(n int) error {
-	return &plimsoll.Error{Code: plimsoll.CodeLimit, Op: "decide", Err: plimsoll.Errorf(plimsoll.CodeLimit, "decide", "it would take %d rules, at most %d are made at once", n, maxRules),
+	return &plimsoll.Error{Code: plimsoll.CodeLimit, Op: "decide", Err: plimsoll.Errorf(plimsoll.CodeLimit, "decide", "it would take %d rules or more, at most %d are made at once", n, maxRules),
 		Hint: "write one rule with patterns instead, or narrow the filter"}
 }
 
@@ -69,34 +71,47 @@ func (t *tx) rulesFor(scope plimsoll.Scope, f api.FindingFilter, r api.DecisionR
 	if err != nil {
 		return nil, err
 	}
-	q.from += " CROSS JOIN software s CROSS JOIN vulnerability v CROSS JOIN presence p CROSS JOIN repository r"
-	q.and("s.id = m.software_id AND v.id = m.vulnerability_id AND p.image_id = g.id AND p.gone = 0 AND r.id = p.repository_id")
-	q.seesHost(scope, "p.host_id")
-	if q.repository != 0 {
-		q.and("p.repository_id = ?", q.repository)
+	q.from += " CROSS JOIN software s CROSS JOIN vulnerability v"
+	q.and("s.id = m.software_id AND v.id = m.vulnerability_id")
+	type identity struct {
+		vulnerability string
+		kind          plimsoll.PackageType
+		name, class   string
 	}
-	var rules []plimsoll.Decision
-	rows, err := t.query("SELECT DISTINCT v.name, s.type, s.name, i.path_class, r.name FROM "+q.from+q.String()+" ORDER BY 1, 2, 3, 4, 5 LIMIT ?",
-		append(q.args, maxRules*most)...)
+	shown := make(map[identity][]int64) // by which images
+	rows, err := t.query("SELECT v.name, s.type, s.name, i.path_class, g.id FROM "+q.from+q.String(), q.args...)
 	err = each(rows, err, func(scan func(...any) error) error {
-		var d plimsoll.Decision
-		var repository string
-		if err := scan(&d.Vulnerability, &d.PackageType, &d.Package, &d.Path, &repository); err != nil {
+		var is identity
+		var image int64
+		if err := scan(&is.vulnerability, &is.kind, &is.name, &is.class, &image); err != nil {
 			return err
 		}
-		if n := len(rules); n > 0 {
-			last := &rules[n-1]
-			if last.Vulnerability == d.Vulnerability && last.PackageType == d.PackageType && last.Package == d.Package && last.Path == d.Path && len(last.Repositories) < most {
-				last.Repositories = append(last.Repositories, repository)
-				return nil
-			}
+		if shown[is] == nil && len(shown) == maxRules {
+			return tooMany(maxRules + 1)
 		}
-		d.Repositories = []string{repository}
-		rules = append(rules, d)
+		shown[is] = append(shown[is], image)
 		return nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	repositories, err := t.liveRepositories(scope, slices.Concat(slices.Collect(maps.Values(shown))...), q.repository)
+	if err != nil {
+		return nil, err
+	}
+	var rules []plimsoll.Decision
+	for _, is := range slices.SortedFunc(maps.Keys(shown), func(a, b identity) int {
+		return cmp.Or(cmp.Compare(a.vulnerability, b.vulnerability), cmp.Compare(a.kind, b.kind), cmp.Compare(a.name, b.name), cmp.Compare(a.class, b.class))
+	}) {
+		names := make(map[string]bool)
+		for _, image := range shown[is] {
+			for _, name := range repositories[image] {
+				names[name] = true
+			}
+		}
+		for part := range slices.Chunk(sortedKeys(names), most) {
+			rules = append(rules, plimsoll.Decision{Vulnerability: is.vulnerability, PackageType: is.kind, Package: is.name, Path: is.class, Repositories: part})
+		}
 	}
 	switch {
 	case len(rules) == 0:
@@ -112,6 +127,33 @@ func (t *tx) rulesFor(scope plimsoll.Scope, f api.FindingFilter, r api.DecisionR
 		}
 	}
 	return rules, nil
+}
+
+// liveRepositories returns the live repositories in sight of images: all, or one of them.
+func (t *tx) liveRepositories(scope plimsoll.Scope, images []int64, one int64) (map[int64][]string, error) {
+	found := make(map[int64][]string)
+	slices.Sort(images)
+	for part := range slices.Chunk(slices.Compact(images), chunk) {
+		var w where
+		in(&w, "p.image_id", part)
+		w.and("p.gone = 0")
+		w.seesHost(scope, "p.host_id")
+		if one != 0 {
+			w.and("p.repository_id = ?", one)
+		}
+		rows, err := t.query("SELECT DISTINCT p.image_id, r.name FROM presence p JOIN repository r ON r.id = p.repository_id"+w.String(), w.args...)
+		err = each(rows, err, func(scan func(...any) error) error {
+			var image int64
+			var name string
+			err := scan(&image, &name)
+			found[image] = append(found[image], name)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
 }
 
 // ruleOf checks one rule and narrows it to the scope.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -131,6 +132,7 @@ func selectRisks(at sight, f api.VulnerabilityFilter) (w where, err error) {
 	case "", "no":
 		w.and(opened, openArgs...)
 	case "yes":
+		w.and("r.handled > 0") // in the fleet: few are, and in sight only those can be
 		w.and(any, anyArgs...)
 		w.and("NOT ("+opened+")", openArgs...)
 	case "any":
@@ -202,8 +204,8 @@ func (t *tx) fixesOf(at sight, v *api.Vulnerability) (fixes []api.Fix, err error
 	return fixes, err
 }
 
-// Vulnerability returns what is known about a vulnerability in one class, by any
-// ID of its alias group.
+// Vulnerability returns what is known about a vulnerability in one class, or in the
+// first that has it, by any ID of its alias group.
 func (s *Store) Vulnerability(ctx context.Context, scope plimsoll.Scope, id string, class plimsoll.Class) (d api.VulnerabilityDetail, err error) {
 	err = s.read(ctx, "read a vulnerability", func(t *tx) error {
 		ids, err := t.vulnerabilitiesNamed(id)
@@ -211,25 +213,23 @@ func (s *Store) Vulnerability(ctx context.Context, scope plimsoll.Scope, id stri
 			return err
 		}
 		at := sight{scope: scope}
-		var w where
-		in(&w, "v.id", ids)
-		w.and("v.id IN (SELECT m.vulnerability_id FROM match m WHERE m.class = ? AND m.gone = 0)", string(class))
-		if !scope.All {
-			var held where
-			held.and("m.vulnerability_id = v.id AND m.class = ? AND m.gone = 0", string(class))
-			held.seesLive(scope, "i.image_id")
-			w.and("EXISTS (SELECT 1 FROM match m JOIN instance i ON i.software_id = m.software_id"+held.String()+")", held.args...)
-		}
-		// The name itself before other vulnerabilities that share the ID.
-		rows, err := t.query("SELECT v.id, v.name, v.data FROM vulnerability v"+w.String()+" ORDER BY CASE WHEN upper(v.name) = ? THEN 0 ELSE 1 END, v.id LIMIT 1",
-			append(w.args, aliasOf(strings.TrimSpace(id)))...)
 		var data string
-		err = each(rows, err, func(scan func(...any) error) error { return scan(&d.ID, &d.Name, &data) })
-		if err != nil {
-			return err
+		var classes []plimsoll.Class
+		for _, c := range []plimsoll.Class{plimsoll.ClassSystem, plimsoll.ClassApplication} {
+			id, name, text, err := t.vulnerabilityIn(scope, ids, id, c)
+			if err != nil {
+				return err
+			}
+			if id == 0 {
+				continue
+			}
+			classes = append(classes, c)
+			if d.ID == 0 && (class == "" || class == c) {
+				class, d.ID, d.Name, data = c, id, name, text
+			}
 		}
 		if d.ID == 0 {
-			return plimsoll.Errorf(plimsoll.CodeNotFound, "find a vulnerability", "nothing in sight has it in %s packages", class)
+			return plimsoll.Errorf(plimsoll.CodeNotFound, "find a vulnerability", "nothing in sight has it in %s packages", cmp.Or(string(class), "any"))
 		}
 		if d.Vulnerability, err = t.riskOf(d.ID, class); err != nil {
 			return err
@@ -238,7 +238,7 @@ func (s *Store) Vulnerability(ctx context.Context, scope plimsoll.Scope, id stri
 		if err := t.fillRisks(at, one); err != nil {
 			return err
 		}
-		d.Vulnerability = one[0]
+		d.Vulnerability, d.Classes = one[0], classes
 		if d.Fixes, err = t.fixesOf(at, &d.Vulnerability); err != nil {
 			return err
 		}
@@ -261,6 +261,24 @@ func (s *Store) Vulnerability(ctx context.Context, scope plimsoll.Scope, id stri
 		return err
 	})
 	return d, err
+}
+
+// vulnerabilityIn returns the vulnerability of an ID that packages of a class have in
+// sight, the one named so before others that share the ID; 0 when none has.
+func (t *tx) vulnerabilityIn(scope plimsoll.Scope, ids []int64, named string, class plimsoll.Class) (id int64, name, data string, err error) {
+	var w where
+	in(&w, "v.id", ids)
+	w.and("v.id IN (SELECT m.vulnerability_id FROM match m WHERE m.class = ? AND m.gone = 0)", string(class))
+	if !scope.All {
+		var held where
+		held.and("m.vulnerability_id = v.id AND m.class = ? AND m.gone = 0", string(class))
+		held.seesLive(scope, "i.image_id")
+		w.and("EXISTS (SELECT 1 FROM match m JOIN instance i ON i.software_id = m.software_id"+held.String()+")", held.args...)
+	}
+	rows, err := t.query("SELECT v.id, v.name, v.data FROM vulnerability v"+w.String()+" ORDER BY CASE WHEN upper(v.name) = ? THEN 0 ELSE 1 END, v.id LIMIT 1",
+		append(w.args, aliasOf(strings.TrimSpace(named)))...)
+	err = each(rows, err, func(scan func(...any) error) error { return scan(&id, &name, &data) })
+	return id, name, data, err
 }
 
 // riskOf returns the row of the risk view, or one without counts for a

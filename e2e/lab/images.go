@@ -72,6 +72,10 @@ func Alpine(t testing.TB) Recipe {
 	return dockerfile("alpine:3.11.5", "alpine", nil, "RELEASE=3.11.5", "INSTALLED="+filepath.Join(ospkg, "testdata", "apk", "alpine-3.11.5.installed"))
 }
 
+// Hostile has texts that would do harm where a reader took them for more than
+// texts: names and versions of packages, paths, labels, environment, entry point.
+func Hostile() Recipe { return dockerfile("hostile:1", "hostile", nil) }
+
 func goList(t testing.TB, args ...string) string {
 	t.Helper()
 	out, err := exec.Command("go", append([]string{"list"}, args...)...).Output()

@@ -200,7 +200,7 @@ function Account({ help }: { help: () => void }) {
         ],
       }}
     >
-      <Button type="text" icon={<UserOutlined />} aria-label={`${t('account')} ${me?.name ?? ''}`}>
+      <Button type="text" icon={<UserOutlined />} aria-label={`${t('account')} ${me?.name ?? ''}`.trim()}>
         <span className="clip" style={{ maxWidth: 120 }}>
           {me?.name}
         </span>

@@ -16,6 +16,7 @@ import { Labels, parseLabels } from './labels'
 type Token = Schemas['EnrolmentToken']
 
 const lives = [3_600, 86_400, 604_800, 2_592_000] // seconds
+const loopback = /https:\/\/(localhost|127\.|\[::1\])/ // of the console, in a command
 const soon = 2_000 // ms between two looks for a new host
 
 export function AddHost({ open, close }: { open: boolean; close: () => void }) {
@@ -113,6 +114,7 @@ function Join({ made, token, again }: { made: Schemas['NewSecret']; token: Token
           <Command text="plimsoll agent" label={t('commandAgent')} />
         </li>
       </ol>
+      {loopback.test(made.command ?? '') && <Alert type="warning" showIcon title={t('loopbackTitle')} description={t('loopbackHint')} />}
       <Alert type="warning" showIcon title={t('shownOnce')} />
       <section className="card" aria-label={t('joined')}>
         <div role="status" className="row">

@@ -48,7 +48,7 @@ export function EndMenu({ host }: { host: Schemas['Host'] }) {
       okText: t(how),
       okButtonProps: { danger: true },
       cancelText: t('cancel', { ns: 'common' }),
-      autoFocusButton: 'cancel',
+      focusable: { autoFocusButton: 'cancel' },
       onOk: () => end.mutateAsync(how).catch(() => undefined), // said by onError
     })
   if (!may) return null

@@ -138,6 +138,7 @@ function useFilters(): Filter[] {
   return [
     { key: 'q', label: t('searchHosts'), kind: 'text' },
     { key: 'state', label: t('agent'), kind: 'one', choices: agentStates.map((value) => ({ value, label: word('agent', value) })) },
+    { key: 'problems', label: t('withProblems'), kind: 'flag' },
     { key: 'label', label: t('label'), kind: 'text', hint: t('labelHint') },
     { key: 'vulnerability', label: t('vulnerability'), kind: 'text' },
   ]

@@ -8,7 +8,7 @@ import { client, ok, type Schemas, type Search } from '../api'
 import { useColumns as useImageColumns, useFilters as useImageFilters } from '../images/list'
 import { useAddress } from '../list/address'
 import type { Filter } from '../list/filters'
-import { List, type Column } from '../list/list'
+import { filterBody, List, type Column } from '../list/list'
 import { Head } from '../parts/head'
 import { Empty, Loaded } from '../parts/problem'
 import { ScanButton } from '../parts/scan'
@@ -46,7 +46,7 @@ function Shown({ host }: { host: Host }) {
       </Head>
       <div className="stack">
         <Health host={host} />
-        <div className="grid">
+        <div className="grid" style={{ gridTemplateColumns: 'repeat(auto-fit, minmax(320px, 1fr))' }}>
           <Facts host={host} />
           <Stores host={host} />
           <section className="card">
@@ -128,7 +128,7 @@ function On({ host }: { host: Host }) {
 }
 
 interface Held {
-  fixed: Search
+  fixed: { host: string }
   search: Search
   change: (patch: Search) => void
 }
@@ -153,7 +153,12 @@ function Images({ fixed, search, change }: Held) {
       sort="risk"
       rowKey={(i) => i.id}
       rowName={(i) => i.names?.[0] ?? i.digest}
-      actions={(selection) => !selection.all && <ScanButton request={{ images: selection.keys.map(Number) }} done={selection.clear} />}
+      actions={(selection) => (
+        <ScanButton
+          request={selection.all ? { filter: filterBody(filters, selection.filter, { host: Number(fixed.host) }) } : { images: selection.keys.map(Number) }}
+          done={selection.clear}
+        />
+      )}
       empty={<Empty title={t('noImages')} hint={t('noImagesHint')} />}
     />
   )

@@ -19,6 +19,9 @@ import { judged, read, ScanState, Uncovered } from './state'
 
 type Image = Schemas['Image']
 
+/** What findings may be missing for. */
+const warnings = ['uncovered', 'unidentified', 'ended', 'problems', 'stale', 'offline'] as const
+
 export function Images() {
   const { t } = useTranslation('images')
   const [search, change] = useAddress()
@@ -160,6 +163,7 @@ export function useFilters(): Filter[] {
     { key: 'kev', label: t('withKev'), kind: 'flag' },
     { key: 'inUse', label: t('inUse'), kind: 'one', choices: yesNo },
     { key: 'gone', label: t('goneFilter'), kind: 'one', choices: (['no', 'yes', 'any'] as const).map((value) => ({ value, label: t(`gone.${value}`) })) },
+    { key: 'warning', label: t('warning'), kind: 'many', choices: warnings.map((value) => ({ value, label: t(`warning.${value}`) })) },
     { key: 'repository', label: t('repository'), kind: 'text' },
     { key: 'system', label: t('system'), kind: 'text', hint: t('systemHint') },
     { key: 'host', label: t('host'), kind: 'host' },

@@ -233,7 +233,7 @@ export function List<T extends object>(p: Props<T>) {
             rowClassName={p.rowClass}
             pagination={false}
             loading={{ spinning: query.isPlaceholderData, delay: 200 }}
-            expandable={p.expand && { expandedRowRender: p.expand }}
+            expandable={p.expand && { expandedRowRender: p.expand, columnTitle: <span className="visually-hidden">{t('details')}</span> }}
             rowSelection={
               p.actions && {
                 columnTitle: (

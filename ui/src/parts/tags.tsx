@@ -10,7 +10,7 @@ export const taskStates = ['queued', 'running', 'succeeded', 'partial', 'failed'
 export const agentStates = ['online', 'late', 'offline', 'never', 'revoked'] as const
 export const findingStates = ['open', 'ignored', 'whitelisted', 'fixed'] as const
 
-const shapes: Record<string, string> = {
+export const shapes: Record<string, string> = {
   critical: '◆',
   high: '▲',
   medium: '●',
@@ -19,6 +19,7 @@ const shapes: Record<string, string> = {
   none: '○',
   safe: '✓',
   unscanned: '–',
+  never: '–',
   succeeded: '✓',
   partial: '◐',
   failed: '✕',

@@ -60,10 +60,10 @@ export function useBytes() {
   }
 }
 
-/** A share of one as "12.3%". */
+/** A share of one as "12.3%". It is not rounded up: nearly all is not all. */
 export function usePercent() {
   const { i18n } = useTranslation()
-  return (share: number): string => new Intl.NumberFormat(i18n.language, { style: 'percent', maximumFractionDigits: share < 0.1 ? 2 : 1 }).format(share)
+  return (share: number): string => new Intl.NumberFormat(i18n.language, { style: 'percent', maximumFractionDigits: 2 }).format(share < 0.1 ? share : Math.floor(share * 1000) / 1000)
 }
 
 /** Numbers as the language groups them. */

@@ -53,6 +53,7 @@ export function Places() {
       </Head>
       <Which asked={asked} />
       <Tabs
+        style={{ marginTop: 8 }}
         activeKey={tab}
         onChange={(to) => change({ tab: to === 'places' ? undefined : to, sort: undefined, order: undefined, cursor: undefined, page: undefined })}
         destroyOnHidden

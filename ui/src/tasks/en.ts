@@ -17,6 +17,7 @@ export const tasks = {
   state: 'State',
   progress: 'Progress',
   createdBy: 'Started by',
+  exactName: 'The whole name',
   bySystem: 'the console',
   created: 'Asked for',
   started: 'Started',

@@ -16,6 +16,7 @@ export const tasks: Translated<typeof english> = {
   state: '状态',
   progress: '进度',
   createdBy: '发起人',
+  exactName: '完整名称',
   bySystem: '控制台',
   created: '提交时间',
   started: '开始时间',

@@ -1,4 +1,4 @@
-import library from 'antd/locale/en_US'
+import library from 'antd/locale/en_US.js'
 
 import { access } from '../access/en'
 import { dashboard } from '../dashboard/en'

@@ -1,4 +1,4 @@
-import library from 'antd/locale/zh_CN'
+import library from 'antd/locale/zh_CN.js'
 
 import { access } from '../access/zh'
 import { dashboard } from '../dashboard/zh'

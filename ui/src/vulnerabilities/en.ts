@@ -75,6 +75,7 @@ export const vulnerabilities = {
   where: 'Where it is',
   runsOn: 'Runs on',
   handlingHistory: 'Handling history',
+  fix: 'Fix',
   cvss: 'CVSS',
   due: 'due',
   packages: 'Packages',
@@ -135,4 +136,8 @@ export const vulnerabilities = {
   noHosts: 'No host has it now',
   noContainers: 'No running container has it now',
   noPlacesHint: 'This is about open findings in what was scanned.',
+  'suggest.one': 'Upgrade {{package}} to {{to}}',
+  'suggest.some': 'Upgrade {{package}}',
+  'suggest.many_one': 'Upgrade {{count, number}} package',
+  'suggest.many_other': 'Upgrade {{count, number}} packages',
 }

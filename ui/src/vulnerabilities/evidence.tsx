@@ -19,7 +19,7 @@ import { Epss, Severity } from './rating'
 type Finding = Schemas['Finding']
 
 /** The finding of an ID; closed without one. */
-export function Evidence({ id, close }: { id: string; close: () => void }) {
+export function Evidence({ id, close, without }: { id: string; close: () => void; without: 'image' | 'vulnerability' }) {
   const { t } = useTranslation('vulnerabilities')
   const asked = useQuery({
     queryKey: ['findings', 'one', id],
@@ -28,7 +28,7 @@ export function Evidence({ id, close }: { id: string; close: () => void }) {
   })
   return (
     <Drawer open={id !== ''} onClose={close} size={720} destroyOnHidden title={<span className="text">{asked.data ? t('findingTitle', { vulnerability: asked.data.vulnerability, package: asked.data.package }) : t('finding')}</span>}>
-      {id !== '' && <Loaded of={asked}>{(finding) => <Whole finding={finding} />}</Loaded>}
+      {id !== '' && <Loaded of={asked}>{(finding) => <Whole finding={finding} linked={without !== 'vulnerability'} />}</Loaded>}
     </Drawer>
   )
 }
@@ -42,7 +42,7 @@ function Section({ title, children }: { title: string; children: ReactNode }) {
   )
 }
 
-function Whole({ finding: f }: { finding: Finding }) {
+function Whole({ finding: f, linked }: { finding: Finding; linked: boolean }) {
   const { t } = useTranslation('vulnerabilities')
   const word = useWord()
   const decisions = [...new Set(f.decisions?.map((d) => d.decisionID))]
@@ -53,9 +53,11 @@ function Whole({ finding: f }: { finding: Finding }) {
         <DecideButton target={{ findings: [f.id] }} />
         <DecideButton target={{ rule }} label={t('decideByRule')} />
         {decisions.length > 0 && <EndButton label={t('reopen')} of={() => Promise.resolve(decisions)} />}
-        <Link to="/vulnerabilities/$name" params={{ name: f.vulnerability }} search={{ class: f.class } as never}>
-          {t('openVulnerability')}
-        </Link>
+        {linked && (
+          <Link to="/vulnerabilities/$name" params={{ name: f.vulnerability }} search={{ class: f.class } as never}>
+            {t('openVulnerability')}
+          </Link>
+        )}
       </div>
       <dl className="facts">
         <dt>{t('severity')}</dt>

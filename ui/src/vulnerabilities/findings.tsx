@@ -77,7 +77,7 @@ export function Findings({ fixed, without }: Props) {
         }}
         empty={<Empty title={t('noFindings')} hint={t('noFindingsHint')} />}
       />
-      <Evidence id={textOf(search.finding)} close={() => change({ finding: undefined })} />
+      <Evidence without={without} id={textOf(search.finding)} close={() => change({ finding: undefined })} />
     </>
   )
 }

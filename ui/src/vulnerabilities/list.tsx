@@ -25,19 +25,19 @@ export function Vulnerabilities() {
   const word = useWord()
   const [search, change] = useAddress()
   const filters = useFilters()
-  const kind = search.class === 'application' ? 'application' : 'system'
+  const kind = search.class === 'application' || search.class === 'system' ? search.class : undefined
   return (
     <>
       <Head title={t('vulnerabilities', { ns: 'common' })}>
         <ExportButton request={{ kind: 'vulnerabilities', vulnerabilities: filterBody(filters, search, { class: kind }) }} />
       </Head>
       <Tabs
-        activeKey={kind}
+        activeKey={kind ?? 'all'}
         destroyOnHidden
-        onChange={(key) => change({ class: key === 'system' ? undefined : key, cursor: undefined, page: undefined })}
-        items={(['system', 'application'] as const).map((key) => ({
-          key,
-          label: word('class', key),
+        onChange={(key) => change({ class: key === 'all' ? undefined : key, cursor: undefined, page: undefined })}
+        items={[undefined, 'system' as const, 'application' as const].map((key) => ({
+          key: key ?? 'all',
+          label: key ? word('class', key) : t('shown.all'),
           children: <Class kind={key} filters={filters} search={search} change={change} />,
         }))}
       />
@@ -46,7 +46,8 @@ export function Vulnerabilities() {
 }
 
 interface Props {
-  kind: Vulnerability['class']
+  /** Undefined for both. */
+  kind: Vulnerability['class'] | undefined
   filters: Filter[]
   search: Search
   change: (patch: Search) => void
@@ -54,21 +55,21 @@ interface Props {
 
 function Class({ kind, filters, search, change }: Props) {
   const { t } = useTranslation('vulnerabilities')
-  const columns = useColumns()
+  const columns = useColumns(kind === undefined)
   const handled = textOf(search.handled)
   return (
     <List<Vulnerability>
       id="vulnerabilities"
       label={t('vulnerabilities', { ns: 'common' })}
       path="/api/v1/vulnerabilities"
-      fixed={{ class: kind }}
+      fixed={kind && { class: kind }}
       search={search}
       change={change}
       columns={columns}
       filters={filters}
       box="q"
       sort="priority"
-      rowKey={(v) => v.name}
+      rowKey={(v) => `${v.name} ${v.class}`}
       rowName={(v) => v.name}
       rowClass={(v) => (v.findings === 0 ? 'handled' : '')}
       tools={
@@ -80,7 +81,7 @@ function Class({ kind, filters, search, change }: Props) {
         />
       }
       actions={(selection) => {
-        const names = selection.keys.map(String)
+        const names = [...new Set(selection.keys.map((key) => String(key).replace(/ \w+$/, '')))] // without the class
         return selection.all ? (
           <DecideMatching filter={selection.filter} done={selection.clear} />
         ) : (
@@ -109,7 +110,7 @@ function DecideMatching({ filter, done }: { filter: Search; done: () => void }) 
         found.push(...(page.items ?? []).map((v) => v.name))
         cursor = page.next
       }
-      return found
+      return [...new Set(found)]
     },
   })
   if (names.error) return <Problem error={names.error} retry={() => void names.refetch()} />
@@ -118,9 +119,11 @@ function DecideMatching({ filter, done }: { filter: Search; done: () => void }) 
   return <DecideButton target={{ rules: names.data.map((vulnerability) => ({ vulnerability })) }} done={done} />
 }
 
-function useColumns(): Column<Vulnerability>[] {
+function useColumns(classes: boolean): Column<Vulnerability>[] {
   const { t } = useTranslation('vulnerabilities')
+  const word = useWord()
   const number = useNumber()
+  const suggestion = useSuggestion()
   return [
     {
       key: 'name',
@@ -153,19 +156,32 @@ function useColumns(): Column<Vulnerability>[] {
           <span className="muted">–</span>
         ),
     },
+    ...(classes ? [{ key: 'class', title: t('class'), render: (v: Vulnerability) => word('class', v.class) }] : []),
     { key: 'packages', title: t('packages'), render: (v) => <Clip text={v.packages?.join(', ')} width={220} /> },
-    { key: 'suggestion', title: t('suggestion'), render: (v) => <Clip text={v.suggestion} width={280} /> },
+    { key: 'fixable', title: t('fix'), render: (v) => (v.fixable ? <Marks fixable /> : <span className="muted">–</span>) },
     { key: 'images', title: t('images'), sort: 'images', numeric: true, render: (v) => number(v.images) },
     { key: 'hosts', title: t('hosts'), numeric: true, render: (v) => number(v.hosts) },
     { key: 'containers', title: t('running'), numeric: true, render: (v) => number(v.containers) },
     { key: 'findings', title: t('openFindings'), sort: 'findings', numeric: true, render: (v) => number(v.findings) },
     { key: 'handled', title: t('handled'), numeric: true, render: (v) => number(v.handled) },
+    { key: 'suggestion', title: t('suggestion'), render: (v) => <Clip text={suggestion(v.suggestion)} width={280} /> },
     { key: 'firstSeen', title: t('firstSeen'), sort: 'firstSeen', render: (v) => <Time at={v.firstSeen} /> },
     { key: 'lastSeen', title: t('lastSeen'), optional: true, render: (v) => <Time at={v.lastSeen} /> },
     { key: 'published', title: t('published'), sort: 'published', optional: true, render: (v) => <Time at={v.published} /> },
     { key: 'aliases', title: t('aliases'), optional: true, render: (v) => <Clip text={v.aliases?.join(', ')} width={260} /> },
     { key: 'summary', title: t('summary'), optional: true, render: (v) => <Clip text={v.summary} width={360} /> },
   ]
+}
+
+/** What the console suggests, in the user's language: it says it in one of three forms. */
+function useSuggestion() {
+  const { t } = useTranslation('vulnerabilities')
+  return (says: string | undefined): string | undefined => {
+    const [, name, to] = /^upgrade (.+?)(?: to (\S+))?$/s.exec(says ?? '') ?? []
+    const many = /^(\d+) packages$/.exec(name ?? '')?.[1]
+    if (!name) return says
+    return many ? t('suggest.many', { count: Number(many) }) : to ? t('suggest.one', { package: name, to }) : t('suggest.some', { package: name })
+  }
 }
 
 function useFilters(): Filter[] {

@@ -5,7 +5,7 @@ import { Button, Segmented, Table, Tabs } from 'antd'
 import { useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 
-import { ApiError, client, ok, type Schemas } from '../api'
+import { client, ok, type Schemas } from '../api'
 import { DecideButton } from '../decisions/decide'
 import { DecisionLink } from '../decisions/events'
 import { History } from '../decisions/list'
@@ -22,43 +22,19 @@ import { AffectedContainers, AffectedHosts, AffectedImages } from './places'
 import { Epss, Severity } from './rating'
 
 type Detail = Schemas['VulnerabilityDetail']
-type Class = Detail['class']
-
-const classes = ['system', 'application'] as const
-
-/** A vulnerability in system packages and in application packages, where it is in them. */
-async function both(name: string): Promise<Partial<Record<Class, Detail>>> {
-  const found: Partial<Record<Class, Detail>> = {}
-  let missing: unknown
-  for (const kind of classes) {
-    try {
-      found[kind] = await ok(client.GET('/api/v1/vulnerabilities/{name}', { params: { path: { name }, query: { class: kind } } }))
-    } catch (error) {
-      if (!(error instanceof ApiError && error.status === 404)) throw error
-      missing = error
-    }
-  }
-  if (!found.system && !found.application) throw missing
-  return found
-}
 
 export function VulnerabilityPage() {
   const { name = '' } = useParams({ strict: false })
   const [search, change] = useAddress()
-  const asked = useQuery({ queryKey: ['vulnerabilities', 'one', name], queryFn: () => both(name) })
-  return (
-    <Loaded of={asked}>
-      {(found) => {
-        const kinds = classes.filter((kind) => found[kind])
-        const kind = kinds.find((k) => k === search.class) ?? kinds[0]
-        const detail = kind && found[kind]
-        return detail && <Whole key={detail.class} detail={detail} kinds={kinds} choose={(to) => change({ class: to, cursor: undefined, page: undefined, finding: undefined })} />
-      }}
-    </Loaded>
-  )
+  const kind = search.class === 'system' || search.class === 'application' ? search.class : undefined
+  const asked = useQuery({
+    queryKey: ['vulnerabilities', 'one', name, kind],
+    queryFn: () => ok(client.GET('/api/v1/vulnerabilities/{name}', { params: { path: { name }, query: { class: kind } } })),
+  })
+  return <Loaded of={asked}>{(detail) => <Whole key={detail.class} detail={detail} choose={(to) => change({ class: to, cursor: undefined, page: undefined, finding: undefined })} />}</Loaded>
 }
 
-function Whole({ detail: v, kinds, choose }: { detail: Detail; kinds: Class[]; choose: (kind: Class) => void }) {
+function Whole({ detail: v, choose }: { detail: Detail; choose: (kind: Detail['class']) => void }) {
   const { t } = useTranslation('vulnerabilities')
   const word = useWord()
   const number = useNumber()
@@ -85,8 +61,8 @@ function Whole({ detail: v, kinds, choose }: { detail: Detail; kinds: Class[]; c
             <Tag group="severity" value={v.severity} />
             <Marks kev={v.kev} malicious={v.malicious} fixable={v.fixable} />
             {v.disputed && <span className="tag">{t('disputed')}</span>}
-            {kinds.length > 1 ? (
-              <Segmented aria-label={t('class')} value={v.class} onChange={choose} options={kinds.map((value) => ({ value, label: word('class', value) }))} />
+            {(v.classes?.length ?? 0) > 1 ? (
+              <Segmented aria-label={t('class')} value={v.class} onChange={choose} options={(v.classes ?? []).map((value) => ({ value, label: word('class', value) }))} />
             ) : (
               <span className="tag">{word('class', v.class)}</span>
             )}
@@ -213,7 +189,6 @@ function Suggestion({ detail: v }: { detail: Detail }) {
   const number = useNumber()
   return (
     <Card title={t('suggestion')}>
-      {v.suggestion && <p className="text" style={{ marginTop: 0 }}>{v.suggestion}</p>}
       <div className="sample" tabIndex={0} role="region" aria-label={t('suggestion')}>
         <Table
           aria-label={t('suggestion')}

@@ -78,6 +78,7 @@ export const vulnerabilities: Translated<typeof english> = {
   where: '所在位置',
   runsOn: '运行于',
   handlingHistory: '处置历史',
+  fix: '修复',
   cvss: 'CVSS',
   due: '截止',
   packages: '软件包',
@@ -138,4 +139,7 @@ export const vulnerabilities: Translated<typeof english> = {
   noHosts: '目前没有主机存在该漏洞',
   noContainers: '目前没有运行中的容器存在该漏洞',
   noPlacesHint: '仅针对已扫描内容中的未处置漏洞项。',
+  'suggest.one': '将 {{package}} 升级到 {{to}}',
+  'suggest.some': '升级 {{package}}',
+  'suggest.many_other': '升级 {{count, number}} 个软件包',
 }
