@@ -223,6 +223,7 @@ function Scope({ scope, set, one }: { scope: Partial<Decision>; set: (scope: Par
         id={id + key}
         mode="tags"
         open={false}
+        maxTagCount={8}
         suffixIcon={null}
         tokenSeparators={[',', ' ']}
         placeholder={placeholder}

@@ -47,7 +47,7 @@ export function ScanState({ image }: { image: Pick<Schemas['Image'], 'state' | '
   if (!image.code) return tags
   const words = i18n.exists(image.code, { ns: 'reasons' }) ? t(image.code as 'limit') : image.code
   return (
-    <span className="row" style={{ flexWrap: 'nowrap', gap: 6 }}>
+    <span className="elastic" style={{ gridTemplateColumns: 'auto minmax(60px, max-content)' }}>
       {tags}
       <Popover content={<div style={{ maxWidth: 360 }}><Reason code={image.code} detail={image.detail} /></div>}>
         <span tabIndex={0} className="clip muted" style={{ maxWidth: 150 }}>
