@@ -18,7 +18,7 @@ test('a rule that matches nothing is made, gets an end, is found and ended', asy
   await expect(page).toHaveURL(/idle=true/)
   await settled(page)
   await row(page, 'no-such-package*').getByRole('button', { name: 'Edit' }).click()
-  await dialog.getByLabel('Ends').click()
+  await dialog.getByLabel('Ends', { exact: true }).click()
   await page.locator('.ant-select-item-option').filter({ hasText: 'After 30 days' }).click()
   await dialog.getByRole('button', { name: 'Save' }).click()
   await expect(dialog).toBeHidden()

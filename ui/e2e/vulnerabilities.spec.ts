@@ -45,6 +45,7 @@ test('a finding is understood, whitelisted after a look, found in the history, a
 
   // In the history, of the vulnerability and of everything.
   await open(page, `/vulnerabilities/${shown.vulnerability}?class=application`)
+  await page.getByRole('tab', { name: /Handling history/ }).click()
   await expect(page.locator('main')).toContainText('Not reachable: only the build uses it')
   await open(page, '/decisions?tab=history')
   await expect(row(page, 'Not reachable: only the build uses it')).toContainText('Decided')
