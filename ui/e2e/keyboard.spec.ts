@@ -73,7 +73,7 @@ test('sign in, find an image, open a finding, decide, and come back, by keyboard
   await settled(page)
 
   // The tab of application vulnerabilities, and the first finding there.
-  await tabTo(page, /^Overview/)
+  await tabTo(page, /Overview$/)
   await page.keyboard.press('ArrowRight')
   await page.keyboard.press('ArrowRight')
   await page.keyboard.press('Enter')

@@ -1,5 +1,5 @@
 // Addresses of all pages. Each page is loaded when it is first shown.
-import { createRootRouteWithContext, createRoute, Outlet, redirect } from '@tanstack/react-router'
+import { createRootRouteWithContext, createRoute, Link, Outlet, redirect } from '@tanstack/react-router'
 import { useQuery, type QueryClient } from '@tanstack/react-query'
 import { createElement, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -11,7 +11,11 @@ import { Shell } from './shell'
 
 function Missing() {
   const { t } = useTranslation()
-  return <Empty title={t('notFound')} />
+  return (
+    <main className="center">
+      <Empty title={t('notFound')} action={<Link to="/">{t('dashboard')}</Link>} />
+    </main>
+  )
 }
 
 const root = createRootRouteWithContext<{ queries: QueryClient }>()({
