@@ -1,5 +1,5 @@
 // Addresses of all pages. Each page is loaded when it is first shown.
-import { createRootRouteWithContext, createRoute, Link, Outlet, redirect } from '@tanstack/react-router'
+import { createRootRouteWithContext, createRoute, Link, Outlet } from '@tanstack/react-router'
 import { useQuery, type QueryClient } from '@tanstack/react-query'
 import { createElement, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -58,14 +58,8 @@ const shell = createRoute({
   getParentRoute: () => root,
   id: 'shell',
   component: Shell,
-  beforeLoad: async ({ context, location }) => {
-    try {
-      await context.queries.ensureQueryData(meQuery)
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 401) throw redirect({ to: '/login', search: { to: location.href } as never })
-      // Without an answer the page is shown all the same: it says so and tries again.
-    }
-  },
+  // Who asks is learnt while the page loads; a refusal leads to the sign-in page (app.tsx).
+  beforeLoad: ({ context }) => void context.queries.prefetchQuery(meQuery),
 })
 
 const inShell = () => shell
