@@ -93,9 +93,27 @@ func (t *tx) decide(scope plimsoll.Scope, who string, r api.DecisionRequest) (id
 	return ids, t.reapply(ids, images, who, "created", "")
 }
 
-// reapply applies all decisions to images anew and notes what some have become.
+// reapply applies all decisions anew where those that changed reach, by images, and
+// notes what they have become.
 func (t *tx) reapply(ids, images []int64, who, action, remark string) error {
-	if err := t.renewFindings(images); err != nil {
+	on, err := t.concerned(ids)
+	if err != nil {
+		return err
+	}
+	book, err := t.rules()
+	if err != nil {
+		return err
+	}
+	var touched []int64
+	for part := range slices.Chunk(slices.Compact(slices.Sorted(slices.Values(images))), chunk) {
+		on.images = part
+		some, err := t.applyBook(book, on)
+		if err != nil {
+			return err
+		}
+		touched = append(touched, some...)
+	}
+	if err := t.recount(touched); err != nil {
 		return err
 	}
 	for _, id := range ids {
@@ -113,6 +131,35 @@ func (t *tx) reapply(ids, images []int64, who, action, remark string) error {
 		}
 	}
 	return nil
+}
+
+// concerned returns the findings that decisions can have handled before they
+// changed or can handle now.
+func (t *tx) concerned(ids []int64) (on findingsIn, err error) {
+	const most = 10_000 // matches: no longer worth telling apart
+	for _, id := range ids {
+		d, _, err := t.decision(id)
+		if err != nil {
+			return on, err
+		}
+		if d.Vulnerability == "" && d.Active(moment(t.now)) {
+			return findingsIn{all: true}, nil
+		}
+		named, err := t.vulnerabilitiesNamed(d.Vulnerability)
+		if err != nil {
+			return on, err
+		}
+		matches, err := t.ids("SELECT match_id FROM effect WHERE decision_id = ? UNION SELECT id FROM match WHERE vulnerability_id IN ("+marks(len(named))+")",
+			append([]any{id}, args(named)...)...)
+		if err != nil {
+			return on, err
+		}
+		on.matches = append(on.matches, matches...)
+	}
+	slices.Sort(on.matches)
+	on.matches = slices.Compact(on.matches)
+	on.all = len(on.matches) > most
+	return on, nil
 }
 
 func (t *tx) decision(id int64) (plimsoll.Decision, int64, error) {

@@ -119,22 +119,40 @@ func (t *tx) applyDecisions(imageIDs []int64) error {
 	}
 	ids := slices.Compact(slices.Sorted(slices.Values(imageIDs)))
 	for part := range slices.Chunk(ids, chunk) {
-		if err := t.applyBook(book, part); err != nil {
+		if _, err := t.applyBook(book, findingsIn{images: part, all: true}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *tx) applyBook(book *ruleBook, ids []int64) error {
-	before, err := t.effectsOf(ids)
+// findingsIn are the findings of images: all, or those with some matches.
+type findingsIn struct {
+	images  []int64
+	all     bool
+	matches []int64
+}
+
+// narrow adds the conditions that findings with these columns are among them.
+func (f *findingsIn) narrow(image, match string) (w where) {
+	in(&w, image, f.images)
+	if !f.all {
+		in(&w, match, f.matches)
+	}
+	return w
+}
+
+// applyBook makes the effects on findings those of the book and returns the images
+// where one has changed.
+func (t *tx) applyBook(book *ruleBook, on findingsIn) (images []int64, err error) {
+	before, err := t.effectsOf(on)
 	if err != nil || book == nil && len(before) == 0 {
-		return err
+		return nil, err
 	}
 	now := make(map[effectKey]effectValue)
 	if book != nil {
-		if err := t.fit(book, ids, now); err != nil {
-			return err
+		if err := t.fit(book, on, now); err != nil {
+			return nil, err
 		}
 	}
 	type hit struct{ decision, instance, match int64 }
@@ -143,18 +161,18 @@ func (t *tx) applyBook(book *ruleBook, ids []int64) error {
 	for key, was := range before {
 		hits[hit{was.decision, key.instance, key.match}] |= 1
 		if now[key] != was {
-			gone = append(gone, key)
+			gone, images = append(gone, key), append(images, was.image)
 		}
 	}
 	for key, is := range now {
 		hits[hit{is.decision, key.instance, key.match}] |= 2
 		if before[key] != is {
-			added = append(added, key)
+			added, images = append(added, key), append(images, is.image)
 		}
 	}
 	for _, key := range gone {
 		if _, err := t.exec("DELETE FROM effect WHERE instance_id = ? AND match_id = ? AND repository_id = ?", key.instance, key.match, key.repository); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	rows := make([][]any, len(added))
@@ -162,7 +180,7 @@ func (t *tx) applyBook(book *ruleBook, ids []int64) error {
 		rows[i] = []any{key.instance, key.match, key.repository, now[key].decision, now[key].image}
 	}
 	if err := t.insertMany("effect (instance_id, match_id, repository_id, decision_id, image_id)", 5, rows, ""); err != nil {
-		return err
+		return nil, err
 	}
 	changes := make(map[int64]int64)
 	for h, state := range hits {
@@ -175,15 +193,16 @@ func (t *tx) applyBook(book *ruleBook, ids []int64) error {
 	}
 	for _, id := range sortedKeys(changes) {
 		if _, err := t.exec("UPDATE decision SET hits = hits + ? WHERE id = ?", changes[id], id); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return images, nil
 }
 
-func (t *tx) effectsOf(ids []int64) (map[effectKey]effectValue, error) {
+func (t *tx) effectsOf(on findingsIn) (map[effectKey]effectValue, error) {
 	found := make(map[effectKey]effectValue)
-	rows, err := t.query("SELECT instance_id, match_id, repository_id, decision_id, image_id FROM effect WHERE image_id IN ("+marks(len(ids))+")", args(ids)...)
+	w := on.narrow("image_id", "match_id")
+	rows, err := t.query("SELECT instance_id, match_id, repository_id, decision_id, image_id FROM effect"+w.String(), w.args...)
 	err = each(rows, err, func(scan func(...any) error) error {
 		var key effectKey
 		var value effectValue
@@ -196,16 +215,21 @@ func (t *tx) effectsOf(ids []int64) (map[effectKey]effectValue, error) {
 	return found, err
 }
 
-// fit finds the strongest rule for every finding of the images in each of their
+// fit finds the strongest rule for every one of the findings in each of its image's
 // repositories.
-func (t *tx) fit(book *ruleBook, ids []int64, effects map[effectKey]effectValue) error {
-	holders, err := t.holders(ids)
+func (t *tx) fit(book *ruleBook, on findingsIn, effects map[effectKey]effectValue) error {
+	holders, err := t.holders(on.images)
 	if err != nil {
 		return err
 	}
-	rows, err := t.query(`SELECT i.image_id, i.id, m.id, m.vulnerability_id, s.type, s.name, i.path_class, m.fix
-		FROM instance i CROSS JOIN match m JOIN software s ON s.id = i.software_id
-		WHERE m.software_id = i.software_id AND i.image_id IN (`+marks(len(ids))+") AND +m.gone = 0", args(ids)...)
+	from := "instance i CROSS JOIN match m" // SQLite joins as it is written: from what narrows most
+	if !on.all {
+		from = "match m CROSS JOIN instance i"
+	}
+	w := on.narrow("i.image_id", "m.id")
+	w.and("m.software_id = i.software_id AND +m.gone = 0")
+	rows, err := t.query("SELECT i.image_id, i.id, m.id, m.vulnerability_id, s.type, s.name, i.path_class, m.fix FROM "+from+
+		" JOIN software s ON s.id = i.software_id"+w.String(), w.args...)
 	return each(rows, err, func(scan func(...any) error) error {
 		var f findingRow
 		if err := scan(&f.image, &f.instance, &f.match, &f.vulnerability, &f.kind, &f.name, &f.class, &f.fix); err != nil {
@@ -327,19 +351,17 @@ func (r *rule) in(h *holder) map[int64]bool {
 		}
 	}
 	for id, at := range h.repositories {
-		if len(r.Repositories) == 0 || r.exactly[at.name] || at.name != "" && r.exactly[at.only()] || slices.ContainsFunc(r.patterns, at.fits) {
+		if len(r.Repositories) == 0 || r.exactly[at.name] || at.onlyOne() && r.exactly[at.names[0]] || slices.ContainsFunc(r.patterns, at.fits) {
 			fits[id] = true
 		}
 	}
 	return fits
 }
 
-// only is the one name that the image has in the repository, "" when it has several.
-func (at *heldAs) only() string {
-	if slices.ContainsFunc(at.names, func(name string) bool { return name != at.names[0] }) {
-		return ""
-	}
-	return at.names[0]
+// onlyOne says whether the image has one name in the repository: a rule about that
+// name is about all of it.
+func (at *heldAs) onlyOne() bool {
+	return at.name != "" && !slices.ContainsFunc(at.names, func(name string) bool { return name != at.names[0] })
 }
 
 // fits says whether a pattern is about the repository, or about every name that

@@ -325,7 +325,19 @@ func TestCountsAfterRandomSteps(t *testing.T) {
 					end := s.now().Add(day)
 					d.Expires = &end
 				}
-				decisions = append(decisions, mustDecide(t, s, api.DecisionRequest{Rules: []api.Decision{d}})[0].ID)
+				if _, err := s.ExpireDecisions(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				request := api.DecisionRequest{Rules: []api.Decision{d}}
+				foreseen, err := s.Preview(t.Context(), plimsoll.Everything, request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				open := len(idsOf(t, s, api.FindingFilter{}))
+				decisions = append(decisions, mustDecide(t, s, request)[0].ID)
+				if handled := open - len(idsOf(t, s, api.FindingFilter{})); foreseen.Findings != int64(handled) {
+					t.Errorf("step %d: %+v handles %d findings, the preview said %d", step, d, handled, foreseen.Findings)
+				}
 			default:
 				if len(decisions) == 0 {
 					continue

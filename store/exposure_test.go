@@ -75,8 +75,13 @@ func TestRiskViewCounts(t *testing.T) {
 			}
 			mustStore(t, s, hosts[max(0, i-2)], reportOf(i, fmt.Sprint(i), all...), judge)
 		}
-		mustDecide(t, s, api.DecisionRequest{Rules: []api.Decision{{Kind: "ignore", Vulnerability: cve(2), Repositories: []string{"r1"}, Remark: "known"}}})
+		mustDecide(t, s, api.DecisionRequest{Rules: []api.Decision{
+			{Kind: "ignore", Vulnerability: cve(2), Repositories: []string{"r1"}, Remark: "known"},
+			{Kind: "ignore", Vulnerability: cve(3), Labels: []string{"env=dev"}, Remark: "handled for some hosts"},
+			{Kind: "ignore", Vulnerability: cve(4), Remark: "handled for all"},
+		}})
 		dev := plimsoll.Scope{Labels: []string{"env=dev"}}
+		wholly := 0 // handled, in all places
 		for _, at := range []sight{
 			{scope: plimsoll.Everything}, {scope: dev}, {scope: plimsoll.Everything, host: hosts[2]}, {scope: plimsoll.Everything, label: "env=dev"},
 			{scope: dev, host: hosts[1]}, {scope: dev, label: "env=prod"}, {},
@@ -89,6 +94,23 @@ func TestRiskViewCounts(t *testing.T) {
 			seen := map[riskKey]api.Vulnerability{}
 			for _, v := range page.Items {
 				seen[riskKey{v.ID, v.Class}] = v
+			}
+			f.Handled = "yes"
+			if page, err = s.Vulnerabilities(t.Context(), at.scope, f, api.List{}); err != nil {
+				t.Fatal(err)
+			}
+			handled := map[riskKey]bool{}
+			for _, v := range page.Items {
+				handled[riskKey{v.ID, v.Class}] = true
+			}
+			for key, v := range seen {
+				if handled[key] != (v.Findings == 0) {
+					t.Errorf("%+v: %s with %d open findings is among those that are all handled: %v", at, v.Name, v.Findings, handled[key])
+				}
+			}
+			wholly += len(handled)
+			if len(handled) > len(seen) {
+				t.Errorf("%+v: %d are all handled, of %d", at, len(handled), len(seen))
 			}
 			err = s.read(t.Context(), "count row by row", func(t2 *tx) error {
 				rows := 0
@@ -127,6 +149,9 @@ func TestRiskViewCounts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+		}
+		if wholly == 0 {
+			t.Error("nothing is handled in full anywhere: the test tells nothing")
 		}
 	})
 }

@@ -140,6 +140,10 @@ func (v *preview) conditions() (w where) {
 		}
 		any.and(strings.Join(one.conditions, " AND "), one.args...)
 	}
+	if len(any.conditions) == 0 { // they name vulnerabilities that nobody knows
+		w.never()
+		return w
+	}
 	w.and(strings.Join(any.conditions, " OR "), any.args...)
 	return w
 }

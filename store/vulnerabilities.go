@@ -72,6 +72,11 @@ func (s *Store) Vulnerabilities(ctx context.Context, scope plimsoll.Scope, f api
 		if err != nil {
 			return err
 		}
+		if f.Handled == "yes" && !at.everything() {
+			if err := t.onlyHandled(at, &w); err != nil {
+				return err
+			}
+		}
 		const from = "risk r JOIN vulnerability v ON v.id = r.vulnerability_id"
 		if page, err = fetch(t, k, riskColumns, from, w, scanRisk); err != nil {
 			return err
@@ -132,9 +137,10 @@ func selectRisks(at sight, f api.VulnerabilityFilter) (w where, err error) {
 	case "", "no":
 		w.and(opened, openArgs...)
 	case "yes":
-		w.and("r.handled > 0") // in the fleet: few are, and in sight only those can be
-		w.and(any, anyArgs...)
-		w.and("NOT ("+opened+")", openArgs...)
+		w.and("r.handled > 0")
+		if at.everything() {
+			w.and("NOT (" + opened + ")")
+		}
 	case "any":
 		w.and(any, anyArgs...)
 	default:
@@ -144,6 +150,35 @@ func selectRisks(at sight, f api.VulnerabilityFilter) (w where, err error) {
 		w.and(fixed, fixedArgs...)
 	}
 	return w, w.err
+}
+
+// onlyHandled narrows to risks r that have findings in sight, none of them open: by
+// what images share, where looking for an open one would go through all findings.
+func (t *tx) onlyHandled(at sight, w *where) error {
+	keepers, err := t.keepers(at, where{})
+	if err != nil {
+		return err
+	}
+	open := make(map[riskKey]bool) // of those in sight
+	err = t.eachShareOf(sortedKeys(keepers), func(_, _ int64, data []byte) bool {
+		return eachShare(data, func(int64) {}, func(key riskKey, r riskShare) { open[key] = open[key] || r.open > 0 })
+	})
+	if err != nil {
+		return err
+	}
+	var ids []int64
+	rows, err := t.query("SELECT id, vulnerability_id, class FROM risk WHERE handled > 0")
+	err = each(rows, err, func(scan func(...any) error) error {
+		var id int64
+		var key riskKey
+		err := scan(&id, &key.vulnerability, &key.class)
+		if some, seen := open[key]; seen && !some {
+			ids = append(ids, id)
+		}
+		return err
+	})
+	in(w, "r.id", ids)
+	return err
 }
 
 const riskColumns = `v.id, v.name, r.class, v.aliases, r.severity, r.score, r.epss, v.epss_percentile, r.kev, v.kev_due, r.malicious, v.disputed, v.summary,

@@ -30,9 +30,12 @@ export async function addresses(page: Page): Promise<Record<string, string>> {
     tasks: '/tasks',
     'a task': `/tasks/${task.id}`,
     handling: '/decisions',
-    settings: '/settings',
+    ...Object.fromEntries(['scanning', 'database', 'retention', 'users', 'roles', 'tokens', 'audit', 'account', 'about'].map((section) => ['settings of ' + section, '/settings/' + section])),
+    'every step of handling': '/decisions?tab=history',
+    'adding a host': '/hosts?add=1',
     'no such image': '/images/999999',
     'no such page': '/settings/nothing',
+    'no page at all': '/images/1/2',
   }
 }
 

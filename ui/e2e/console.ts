@@ -1,9 +1,10 @@
 // What all tests share: they are signed in, and their page never complains.
+import { readFileSync } from 'node:fs'
 import { expect, test as base, type APIRequestContext, type Page } from '@playwright/test'
 
 import type { Schemas } from '../src/api'
 
-export { expect }
+export { expect, type Schemas }
 
 export const admin = { name: 'root', password: 'correct horse battery' }
 
@@ -91,11 +92,39 @@ export async function open(page: Page, path: string) {
 
 /** Waits until nothing loads any more. */
 export async function settled(page: Page) {
-  await expect(page.locator('h1').first()).toBeVisible()
+  await expect(page.locator('main :is(h1, h2)').first()).toBeVisible()
   await expect(page.locator('.empty[role=status], .ant-spin-spinning, .ant-skeleton')).toHaveCount(0)
 }
 
 /** A row of a table by some of its text. */
 export function row(page: Page, text: string | RegExp) {
   return page.getByRole('row').filter({ hasText: text }).first()
+}
+
+/** Takes one of the menu of a button, whose name may begin with that of its icon. */
+export async function choose(page: Page, button: string, item: string) {
+  await page.getByRole('button', { name: new RegExp(`(^|\\s)${button}$`) }).first().click()
+  await page.getByRole('menuitem', { name: item, exact: true }).click()
+}
+
+/** The text of the file that an action downloads. */
+export async function downloaded(page: Page, action: () => Promise<void>): Promise<string> {
+  const [download] = await Promise.all([page.waitForEvent('download'), action()])
+  return readFileSync(await download.path(), 'utf8')
+}
+
+/** Cells of a CSV file (RFC 4180). */
+export function cells(csv: string): string[][] {
+  const rows: string[][] = [[]]
+  for (const [, quoted, plain, end] of csv.replace(/^\uFEFF/, '').matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/g)) {
+    rows.at(-1)?.push(quoted?.replaceAll('""', '"') ?? plain ?? '')
+    if (end === '') break
+    if (end !== ',') rows.push([])
+  }
+  return rows.filter((row) => row.length > 1)
+}
+
+/** Starts and stops the console itself. */
+export async function remote(what: 'stop' | 'start') {
+  expect((await fetch(`${process.env.PLIMSOLL_REMOTE}/${what}`)).ok).toBe(true)
 }

@@ -22,7 +22,7 @@ export function useDark(): boolean {
 export function themeOf(isDark: boolean): ThemeConfig {
   return {
     // Compact spaces, but letters of 13 px.
-    algorithm: [isDark ? theme.darkAlgorithm : theme.defaultAlgorithm, theme.compactAlgorithm, (seed, map = theme.defaultAlgorithm(seed)) => ({ ...map, fontSize: 13, fontSizeSM: 12, lineHeight: 1.54 })],
+    algorithm: [isDark ? theme.darkAlgorithm : theme.defaultAlgorithm, theme.compactAlgorithm, (seed, map = theme.defaultAlgorithm(seed)) => ({ ...map, fontSize: 13, fontSizeSM: 12, lineHeight: 1.54, ...(isDark && { colorError: '#f49b98' }) })],
     token: {
       borderRadius: 4,
       motionDurationMid: '0.1s',
@@ -35,6 +35,7 @@ export function themeOf(isDark: boolean): ThemeConfig {
             colorBorder: '#434b57',
             colorBorderSecondary: '#2b313a',
             colorPrimary: '#2a6fd0',
+            colorPrimaryHover: '#2f6cba',
             colorLink: '#78b7ff',
             colorTextDescription: '#a9b1bc',
             colorTextTertiary: '#a9b1bc',
@@ -45,6 +46,7 @@ export function themeOf(isDark: boolean): ThemeConfig {
           }
         : {
             colorPrimary: '#0958d9',
+            colorPrimaryHover: '#0a4ab0',
             colorLink: '#0958d9',
             colorTextDescription: '#595959',
             colorTextTertiary: '#595959',
@@ -52,14 +54,19 @@ export function themeOf(isDark: boolean): ThemeConfig {
             colorTextPlaceholder: '#6b6b6b',
             colorSuccess: '#237804',
             colorWarning: '#ad4e00',
-            colorWarningBg: '#fff7e6',
-            colorWarningBorder: '#ffd591',
             colorError: '#a8071a',
-            colorErrorBg: '#fff1f0',
-            colorErrorBorder: '#ffccc7',
+            // Grounds derived from such dark colours are muddy.
+            colorSuccessBg: '#f3faee',
+            colorSuccessBorder: '#c3e2b2',
+            colorWarningBg: '#fff7e0',
+            colorWarningBorder: '#f0d48a',
+            colorErrorBg: '#fdefef',
+            colorErrorBorder: '#f2bcbc',
           }),
     },
     components: {
+      Alert: { withDescriptionPadding: '10px 16px' },
+      // What is chosen is text on a tint: the primary colour would be too dark.
       ...(isDark && { Menu: { itemSelectedColor: '#9cc9ff' }, Tabs: { itemSelectedColor: '#78b7ff', itemHoverColor: '#9cc9ff', itemActiveColor: '#9cc9ff', inkBarColor: '#78b7ff' } }),
       Table: { headerBorderRadius: 0, cellPaddingBlockSM: 4, cellPaddingInlineSM: 8 },
       Layout: isDark ? { headerBg: '#181c22', siderBg: '#181c22', bodyBg: '#12151a' } : { headerBg: '#ffffff', siderBg: '#ffffff', bodyBg: '#f5f6f8' },

@@ -91,12 +91,12 @@ function Failed({ task }: { task: Task }) {
       description={
         <div className="stack">
           <span className="text">{task.detail}</span>
-          <span>
-            <Time at={task.ended} /> ·{' '}
+          <div className="row">
+            <Time at={task.ended} />
             <Link to="/tasks/$id" params={{ id: String(task.id) }}>
               {t('toTask')}
             </Link>
-          </span>
+          </div>
         </div>
       }
     />

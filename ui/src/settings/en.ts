@@ -64,7 +64,7 @@ export const settings = {
   updates: 'Updates',
   updateRuns: 'New advisories are on their way',
   updateFailed: 'The last update failed: the advisories below stay in force',
-  toTask: 'the task',
+  toTask: 'Show the task',
   noAdvisories: 'There are no advisories: nothing is judged',
   noAdvisoriesHint: 'Update now, or import a file. Until then every image has no findings because nobody looked, not because it is safe.',
   sampleAdvisories: 'These are the built-in sample: small, dated, not to be relied on',

@@ -64,7 +64,7 @@ function Fields({ group, settings }: { group: Group; settings: Settings }) {
   return (
     <Form form={form} layout="vertical" requiredMark={false} disabled={!may} initialValues={settings} onValuesChange={() => setChanged(true)} onFinish={(values) => save.mutate(values)}>
       <Refused error={save.error} form={form} />
-      <div className="fields">
+      <div className="form-grid">
         {fields[group].map((field) => (
           <Setting key={field.name} field={field} />
         ))}

@@ -36,7 +36,7 @@ export function Generations() {
     { key: 'newFindings', title: t('newFindings'), numeric: true, render: (g) => count(g.newFindings) },
     { key: 'goneFindings', title: t('goneFindings'), numeric: true, render: (g) => count(g.goneFindings) },
     { key: 'software', title: t('judged'), numeric: true, render: (g) => count(g.software) },
-    { key: 'evaluated', title: t('evaluated'), render: (g) => <Time at={g.evaluated} precise absent={t('notYet')} /> },
+    { key: 'evaluated', title: t('evaluated'), optional: true, render: (g) => <Time at={g.evaluated} precise absent={t('notYet')} /> },
     { key: 'newMatches', title: t('newMatches'), optional: true, numeric: true, render: (g) => count(g.newMatches) },
     { key: 'goneMatches', title: t('goneMatches'), optional: true, numeric: true, render: (g) => count(g.goneMatches) },
     { key: 'digest', title: t('digest'), optional: true, render: (g) => <Digest value={g.digest} copy /> },

@@ -3,6 +3,7 @@ import { Menu } from 'antd'
 import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 
+import { Head } from '../parts/head'
 import { Empty, Loading } from '../parts/problem'
 import { useMay, useMe } from '../session'
 import { About } from './about'
@@ -64,7 +65,16 @@ export function Settings() {
           }))}
         />
       </nav>
-      <div style={{ minWidth: 0 }}>{section ? pages[section] : <Empty title={t('noSection')} hint={t('noSectionHint')} />}</div>
+      <div style={{ minWidth: 0 }}>
+        {section ? (
+          pages[section]
+        ) : (
+          <>
+            <Head title={t('settings', { ns: 'common' })} />
+            <Empty title={t('noSection')} hint={t('noSectionHint')} />
+          </>
+        )}
+      </div>
     </div>
   )
 }

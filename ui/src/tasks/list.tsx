@@ -92,6 +92,7 @@ function All({ search, change }: { search: Search; change: (patch: Search) => vo
   const filters: Filter[] = [
     { key: 'kind', label: t('kind'), kind: 'one', choices: (['scan', 'sync', 'export', 'database'] as const).map((value) => ({ value, label: word('taskKind', value) })) },
     { key: 'state', label: t('state'), kind: 'one', choices: taskStates.map((value) => ({ value, label: word('task', value) })) },
+    { key: 'createdBy', label: t('createdBy'), kind: 'text', hint: t('exactName') },
   ]
   return (
     <List<Task>

@@ -67,6 +67,7 @@ export function ScheduleForm({ schedule, close }: { schedule?: Schedule; close: 
         <Form.Item
           name="selection"
           label={t('selection')}
+          validateTrigger="onSubmit"
           rules={[
             {
               validator: (_, selection: Selection) =>

@@ -8,6 +8,7 @@ import { client, list, listOf, ok, textOf, type Schemas, type Search } from '../
 import { useFilters } from '../images/list'
 import { Filters, type Filter } from '../list/filters'
 import { filterBody } from '../list/list'
+import { useSettled } from '../search-everything'
 
 export type Selection = Schemas['Selection']
 
@@ -93,7 +94,8 @@ function Matching({ search }: { search: Search }) {
 function HostInput({ value, change }: { value: number[]; change: (hosts: number[]) => void }) {
   const { t } = useTranslation('tasks')
   const [q, setQ] = useState('')
-  const found = useQuery({ queryKey: ['hosts', 'named', q], queryFn: ({ signal }) => list<Schemas['Host']>('/api/v1/hosts', { q, limit: '20' }, signal), placeholderData: keepPreviousData })
+  const asked = useSettled(q.trim())
+  const found = useQuery({ queryKey: ['hosts', 'named', asked], queryFn: ({ signal }) => list<Schemas['Host']>('/api/v1/hosts', { q: asked, limit: '20' }, signal), placeholderData: keepPreviousData })
   const chosen = useQueries({ queries: value.map((id) => ({ queryKey: ['hosts', 'one', id], queryFn: () => ok(client.GET('/api/v1/hosts/{id}', { params: { path: { id } } })) })) })
   const names = new Map([...(found.data?.items ?? []), ...chosen.flatMap(({ data }) => data ?? [])].map((host) => [host.id, host.name]))
   return (
