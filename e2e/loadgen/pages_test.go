@@ -106,7 +106,7 @@ func asked() (list []string) {
 		{"/software?", api.SoftwareSorts}, {"/hosts?", api.HostSorts},
 	} {
 		for _, sort := range l.sorts {
-			list = append(list, l.path+"sort="+sort, l.path+"asc=true&sort="+sort)
+			list = append(list, l.path+"order=asc&sort="+sort, l.path+"order=desc&sort="+sort)
 		}
 	}
 	filters := func(path string, sorts []string, filters ...string) {
@@ -122,10 +122,10 @@ func asked() (list []string) {
 		"q=service-1", "q=team-3/", "q=nothing-has-it", "q=sha256:ab", "repository=team-3/service-4", "state=succeeded", "state=failed", "state=never&state=unreadable", "queue=any",
 		"risk=critical", "risk=safe&risk=low", "system=%system", "host=%host", "hostName=host-00", "address=10.0.0.7", "label=env=prod", "label=env=dev", "container=service-1", "pod=team-3",
 		"software="+common, "software="+rare, "vulnerability=%vulnerability", "vulnerability=%rare", "inUse=yes", "inUse=no", "gone=yes", "gone=any", "minSeverity=critical", "minSeverity=low",
-		"fixable=true", "kev=true", "code=unreadable-dir", "code=layer-missing", "ids=%image",
+		"fixable=true", "kev=true", "warning=uncovered&warning=unidentified&warning=ended&warning=problems", "warning=stale", "warning=offline", "code=unreadable-dir", "code=layer-missing", "ids=%image",
 		"q=service-1&risk=critical&inUse=yes&label=env=prod&fixable=true", "software="+common+"&hostName=host-00&kev=true")
 	filters("/findings", []string{"firstSeen"},
-		"image=%image&class=system", "image=%image&class=application", "image=%image&class=system&state=open&state=ignored&state=fixed&state=whitelisted", "image=%image&state=ignored", "image=%image&repository=team-0/service-0",
+		"image=%image&class=system", "image=%image&class=application", "image=%image&class=system&state=open&state=ignored&state=fixed&state=whitelisted", "image=%image&state=ignored", "image=%image&layer=%layer", "image=%image&repository=team-0/service-0",
 		"vulnerability=%vulnerability", "vulnerability=%rare", "vulnerability=%vulnerability&state=ignored&state=fixed&state=whitelisted", "vulnerability=%vulnerability&class=application", "software=%software",
 		"package="+common, "package="+rare, "package=none", "type=deb", "type=pypi", "path=app/node_modules/*", "path=*ssl*", "class=system", "class=application", "state=ignored", "state=fixed", "state=whitelisted",
 		"severity=critical", "severity=low", "severity=unknown", "fix=fixed", "fix=not-fixed", "fixable=true", "kev=true", "host=%host", "label=env=prod", "label=env=dev", "decision=%decision", "base=yes", "base=no", "since=%yesterday",
@@ -139,17 +139,17 @@ func asked() (list []string) {
 	filters("/software/places", nil,
 		"name="+common, "name="+common+"&below=1.4.0-1", "name="+rare+"&atLeast=1.2.0", "q=ssl", "q=nothing-has-it", "type=deb", "license=MIT", "license=none", "path=app/node_modules/*", "path=*ssl*", "path=nowhere/*", "purl=pkg:npm", "purl=pkg:none", "affected=true",
 		"image=%image", "host=%host", "label=env=dev", "name="+common+"&host=%host", "name="+common+"&label=env=dev")
-	filters("/images/%image/software", nil, "", "q=ssl", "affected=true", "type=deb", "license=MIT", "path=*ssl*")
-	filters("/hosts", nil, "q=host-00", "q=10.0.0", "state=offline", "label=env=prod")
-	filters("/containers", nil, "", "image=%image", "host=%host", "q=service-1", "q=team-3", "running=true", "gone=true")
+	filters("/images/%image/software", nil, "", "q=ssl", "affected=true", "type=deb", "license=MIT", "path=*ssl*", "layer=%layer")
+	filters("/hosts", nil, "q=host-00", "q=10.0.0", "state=offline", "label=env=prod", "problems=true", "vulnerability=%vulnerability")
+	filters("/containers", nil, "", "vulnerability=%vulnerability", "image=%image", "host=%host", "q=service-1", "q=team-3", "running=true", "gone=true")
 	filters("/tasks", nil, "kind=scan", "state=succeeded", "state=running")
 	filters("/tasks/%task/items", nil, "", "state=failed", "state=succeeded")
 	filters("/decisions", nil, "", "q=team", "kind=ignore", "state=active", "idle=true")
 	filters("/generations/%generation/changes", nil, "", "kind=new", "kind=gone", "kind=changed")
 	filters("/audit", nil, "", "user=loadgen", "action=start-scan")
-	return append(list, "/dashboard", "/images/%image", "/images/%image/plan", "/images/%image/presences", "/images/%image/containers",
+	return append(list, "/dashboard", "/images/%image", "/images/%image/plan", "/images/%image/diff?from=%other", "/images/%image/changes", "/images/%image/presences", "/images/%image/containers",
 		"/vulnerabilities/%vulnerability", "/vulnerabilities/%rare?class=application", "/findings/%finding", "/findings/%finding/history",
-		"/hosts/%host", "/tasks", "/tasks/%task", "/decisions/%decision", "/decisions/%decision/events", "/decision-events",
+		"/hosts/%host", "/tasks", "/tasks/%task", "/decisions/%decision", "/decisions/%decision/events", "/decision-events", "/decision-events?vulnerability=%vulnerability",
 		"/me", "/database", "/generations", "/schedules", "/settings", "/users", "/tokens", "/enrolment-tokens", "/exports",
 		`/decisions/preview {"kind":"ignore","remark":"why","filter":{"vulnerability":"%vulnerability"}}`,
 		`/decisions/preview {"kind":"ignore","remark":"why","filter":{"image":%image}}`,
@@ -212,7 +212,15 @@ func (a *Admin) lookUp(ctx context.Context) (*strings.Replacer, error) {
 			return nil, fmt.Errorf("%s is empty", l.path)
 		}
 		names = append(names, l.name, fmt.Sprint(page.Items[0][l.field]))
+		if l.name == "%image" {
+			names = append(names, "%other", fmt.Sprint(page.Items[1][l.field]))
+		}
 	}
+	var image api.ImageDetail
+	if err := a.Call(ctx, http.MethodGet, strings.NewReplacer(names...).Replace("/images/%image"), nil, nil, &image); err != nil {
+		return nil, err
+	}
+	names = append(names, "%layer", string(image.Stack[len(image.Stack)-1].DiffID))
 	return strings.NewReplacer(names...), nil
 }
 
