@@ -68,6 +68,10 @@ bigfleet: build ## fill DIR as a console with 6,000 images and two million findi
 	@test -n "$(DIR)" || { echo "give DIR=directory" >&2; exit 2; }
 	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll PLIMSOLL_BIGFLEET=$(abspath $(DIR)) go test -run '^$$' -bench '^BenchmarkPages$$' -benchtime 1x -timeout 120m ./e2e/loadgen
 
+.PHONY: screenshots
+screenshots: ui ## pictures of the user guide, of the console at PLIMSOLL_URL with PLIMSOLL_LOGIN=NAME:PASSWORD
+	cd ui && npx --no-install playwright test --project screens
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s) each
 	@for pkg in $$(go list ./...); do \

@@ -149,10 +149,10 @@ func TestPages(t *testing.T) {
 	c.eventually("the console tells its setup link", 10*time.Second, func() bool { return setupLink.MatchString(c.said()) })
 
 	report := filepath.Join(t.TempDir(), "report.json")
-	browse := exec.Command("npx", "--no-install", "playwright", "test")
+	browse := exec.Command("npx", "--no-install", "playwright", "test", "--project", "console")
 	browse.Dir = filepath.Join("..", "ui")
 	browse.Env = append(os.Environ(), "PLIMSOLL_URL="+c.url, "PLIMSOLL_SETUP="+c.url+setupLink.FindString(c.said()), "PLIMSOLL_REMOTE="+c.remote(),
-		"PLIMSOLL_CHROMIUM="+chromium, "PLAYWRIGHT_JSON_OUTPUT_NAME="+report, "DOCKER_HOST="+d.Host, "FORCE_COLOR=0")
+		"PLIMSOLL_CHROMIUM="+chromium, "PLAYWRIGHT_JSON_OUTPUT_NAME="+report, "DOCKER_HOST="+d.Host, "PLIMSOLL_BIN="+u.bin, "FORCE_COLOR=0")
 	browse.Stdout, browse.Stderr = os.Stdout, os.Stdout // as it goes
 	failed := browse.Run()
 	var results struct{ Suites []suite }

@@ -25,7 +25,8 @@ func (s *Store) Dashboard(ctx context.Context, scope plimsoll.Scope) (api.Dashbo
 		return d, err
 	}
 	const top = 5
-	worst, err := s.Images(ctx, scope, api.ImageFilter{Risks: []string{"critical", "high", "medium", "unknown", "low"}}, api.List{Sort: "risk", Limit: top})
+	// Those with findings: an image that no advisory source speaks about has an unknown risk and nothing to show.
+	worst, err := s.Images(ctx, scope, api.ImageFilter{MinSev: "none"}, api.List{Sort: "risk", Limit: top})
 	if err != nil {
 		return d, err
 	}

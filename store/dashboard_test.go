@@ -2,6 +2,7 @@ package store
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -18,12 +19,13 @@ func TestDashboardCountsWhatListsHold(t *testing.T) {
 		y := fullSync(1, withContainers(hostImage(1, "shop/a:1"), map[string]bool{"run": true}), hostImage(2, "shop/b:1"))
 		y.Problems = []api.Problem{{Code: plimsoll.ProblemPermission, Detail: "a store"}}
 		mustSync(t, s, one, y)
-		mustSync(t, s, two, fullSync(1, hostImage(2, "shop/b:1"), hostImage(3, "shop/c:1"), hostImage(4, "shop/d:1")))
+		mustSync(t, s, two, fullSync(1, hostImage(2, "shop/b:1"), hostImage(3, "shop/c:1"), hostImage(4, "shop/d:1"), hostImage(5, "shop/e:1")))
 		kev := newFlaw(1, "left", plimsoll.SeverityCritical, "2")
 		kev.KEV = &plimsoll.KEV{Added: testStart}
 		judge := &testJudge{generation: 1, flaws: []testFlaw{kev, newFlaw(2, "left", plimsoll.SeverityLow, ""), newFlaw(3, "libc", plimsoll.SeverityHigh, "3"), newFlaw(4, "libc", plimsoll.SeverityMedium, "")}}
 		mustActivate(t, s, judge)
 		mustStore(t, s, two, reportOf(2, "r2", npm("left", "1"), npm("nobody's", "1")), judge)
+		mustStore(t, s, two, reportOf(5, "r5", npm("nobody's", "1")), judge)
 		pass(s, 30*time.Hour)
 		mustStore(t, s, two, reportOf(3, "r3", npm("left", "1"), deb("libc", "1")), judge)
 		mustDecide(t, s, api.DecisionRequest{Rules: []api.Decision{{Kind: "ignore", Vulnerability: cve(4), Remark: "r"}}})
@@ -91,42 +93,33 @@ func TestDashboardCountsWhatListsHold(t *testing.T) {
 
 		// The figures themselves, and what somebody limited to one host sees of them.
 		type figures struct {
-			images, inUse, software, kev, fixable, fresh int64
-			system, application                          api.Counts
-			warnings                                     map[string]int64
-			hosts                                        map[string]int64
-			problems                                     int64
-			failed                                       []int
+			Images, InUse, Software, Problems int64
+			Vulnerabilities                   api.VulnerabilityCounts
+			Hosts, Warnings                   map[string]int64
+			Top, Failed                       []int // images by their numbers
 		}
+		open := api.VulnerabilityCounts{System: api.Counts{High: 1}, Application: api.Counts{Critical: 1, Low: 1}, Fixable: 2, KEV: 1, New: 1}
+		warnings := map[string]int64{"uncovered": 2, "unidentified": 1, "ended": 1, "problems": 1, "stale": 2, "offline": 3}
 		for name, test := range map[string]struct {
 			scope plimsoll.Scope
 			want  figures
 		}{
-			"everybody": {everything, figures{images: 4, inUse: 1, software: 3, kev: 1, fixable: 2, fresh: 1,
-				system: api.Counts{High: 1}, application: api.Counts{Critical: 1, Low: 1}, problems: 1,
-				warnings: map[string]int64{"uncovered": 1, "unidentified": 1, "ended": 1, "problems": 1, "stale": 1, "offline": 2},
-				hosts:    map[string]int64{"online": 1, "offline": 1}, failed: []int{1, 4}}},
-			"env=dev": {dev, figures{images: 3, software: 3, kev: 1, fixable: 2, fresh: 1,
-				system: api.Counts{High: 1}, application: api.Counts{Critical: 1, Low: 1},
-				warnings: map[string]int64{"uncovered": 1, "unidentified": 1, "ended": 1, "problems": 1, "stale": 1, "offline": 2},
-				hosts:    map[string]int64{"offline": 1}, failed: []int{4}}},
-			"nobody": {plimsoll.Scope{}, figures{warnings: map[string]int64{}, hosts: map[string]int64{}, failed: []int{}}},
+			"everybody": {everything, figures{5, 1, 3, 1, open, map[string]int64{"online": 1, "offline": 1}, warnings, []int{2, 3}, []int{1, 4}}},
+			"env=dev":   {dev, figures{4, 0, 3, 0, open, map[string]int64{"offline": 1}, warnings, []int{2, 3}, []int{4}}},
+			"nobody":    {plimsoll.Scope{}, figures{Hosts: map[string]int64{}, Warnings: map[string]int64{}, Top: []int{}, Failed: []int{}}},
 		} {
 			d, err := s.Dashboard(ctx, test.scope)
 			if err != nil {
 				t.Fatal(err)
 			}
-			v, want := d.Vulnerabilities, test.want
-			if d.Images != want.images || d.InUse != want.inUse || d.Software != want.software || v.KEV != want.kev || v.Fixable != want.fixable || v.New != want.fresh ||
-				v.System != want.system || v.Application != want.application || d.HostProblems != want.problems || !maps.Equal(d.Hosts, want.hosts) || !slices.Equal(numbersOf(d.FailedImages), want.failed) {
-				t.Errorf("%s: %+v", name, d)
-			}
-			maps.DeleteFunc(d.Warnings, func(_ string, n int64) bool { return n == 0 })
-			if !maps.Equal(d.Warnings, want.warnings) {
-				t.Errorf("%s is warned of %v, want %v", name, d.Warnings, want.warnings)
+			got := figures{d.Images, d.InUse, d.Software, d.HostProblems, d.Vulnerabilities, d.Hosts, d.Warnings, numbersOf(d.TopImages), numbersOf(d.FailedImages)}
+			slices.Sort(got.Top)
+			maps.DeleteFunc(got.Warnings, func(_ string, n int64) bool { return n == 0 })
+			if !reflect.DeepEqual(got, test.want) {
+				t.Errorf("%s:\n got %+v\nwant %+v", name, got, test.want)
 			}
 			if (d.RiskOverTime != nil) != test.scope.All {
-				t.Errorf("%s sees the risk over time of the whole fleet: %v", name, d.RiskOverTime)
+				t.Errorf("%s: the risk over time is that of the whole fleet: %v", name, d.RiskOverTime)
 			}
 		}
 		if _, err := s.Images(ctx, everything, api.ImageFilter{Warnings: []string{"stale", "perhaps"}}, api.List{}); plimsoll.CodeOf(err) != plimsoll.CodeInvalid {

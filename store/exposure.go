@@ -41,8 +41,6 @@ func (s *numbers) add(n int) {
 	(*s)[n/64] |= 1 << (n % 64)
 }
 
-func (s numbers) has(n int) bool { return n/64 < len(s) && s[n/64]&(1<<(n%64)) != 0 }
-
 func (s numbers) len() (n int64) {
 	for _, word := range s {
 		n += int64(bits.OnesCount64(word))

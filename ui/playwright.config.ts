@@ -23,7 +23,8 @@ export default defineConfig({
     },
   },
   projects: [
-    { name: 'first run', testMatch: 'first-run.spec.ts' },
-    { name: 'console', testIgnore: 'first-run.spec.ts', dependencies: ['first run'] },
+    { name: 'first run', testMatch: 'first-*.spec.ts' },
+    { name: 'console', testIgnore: 'first-*.spec.ts', dependencies: ['first run'] },
+    { name: 'screens', testMatch: 'screens.ts' }, // make screenshots
   ],
 })

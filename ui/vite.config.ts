@@ -2,7 +2,8 @@ import react from '@vitejs/plugin-react'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { constants, gzipSync } from 'node:zlib'
-import { defineConfig, type Plugin } from 'vite'
+import type { Plugin } from 'vite'
+import { defineConfig } from 'vitest/config'
 
 const outDir = 'dist/www'
 
@@ -26,6 +27,7 @@ export default defineConfig({
   plugins: [react(), packed()],
   // What the packages' authors ask of whoever passes them on lies beside them.
   build: { license: { fileName: 'assets/licences.txt' }, outDir, emptyOutDir: true, assetsInlineLimit: 0, target: 'es2022', chunkSizeWarningLimit: 1200 },
+  test: { include: ['src/**/*.test.ts'] }, // e2e is Playwright's
   server: {
     host: '127.0.0.1',
     proxy: Object.fromEntries(

@@ -106,7 +106,7 @@ func asked() (list []string) {
 		{"/software?", api.SoftwareSorts}, {"/hosts?", api.HostSorts},
 	} {
 		for _, sort := range l.sorts {
-			list = append(list, l.path+"order=asc&sort="+sort, l.path+"order=desc&sort="+sort)
+			list = append(list, l.path+"sort="+sort, l.path+"order=asc&sort="+sort, l.path+"order=desc&sort="+sort)
 		}
 	}
 	filters := func(path string, sorts []string, filters ...string) {
@@ -195,7 +195,7 @@ func (a *Admin) lookUp(ctx context.Context) (*strings.Replacer, error) {
 	names := []string{"%yesterday", strconv.FormatInt(time.Now().AddDate(0, 0, -1).UnixMilli(), 10)}
 	for _, l := range []struct{ name, path, field string }{
 		{"%image", "/images?sort=packages", "id"}, {"%system", "/images?sort=packages", "system"}, {"%host", "/hosts?sort=images", "id"},
-		{"%vulnerability", "/vulnerabilities?sort=findings&class=system", "name"}, {"%rare", "/vulnerabilities?sort=findings&asc=true&class=application", "name"},
+		{"%vulnerability", "/vulnerabilities?sort=findings&class=system", "name"}, {"%rare", "/vulnerabilities?sort=findings&order=asc&class=application", "name"},
 		{"%software", "/software?sort=risk", "id"}, {"%finding", "/findings?limit=1", "id"}, {"%decision", "/decisions", "id"},
 		{"%task", "/tasks?kind=scan", "id"}, {"%generation", "/generations", "id"},
 	} {

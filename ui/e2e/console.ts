@@ -101,9 +101,9 @@ export function row(page: Page, text: string | RegExp) {
   return page.getByRole('row').filter({ hasText: text }).first()
 }
 
-/** Takes one of a button's menu. */
+/** Takes one of the menu of a button, whose name may begin with that of its icon. */
 export async function choose(page: Page, button: string, item: string) {
-  await page.getByRole('button', { name: button, exact: true }).click()
+  await page.getByRole('button', { name: new RegExp(`(^|\\s)${button}$`) }).first().click()
   await page.getByRole('menuitem', { name: item, exact: true }).click()
 }
 

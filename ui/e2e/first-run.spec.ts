@@ -1,5 +1,5 @@
 // From the link that plimsoll up prints to a signed-in administrator.
-import { admin, expect, test } from './console'
+import { admin, expect, settled, test } from './console'
 
 const link = process.env.PLIMSOLL_SETUP ?? ''
 
@@ -66,8 +66,11 @@ test('a session that ended is asked for again, and the page comes back', async (
   await page.getByLabel('Password').fill(admin.password)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await expect(page.getByRole('navigation', { name: 'Main menu' })).toBeVisible()
-  await page.context().clearCookies()
   await page.getByRole('link', { name: 'Hosts' }).first().click()
+  await settled(page)
+  await page.context().clearCookies()
+  // The page may notice by itself before it is told to.
+  await page.getByRole('button', { name: 'Refresh' }).click({ timeout: 5000 }).catch(() => undefined)
   await expect(page).toHaveURL(/\/login\?to=%2Fhosts/)
   await page.getByLabel('Name').fill(admin.name)
   await page.getByLabel('Password').fill(admin.password)

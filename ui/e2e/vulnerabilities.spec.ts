@@ -17,17 +17,20 @@ test('a finding is understood, whitelisted after a look, found in the history, a
   await expect(drawer).toContainText(shown.path ?? 'a path')
 
   // The preview says what would change before anything does.
+  const before = (await items(page, '/decisions')).length
   await drawer.getByRole('button', { name: 'Decide…' }).click()
   const dialog = page.getByRole('dialog', { name: 'Decide…' })
   await dialog.getByRole('radio', { name: 'Whitelist' }).check()
   await expect(dialog.getByText(/Handles \d+ findings? in/)).toBeVisible()
-  expect((await items(page, '/decisions')).length).toBe(0)
+  expect((await items(page, '/decisions')).length).toBe(before)
   await dialog.getByRole('button', { name: 'Whitelist' }).click()
   await expect(dialog.getByText('Say why: whoever reads this later has to understand it.')).toBeVisible()
-  await dialog.getByLabel('Reason').fill('Not reachable: only the build uses it')
+  await dialog.getByRole('textbox', { name: 'Reason' }).fill('Not reachable: only the build uses it')
   await dialog.getByRole('button', { name: 'Whitelist' }).click()
   await expect(page.getByText('1 decision made')).toBeVisible()
   await expect(drawer.getByText('Whitelisted').first()).toBeVisible()
+  await expect(dialog).toBeHidden()
+  await expect(drawer.getByRole('button', { name: 'Decide…' })).toBeFocused()
   await page.keyboard.press('Escape')
   await expect(drawer).toBeHidden()
 
@@ -42,6 +45,7 @@ test('a finding is understood, whitelisted after a look, found in the history, a
 
   // In the history, of the vulnerability and of everything.
   await open(page, `/vulnerabilities/${shown.vulnerability}?class=application`)
+  await page.getByRole('tab', { name: /Handling history/ }).click()
   await expect(page.locator('main')).toContainText('Not reachable: only the build uses it')
   await open(page, '/decisions?tab=history')
   await expect(row(page, 'Not reachable: only the build uses it')).toContainText('Decided')

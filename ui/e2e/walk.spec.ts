@@ -44,6 +44,7 @@ for (const locale of ['en-US', 'zh-CN']) {
           await page.setViewportSize({ width, height: 900 })
           await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
           await expect(page.locator('html')).toHaveAttribute('data-theme', colorScheme)
+          await still(page)
           const all = [...(await page.evaluate(faultsOfTexts, keys)), ...(await inaccessible(page))]
           faults.push(...all.map((fault) => `${width} px, ${colorScheme}: ${fault}`))
         }
@@ -53,6 +54,12 @@ for (const locale of ['en-US', 'zh-CN']) {
       await expect(page.locator('html')).toHaveAttribute('lang', locale === 'zh-CN' ? 'zh-CN' : 'en')
     })
   })
+}
+
+/** Waits until the new colours are there: they come in the frames after the change. */
+async function still(page: Page) {
+  await page.waitForTimeout(100)
+  await page.waitForFunction(() => document.getAnimations().every((a) => a.playState !== 'running' || a.effect?.getTiming().iterations === Infinity))
 }
 
 /** What axe finds that is serious or critical, against WCAG 2.1 A and AA. */

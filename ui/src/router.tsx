@@ -1,16 +1,21 @@
 // Addresses of all pages. Each page is loaded when it is first shown.
-import type { QueryClient } from '@tanstack/react-query'
-import { createRootRouteWithContext, createRoute, lazyRouteComponent, Outlet, redirect } from '@tanstack/react-router'
+import { createRootRouteWithContext, createRoute, Link, Outlet } from '@tanstack/react-router'
+import { useQuery, type QueryClient } from '@tanstack/react-query'
+import { createElement, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { ApiError, type Search } from './api'
-import { Empty, Loading, Problem } from './parts/problem'
+import { Empty, Loaded, Loading, Problem } from './parts/problem'
 import { meQuery } from './session'
 import { Shell } from './shell'
 
 function Missing() {
   const { t } = useTranslation()
-  return <Empty title={t('notFound')} />
+  return (
+    <main className="center">
+      <Empty title={t('notFound')} action={<Link to="/">{t('dashboard')}</Link>} />
+    </main>
+  )
 }
 
 const root = createRootRouteWithContext<{ queries: QueryClient }>()({
@@ -21,40 +26,59 @@ const root = createRootRouteWithContext<{ queries: QueryClient }>()({
   validateSearch: (search: Record<string, unknown>): Search => search as Search,
 })
 
-const login = createRoute({ getParentRoute: () => root, path: '/login', component: lazyRouteComponent(() => import('./access/login'), 'Login') })
-const setup = createRoute({ getParentRoute: () => root, path: '/setup', component: lazyRouteComponent(() => import('./access/setup'), 'Setup') })
+/** A page whose script comes when it is first shown, as soon as the console gives it. */
+function lazy<N extends string>(load: () => Promise<Record<N, () => ReactNode>>, name: N) {
+  return function Lazy() {
+    const script = useQuery({
+      queryKey: ['page', name],
+      queryFn: () => load().then((module) => ({ Page: module[name] }), withoutScript),
+      staleTime: Infinity,
+      gcTime: Infinity,
+      refetchInterval: ({ state }) => (state.error ? 5000 : false),
+    })
+    return <Loaded of={script}>{({ Page }) => createElement(Page)}</Loaded>
+  }
+}
+
+/** Tells a console that is away from one that was replaced and has other scripts now. */
+async function withoutScript(): Promise<never> {
+  const answer = await fetch('/healthz', { cache: 'no-store' }).catch(() => undefined)
+  const key = 'plimsoll.reloaded'
+  if (answer?.ok && Date.now() - Number(sessionStorage.getItem(key)) > 60_000) {
+    sessionStorage.setItem(key, String(Date.now()))
+    location.reload()
+  }
+  throw new ApiError(0, {})
+}
+
+const login = createRoute({ getParentRoute: () => root, path: '/login', component: lazy(() => import('./access/login'), 'Login') })
+const setup = createRoute({ getParentRoute: () => root, path: '/setup', component: lazy(() => import('./access/setup'), 'Setup') })
 
 const shell = createRoute({
   getParentRoute: () => root,
   id: 'shell',
   component: Shell,
-  beforeLoad: async ({ context, location }) => {
-    try {
-      await context.queries.ensureQueryData(meQuery)
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 401) throw redirect({ to: '/login', search: { to: location.href } as never })
-      // Without an answer the page is shown all the same: it says so and tries again.
-    }
-  },
+  // Who asks is learnt while the page loads; a refusal leads to the sign-in page (app.tsx).
+  beforeLoad: ({ context }) => void context.queries.prefetchQuery(meQuery),
 })
 
 const inShell = () => shell
 
 const pages = [
-  createRoute({ getParentRoute: inShell, path: '/', component: lazyRouteComponent(() => import('./dashboard/page'), 'Dashboard') }),
-  createRoute({ getParentRoute: inShell, path: '/images', component: lazyRouteComponent(() => import('./images/list'), 'Images') }),
-  createRoute({ getParentRoute: inShell, path: '/images/$id', component: lazyRouteComponent(() => import('./images/page'), 'ImagePage') }),
-  createRoute({ getParentRoute: inShell, path: '/vulnerabilities', component: lazyRouteComponent(() => import('./vulnerabilities/list'), 'Vulnerabilities') }),
-  createRoute({ getParentRoute: inShell, path: '/vulnerabilities/$name', component: lazyRouteComponent(() => import('./vulnerabilities/page'), 'VulnerabilityPage') }),
-  createRoute({ getParentRoute: inShell, path: '/software', component: lazyRouteComponent(() => import('./software/list'), 'Software') }),
-  createRoute({ getParentRoute: inShell, path: '/software/places', component: lazyRouteComponent(() => import('./software/places'), 'Places') }),
-  createRoute({ getParentRoute: inShell, path: '/hosts', component: lazyRouteComponent(() => import('./hosts/list'), 'Hosts') }),
-  createRoute({ getParentRoute: inShell, path: '/hosts/$id', component: lazyRouteComponent(() => import('./hosts/page'), 'HostPage') }),
-  createRoute({ getParentRoute: inShell, path: '/tasks', component: lazyRouteComponent(() => import('./tasks/list'), 'Tasks') }),
-  createRoute({ getParentRoute: inShell, path: '/tasks/$id', component: lazyRouteComponent(() => import('./tasks/page'), 'TaskPage') }),
-  createRoute({ getParentRoute: inShell, path: '/decisions', component: lazyRouteComponent(() => import('./decisions/list'), 'Decisions') }),
-  createRoute({ getParentRoute: inShell, path: '/settings', component: lazyRouteComponent(() => import('./settings/page'), 'Settings') }),
-  createRoute({ getParentRoute: inShell, path: '/settings/$section', component: lazyRouteComponent(() => import('./settings/page'), 'Settings') }),
+  createRoute({ getParentRoute: inShell, path: '/', component: lazy(() => import('./dashboard/page'), 'Dashboard') }),
+  createRoute({ getParentRoute: inShell, path: '/images', component: lazy(() => import('./images/list'), 'Images') }),
+  createRoute({ getParentRoute: inShell, path: '/images/$id', component: lazy(() => import('./images/page'), 'ImagePage') }),
+  createRoute({ getParentRoute: inShell, path: '/vulnerabilities', component: lazy(() => import('./vulnerabilities/list'), 'Vulnerabilities') }),
+  createRoute({ getParentRoute: inShell, path: '/vulnerabilities/$name', component: lazy(() => import('./vulnerabilities/page'), 'VulnerabilityPage') }),
+  createRoute({ getParentRoute: inShell, path: '/software', component: lazy(() => import('./software/list'), 'Software') }),
+  createRoute({ getParentRoute: inShell, path: '/software/places', component: lazy(() => import('./software/places'), 'Places') }),
+  createRoute({ getParentRoute: inShell, path: '/hosts', component: lazy(() => import('./hosts/list'), 'Hosts') }),
+  createRoute({ getParentRoute: inShell, path: '/hosts/$id', component: lazy(() => import('./hosts/page'), 'HostPage') }),
+  createRoute({ getParentRoute: inShell, path: '/tasks', component: lazy(() => import('./tasks/list'), 'Tasks') }),
+  createRoute({ getParentRoute: inShell, path: '/tasks/$id', component: lazy(() => import('./tasks/page'), 'TaskPage') }),
+  createRoute({ getParentRoute: inShell, path: '/decisions', component: lazy(() => import('./decisions/list'), 'Decisions') }),
+  createRoute({ getParentRoute: inShell, path: '/settings', component: lazy(() => import('./settings/page'), 'Settings') }),
+  createRoute({ getParentRoute: inShell, path: '/settings/$section', component: lazy(() => import('./settings/page'), 'Settings') }),
 ]
 
 export const routes = root.addChildren([login, setup, shell.addChildren(pages)])

@@ -51,8 +51,12 @@ export function Shell() {
   useEffect(() => {
     document.title = `${t(area.name)} · ${t('product')}`
   }, [area, t])
-  // Whoever hears the page is told that it is another one.
-  useEffect(() => main.current?.focus({ preventScroll: true }), [pathname])
+  // Whoever hears the page is told that it is another one; the first begins at its top.
+  const shown = useRef(pathname)
+  useEffect(() => {
+    if (shown.current !== pathname) main.current?.focus({ preventScroll: true })
+    shown.current = pathname
+  }, [pathname])
   return (
     <Layout style={{ minHeight: '100vh' }}>
       <a className="skip" href="#content" onClick={() => main.current?.focus()}>

@@ -65,6 +65,7 @@ export function themeOf(isDark: boolean): ThemeConfig {
           }),
     },
     components: {
+      Alert: { withDescriptionPadding: '10px 16px' },
       // What is chosen is text on a tint: the primary colour would be too dark.
       ...(isDark && { Menu: { itemSelectedColor: '#9cc9ff' }, Tabs: { itemSelectedColor: '#78b7ff', itemHoverColor: '#9cc9ff', itemActiveColor: '#9cc9ff', inkBarColor: '#78b7ff' } }),
       Table: { headerBorderRadius: 0, cellPaddingBlockSM: 4, cellPaddingInlineSM: 8 },

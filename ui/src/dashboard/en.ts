@@ -33,7 +33,6 @@ export const dashboard = {
   'packages.application': 'Application packages',
   nVulnerabilities_one: '{{count, number}} vulnerability, {{findings}} findings in images',
   nVulnerabilities_other: '{{count, number}} vulnerabilities, {{findings}} findings in images',
-  notJudgedHint: 'There are no advisories: nobody has judged what is in the images.',
   noVulnerabilities: 'No open vulnerabilities',
   noVulnerabilitiesHint: 'in the images that were scanned. What could not be seen is listed below.',
   byRisk: 'By worst finding',
@@ -114,9 +113,9 @@ export const dashboard = {
   chart: 'Chart',
   table: 'Table',
   day: 'Day',
+  noneOpen: 'There were none on these days.',
   recordedSince: 'Recorded since {{day}}: before that nothing is known.',
   notRecorded: 'Nothing was recorded on this day.',
-  riskOfFleet: 'It is kept for the whole fleet; you see a part of it.',
   // tasks
   runningNow: 'Running now',
   remaining: 'about {{time}} left',

@@ -36,14 +36,16 @@ export function Dashboard() {
 /** What there is to say depends on how far the fleet has come: nothing is shown as a zero that is not known to be one. */
 function Board({ d, at }: { d: Schemas['Dashboard']; at: number }) {
   const scanned = isScanned(d)
+  const judged = scanned && d.database.current !== undefined
+  const days = judged ? (d.riskOverTime ?? []) : [] // kept for the whole fleet: who sees a part of it has none
   const failed = d.failedImages ?? []
   return (
     <div className="board">
       {d.database.current?.sample && <SampleAdvisories />}
       <Running />
-      {(!scanned || !d.database.current) && <Start d={d} />}
+      {!judged && <Start d={d} />}
       {hostsOf(d) > 0 && <Figures d={d} at={at} />}
-      {scanned && (
+      {judged && (
         <>
           <Vulnerabilities d={d} />
           <Images d={d} />
@@ -51,10 +53,10 @@ function Board({ d, at }: { d: Schemas['Dashboard']; at: number }) {
           <TopImages rows={d.topImages ?? []} />
         </>
       )}
-      {hostsOf(d) > 0 && d.images > 0 && <Coverage d={d} />}
-      {d.database.current && <Advisories current={d.database.current} />}
-      {scanned && <RiskOverTime days={d.riskOverTime ?? undefined} alone={failed.length === 0} />}
-      {failed.length > 0 && <FailedImages rows={failed} />}
+      {(d.images > 0 || d.hostProblems > 0) && <Coverage d={d} />}
+      {d.database.current ? <Advisories current={d.database.current} /> : scanned && <Images d={d} />}
+      {days.length > 0 && <RiskOverTime days={days} alone={failed.length === 0} />}
+      {failed.length > 0 && <FailedImages rows={failed} alone={days.length === 0} />}
     </div>
   )
 }

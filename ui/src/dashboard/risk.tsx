@@ -12,40 +12,36 @@ const Chart = lazy(() => import('./chart')) // the library is heavy, and nothing
 
 const spans = [7, 30, 90] as const
 
-/** days are absent for somebody who sees a part of the fleet; alone means that no card stands beside it. */
-export function RiskOverTime({ days, alone }: { days: Day[] | undefined; alone: boolean }) {
+/** alone means that no card stands beside it. */
+export function RiskOverTime({ days, alone }: { days: Day[]; alone: boolean }) {
   const { t } = useTranslation('dashboard')
   const word = useWord()
   const day = useDay()
-  const [span, setSpan] = useState<number>(days && days.length <= 7 ? 7 : 30)
+  const [span, setSpan] = useState<number>(days.length <= 7 ? 7 : 30)
   const [shape, setShape] = useState<'chart' | 'table'>('chart')
-  const first = days?.[0]
-  const shown = days && calendar(days, span)
-  const begins = first && shown?.[0] && first.day > shown[0].day ? first.day : undefined
+  const first = days[0]
+  const shown = calendar(days, span)
+  const begins = first && shown[0] && first.day > shown[0].day ? first.day : undefined
   return (
     <section className={`card over-time ${alone ? 'full' : 'wide'}`}>
       <div className="row">
         <h2 className="grow">{t('riskOverTime')}</h2>
-        {shown && (
-          <>
-            <Segmented size="small" aria-label={t('span')} value={span} onChange={setSpan} options={spans.map((n) => ({ value: n, label: t('nDays', { count: n }) }))} />
-            <Segmented
-              size="small"
-              aria-label={t('shape')}
-              value={shape}
-              onChange={setShape}
-              options={[
-                { value: 'chart', label: t('chart') },
-                { value: 'table', label: t('table') },
-              ]}
-            />
-          </>
-        )}
+        <Segmented size="small" aria-label={t('span')} value={span} onChange={setSpan} options={spans.map((n) => ({ value: n, label: t('nDays', { count: n }) }))} />
+        <Segmented
+          size="small"
+          aria-label={t('shape')}
+          value={shape}
+          onChange={setShape}
+          options={[
+            { value: 'chart', label: t('chart') },
+            { value: 'table', label: t('table') },
+          ]}
+        />
       </div>
-      {!shown ? (
-        <p className="muted">{t('riskOfFleet')}</p>
-      ) : shape === 'table' ? (
+      {shape === 'table' ? (
         <Table days={shown} />
+      ) : shown.every((d) => !d.findings || total(d.findings) === 0) ? (
+        <p className="muted">{t('noneOpen')}</p>
       ) : (
         <>
           <ul className="legend" aria-label={t('severity')}>

@@ -127,10 +127,11 @@ function sum(a: Schemas['Counts'], b: Schemas['Counts']): Schemas['Counts'] {
   return { critical: a.critical + b.critical, high: a.high + b.high, medium: a.medium + b.medium, low: a.low + b.low, unknown: a.unknown + b.unknown, none: a.none + b.none }
 }
 
-export function FailedImages({ rows }: { rows: Schemas['Image'][] }) {
+/** alone means that no card stands beside it. */
+export function FailedImages({ rows, alone }: { rows: Schemas['Image'][]; alone: boolean }) {
   const { t } = useTranslation('dashboard')
   return (
-    <section className="card slim">
+    <section className={alone ? 'card full' : 'card slim'}>
       <h2>
         <Link to="/images" search={{ state: ['failed', 'unreadable'], sort: 'scannedAt' } as never}>
           {t('failedImages')}

@@ -20,9 +20,7 @@ export function Vulnerabilities({ d }: { d: Schemas['Dashboard'] }) {
   return (
     <section className="card wide">
       <h2>{t('openVulnerabilities')}</h2>
-      {!d.database.current ? (
-        <p className="muted">{t('notJudgedHint')}</p>
-      ) : most === 0 ? (
+      {most === 0 ? (
         <p>
           <span className="tag safe">✓ {t('noVulnerabilities')}</span> <span className="muted">{t('noVulnerabilitiesHint')}</span>
         </p>

@@ -40,7 +40,7 @@ export function DecideButton({ target, label, done, primary, small }: Props) {
   const changing = 'change' in target
   return (
     <>
-      <Button ref={opener} type={primary ? 'primary' : 'default'} size={small ? 'small' : undefined} icon={changing ? <EditOutlined /> : <AuditOutlined />} onClick={() => setOpen(true)}>
+      <Button ref={opener} type={primary ? 'primary' : 'default'} size={small ? 'small' : undefined} icon={changing ? <EditOutlined aria-hidden="true" /> : <AuditOutlined aria-hidden="true" />} onClick={() => setOpen(true)}>
         {label ?? (changing ? t('edit', { ns: 'common' }) : t('decide'))}
       </Button>
       <Modal
@@ -223,6 +223,7 @@ function Scope({ scope, set, one }: { scope: Partial<Decision>; set: (scope: Par
         id={id + key}
         mode="tags"
         open={false}
+        maxTagCount={8}
         suffixIcon={null}
         tokenSeparators={[',', ' ']}
         placeholder={placeholder}

@@ -28,7 +28,7 @@ export function EndButton({ label, of, done, small }: Props) {
   if (!may) return null
   return (
     <>
-      <Button size={small ? 'small' : undefined} icon={<UndoOutlined />} onClick={() => setOpen(true)}>
+      <Button size={small ? 'small' : undefined} icon={<UndoOutlined aria-hidden="true" />} onClick={() => setOpen(true)}>
         {label ?? t('end')}
       </Button>
       <Modal
@@ -98,7 +98,7 @@ function End({ of, close }: { of: Props['of']; close: (ended: boolean) => void }
           ) : (
             <>
               <p style={{ margin: 0 }}>{t('endSays')}</p>
-              <ul className="steps" tabIndex={0} aria-label={t('decisions', { ns: 'common' })} style={{ maxHeight: 260, overflow: 'auto' }}>
+              <ul className="entries" tabIndex={0} aria-label={t('decisions', { ns: 'common' })} style={{ maxHeight: 260, overflow: 'auto' }}>
                 {decisions.map((d) => (
                   <li key={d.id}>
                     <div className="row">

@@ -15,7 +15,7 @@ export function Events({ events }: { events: Event[] }) {
   const words = useRuleWords()
   if (events.length === 0) return <span className="muted">{t('noEvents')}</span>
   return (
-    <ol className="steps">
+    <ol className="entries">
       {events.map((event) => (
         <li key={event.id}>
           <div className="row">
@@ -38,7 +38,7 @@ export function Events({ events }: { events: Event[] }) {
 export function DecisionLink({ id, text }: { id?: number; text?: string }) {
   const { t } = useTranslation('decisions')
   return (
-    <Link to="/decisions" search={{ decision: id && String(id) } as never}>
+    <Link to="/decisions" search={{ decision: id && String(id) } as never} className="clip" style={{ maxWidth: 'min(100%, 460px)' }} title={text}>
       {text ?? t('decisionOf', { id })}
     </Link>
   )

@@ -71,7 +71,7 @@ function Rules({ search, change }: Props) {
       key: 'scope',
       title: t('rule'),
       render: (d) => (
-        <Link to="." search={((before: Search) => ({ ...before, decision: String(d.id) })) as never} resetScroll={false} className="clip" style={{ maxWidth: 460 }} title={words(d)}>
+        <Link to="." search={((before: Search) => ({ ...before, decision: String(d.id) })) as never} resetScroll={false} className="clip" style={{ maxWidth: 360 }} title={words(d)}>
           {words(d)}
         </Link>
       ),
@@ -79,18 +79,10 @@ function Rules({ search, change }: Props) {
     { key: 'kind', title: t('kind'), render: (d) => <Tag group="decision" value={d.kind} /> },
     { key: 'state', title: t('state'), render: (d) => <State decision={d} /> },
     { key: 'hits', title: t('hits'), numeric: true, render: (d) => <Hits decision={d} /> },
-    {
-      key: 'remark',
-      title: t('remark'),
-      render: (d) => <Clip text={d.remark} width={280} />,
-    },
-    {
-      key: 'author',
-      title: t('author'),
-      render: (d) => <Clip text={d.author} width={140} />,
-    },
-    { key: 'created', title: t('created'), render: (d) => <Time at={d.created} /> },
     { key: 'expires', title: t('expires'), render: (d) => <Ends decision={d} /> },
+    { key: 'remark', title: t('remark'), render: (d) => <Clip text={d.remark} width={220} /> },
+    { key: 'author', title: t('author'), render: (d) => <Clip text={d.author} width={140} /> },
+    { key: 'created', title: t('created'), render: (d) => <Time at={d.created} /> },
     {
       key: 'actions',
       title: t('actions'),
@@ -140,11 +132,7 @@ export function History({ search, change, fixed }: Props & { fixed?: Search }) {
   const number = useNumber()
   const columns: Column<Event>[] = [
     { key: 'at', title: t('when'), render: (e) => <Time at={e.at} precise /> },
-    {
-      key: 'user',
-      title: t('user'),
-      render: (e) => <Clip text={e.user ?? t('byItself')} width={160} />,
-    },
+    { key: 'user', title: t('user'), render: (e) => <Clip text={e.user ?? t('byItself')} width={160} /> },
     { key: 'action', title: t('action'), render: (e) => t(`action.${e.action}`) },
     { key: 'kind', title: t('kind'), render: (e) => e.rule && <Tag group="decision" value={e.rule.kind} /> },
     {
@@ -156,11 +144,7 @@ export function History({ search, change, fixed }: Props & { fixed?: Search }) {
         </span>
       ),
     },
-    {
-      key: 'remark',
-      title: t('remark'),
-      render: (e) => <Clip text={e.remark} width={320} />,
-    },
+    { key: 'remark', title: t('remark'), render: (e) => <Clip text={e.remark} width={320} /> },
     { key: 'findings', title: t('hits'), numeric: true, render: (e) => (e.findings < 0 ? <span className="muted">–</span> : number(e.findings)) },
   ]
   const filters = useEventFilters().filter((f) => !(fixed && f.key in fixed))

@@ -1,9 +1,9 @@
 // One decision in a drawer with an address of its own.
 import { useQuery } from '@tanstack/react-query'
-import { Drawer } from 'antd'
 import { useTranslation } from 'react-i18next'
 
 import { client, ok, type Schemas } from '../api'
+import { Aside } from '../parts/aside'
 import { Loaded } from '../parts/problem'
 import { Tag } from '../parts/tags'
 import { Time } from '../parts/time'
@@ -22,9 +22,9 @@ export function OneDecision({ id, close }: { id: string; close: () => void }) {
     enabled: id !== '',
   })
   return (
-    <Drawer open={id !== ''} onClose={close} size={720} destroyOnHidden title={t('decisionOf', { id })}>
-      {id !== '' && <Loaded of={asked}>{(decision) => <Whole decision={decision} />}</Loaded>}
-    </Drawer>
+    <Aside name="decision" value={id} close={close} title={t('decisionOf', { id })}>
+      <Loaded of={asked}>{(decision) => <Whole decision={decision} />}</Loaded>
+    </Aside>
   )
 }
 

@@ -17,9 +17,10 @@ export function usePreview(request: Request, complete: boolean) {
   // The reason does not change what is reached: nobody waits for it.
   const now = JSON.stringify({ ...request, remark: undefined, rules: request.rules?.map((rule) => ({ ...rule, remark: '' })) })
   const asked = useSettled(now)
+  const settled = now === asked
   const query = useQuery({
     queryKey: ['decisions', 'preview', asked],
-    enabled: complete,
+    enabled: complete && settled, // what was asked before may be half a rule
     gcTime: 0,
     staleTime: 0,
     retry: false,
@@ -29,7 +30,6 @@ export function usePreview(request: Request, complete: boolean) {
       return ok(client.POST('/api/v1/decisions/preview', { body: { ...body, ...(body.rules ? { rules: body.rules.map((rule) => ({ ...rule, remark })) } : { remark }) }, signal }))
     },
   })
-  const settled = now === asked
   return { ...query, complete, settled, ready: complete && settled && query.isSuccess && !query.isFetching }
 }
 

@@ -12,6 +12,7 @@ import { Empty } from '../parts/problem'
 import { ScanButton } from '../parts/scan'
 import { agentStates, Tag, useWord } from '../parts/tags'
 import { Time, useNumber } from '../parts/time'
+import { useMay } from '../session'
 import { AddHost } from './add'
 import { Marks } from './health'
 import { Labels, useMayEnrol } from './labels'
@@ -25,6 +26,7 @@ export function Hosts() {
   const columns = useColumns()
   const filters = useFilters()
   const mayAdd = useMayEnrol()
+  const mayAct = useMay('operator')
   const add = mayAdd && (
     <Button type="primary" icon={<PlusOutlined />} onClick={() => change({ add: '1' })}>
       {t('addHost')}
@@ -49,12 +51,16 @@ export function Hosts() {
         every={30_000}
         rowKey={(host) => host.id}
         rowName={(host) => host.name}
-        actions={(selection) => (
-          <>
-            <SyncButton request={() => meant(selection)} label={t('sync')} done={selection.clear} />
-            <ScanButton request={() => meant(selection)} label={t('scanImages')} done={selection.clear} />
-          </>
-        )}
+        actions={
+          mayAct
+            ? (selection) => (
+                <>
+                  <SyncButton request={() => meant(selection)} label={t('sync')} done={selection.clear} />
+                  <ScanButton request={() => meant(selection)} label={t('scanImages')} done={selection.clear} />
+                </>
+              )
+            : undefined
+        }
         empty={<Empty title={t('noHosts')} hint={mayAdd ? t('noHostsHint') : t('noHostsAsk')} action={add} />}
       />
       {mayAdd && <AddHost open={textOf(search.add) !== ''} close={() => change({ add: undefined })} />}

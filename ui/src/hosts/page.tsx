@@ -14,6 +14,7 @@ import { Empty, Loaded } from '../parts/problem'
 import { ScanButton } from '../parts/scan'
 import { Tag } from '../parts/tags'
 import { Time, useNumber } from '../parts/time'
+import { useMay } from '../session'
 import { useColumns as useSoftwareColumns } from '../software/list'
 import { EndMenu } from './end'
 import { Health, Unreadable } from './health'
@@ -138,6 +139,7 @@ const ofHosts = ['hosts', 'hostName', 'address', 'label']
 function Images({ fixed, search, change }: Held) {
   const { t } = useTranslation('hosts')
   const columns = useImageColumns().filter((c) => !ofHosts.includes(c.key))
+  const mayAct = useMay('operator')
   const filters = useImageFilters().filter((f) => f.kind !== 'host' && !ofHosts.includes(f.key))
   return (
     <List<Schemas['Image']>
@@ -153,12 +155,16 @@ function Images({ fixed, search, change }: Held) {
       sort="risk"
       rowKey={(i) => i.id}
       rowName={(i) => i.names?.[0] ?? i.digest}
-      actions={(selection) => (
-        <ScanButton
-          request={selection.all ? { filter: filterBody(filters, selection.filter, { host: Number(fixed.host) }) } : { images: selection.keys.map(Number) }}
-          done={selection.clear}
-        />
-      )}
+      actions={
+        mayAct
+          ? (selection) => (
+              <ScanButton
+                request={selection.all ? { filter: filterBody(filters, selection.filter, { host: Number(fixed.host) }) } : { images: selection.keys.map(Number) }}
+                done={selection.clear}
+              />
+            )
+          : undefined
+      }
       empty={<Empty title={t('noImages')} hint={t('noImagesHint')} />}
     />
   )

@@ -101,9 +101,12 @@ function Difference({ id, other }: { id: number; other: number }) {
         const side = chosen ?? some[0] ?? 'gone'
         return (
           <div className="stack">
-            <span>
-              {t('diffFrom')} <Link to="/images/$id" params={{ id: String(other) }}>{data.from.names?.[0] ?? data.from.digest.slice(0, 19)}</Link>
-            </span>
+            <div className="row">
+              <span>{t('diffFrom')}</span>
+              <Link to="/images/$id" params={{ id: String(other) }}>
+                {data.from.names?.[0] ?? data.from.digest.slice(0, 19)}
+              </Link>
+            </div>
             {(data.from.state !== 'succeeded' || data.to.state !== 'succeeded') && <span className="tag high">{t('diffUnsure')}</span>}
             {some.length === 0 ? (
               <Empty title={t('diffNone')} />

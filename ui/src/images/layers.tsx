@@ -62,7 +62,7 @@ export function Layers({ image }: { image: Image }) {
       {empty.length > 0 && (
         <details className="card">
           <summary>{t('emptySteps', { count: empty.length })}</summary>
-          <ol className="steps">
+          <ol className="entries">
             {empty.map((step, i) => (
               <li key={i} className="text mono">
                 {step.createdBy || step.comment}

@@ -15,7 +15,7 @@ import { ScanButton } from '../parts/scan'
 import { Counts, risks, scanStates, severities, Tag, useWord } from '../parts/tags'
 import { Time, useBytes, useNumber } from '../parts/time'
 import { ImageName } from './name'
-import { judged, read, ScanState } from './state'
+import { judged, read, ScanState, Uncovered } from './state'
 
 type Image = Schemas['Image']
 
@@ -58,7 +58,7 @@ export function Images() {
           return (
             <>
               {selection.all ? (
-                <DecideMatching filter={selection.filter} done={selection.clear} />
+                <DecideMatching count={selection.count} filter={selection.filter} done={selection.clear} />
               ) : (
                 <DecideButton target={about(selection.rows.map((image) => image.digest))} done={selection.clear} />
               )}
@@ -82,7 +82,7 @@ export function about(imageIDs: string[]) {
 const most = 1000 // images that one rule names
 
 /** Deciding about every image that the filters find. */
-function DecideMatching({ filter, done }: { filter: Search; done: () => void }) {
+function DecideMatching({ count, filter, done }: { count: number; filter: Search; done: () => void }) {
   const { t } = useTranslation('images')
   const found = useQuery({
     queryKey: ['images', 'digests', filter],
@@ -95,7 +95,9 @@ function DecideMatching({ filter, done }: { filter: Search; done: () => void }) 
       }
       return digests
     },
+    enabled: count <= most,
   })
+  if (count > most) return <span className="muted">{t('tooManyImages', { most })}</span>
   if (found.data && found.data.length > 0 && found.data.length <= most) return <DecideButton target={about(found.data)} done={done} />
   if (found.isPending) return null
   return <span className="muted">{found.error ? t('error.title', { ns: 'common' }) : t('tooManyImages', { most })}</span>
@@ -105,11 +107,13 @@ export function useColumns(): Column<Image>[] {
   const { t } = useTranslation('images')
   const number = useNumber()
   const bytes = useBytes()
+  const counts = (i: Image, of: Schemas['Counts']) =>
+    judged(i) && i.packages > 0 && i.uncovered === i.packages ? <Uncovered /> : <Counts counts={judged(i) ? of : undefined} />
   return [
     { key: 'name', title: t('image'), sort: 'name', upwards: true, render: (i) => <ImageName id={i.id} names={i.names} digest={i.digest} /> },
     { key: 'risk', title: t('risk'), sort: 'risk', render: (i) => <Tag group="risk" value={i.risk} /> },
-    { key: 'systemFindings', title: t('systemFindings'), render: (i) => <Counts counts={judged(i) ? i.systemFindings : undefined} /> },
-    { key: 'applicationFindings', title: t('applicationFindings'), render: (i) => <Counts counts={judged(i) ? i.applicationFindings : undefined} /> },
+    { key: 'systemFindings', title: t('systemFindings'), render: (i) => counts(i, i.systemFindings) },
+    { key: 'applicationFindings', title: t('applicationFindings'), render: (i) => counts(i, i.applicationFindings) },
     { key: 'fixable', title: t('fixable'), sort: 'fixable', numeric: true, render: (i) => (judged(i) ? number(i.fixable) : '–') },
     { key: 'kev', title: t('kev'), sort: 'kev', numeric: true, render: (i) => (judged(i) ? number(i.kev) : '–') },
     { key: 'state', title: t('state'), render: (i) => <ScanState image={i} /> },

@@ -9,7 +9,7 @@ import { CopyButton } from '../parts/copy'
 import { Problem } from '../parts/problem'
 import { Reason, severities, Tag, useWord } from '../parts/tags'
 import { Time, useBytes, useNumber } from '../parts/time'
-import { judged, read } from './state'
+import { judged, judgement, read, Uncovered } from './state'
 
 type Image = Schemas['ImageDetail']
 
@@ -77,25 +77,43 @@ function Risk({ image }: { image: Image }) {
                   <Tag group="severity" value={s} />
                 </th>
               ))}
+              <td />
             </tr>
           </thead>
           <tbody>
-            {parts.map(([tab, key]) => (
-              <tr key={tab}>
-                <th scope="row">{t(key)}</th>
-                {shown.map((s) => (
-                  <td key={s}>
-                    {image[key][s] === 0 ? (
-                      <span className="muted">0</span>
-                    ) : (
-                      <To search={{ tab, severity: s }} label={`${t(key)}, ${word('severity', s)}: ${number(image[key][s])}`}>
-                        {number(image[key][s])}
+            {parts.map(([tab, key]) => {
+              const { packages, uncovered } = judgement(image, tab)
+              const unknown = packages === 0 ? <span className="muted">{t('noneOfKind')}</span> : uncovered === packages && <Uncovered />
+              return (
+                <tr key={tab}>
+                  <th scope="row">{t(key)}</th>
+                  {unknown ? (
+                    <td colSpan={shown.length} style={{ textAlign: 'start' }}>
+                      {unknown}
+                    </td>
+                  ) : (
+                    shown.map((s) => (
+                      <td key={s}>
+                        {image[key][s] === 0 ? (
+                          <span className="muted">0</span>
+                        ) : (
+                          <To search={{ tab, severity: s }} label={`${t(key)}, ${word('severity', s)}: ${number(image[key][s])}`}>
+                            {number(image[key][s])}
+                          </To>
+                        )}
+                      </td>
+                    ))
+                  )}
+                  <td style={{ textAlign: 'start' }}>
+                    {uncovered > 0 && uncovered < packages && (
+                      <To search={{ tab: 'software', covered: 'no' }}>
+                        <Uncovered count={uncovered} />
                       </To>
                     )}
                   </td>
-                ))}
-              </tr>
-            ))}
+                </tr>
+              )
+            })}
           </tbody>
         </table>
         <dl className="across">
@@ -231,7 +249,7 @@ function Coverage({ image }: { image: Image }) {
                   <td className="number">{number(group.packages)}</td>
                   <td>
                     <span className="row">
-                      {group.ecosystem ? <span className="text">{group.ecosystem}</span> : <span className="tag uncovered">{t('nobody')}</span>}
+                      {group.ecosystem ? <span className="text">{group.ecosystem}</span> : <Uncovered />}
                       {group.ended && (
                         <span className="tag high">
                           {t('endOfLife', { ns: 'common' })} {group.endOfLife && <Time at={group.endOfLife} />}

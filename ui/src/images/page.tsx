@@ -20,7 +20,7 @@ import { about } from './list'
 import { Overview } from './overview'
 import { PlanOf } from './plan'
 import { Installed } from './software'
-import { read } from './state'
+import { judged, judgement, read } from './state'
 import { WhereItRuns } from './where'
 
 type Image = Schemas['ImageDetail']
@@ -120,12 +120,16 @@ function Parts({ image }: { image: Image }) {
     ),
     children,
   })
-  const total = (counts: Schemas['Counts']) => (known ? Object.values(counts).reduce((sum, n) => sum + n, 0) : undefined)
+  /** Open findings of a class; nothing is said of what nobody judges. */
+  const total = (kind: 'system' | 'application', counts: Schemas['Counts']) => {
+    const { packages, uncovered } = judgement(image, kind)
+    return packages > uncovered || (judged(image) && packages === 0) ? Object.values(counts).reduce((sum, n) => sum + n, 0) : undefined
+  }
   const unread = <Empty title={t('notRead')} hint={t('notReadHint')} action={<ScanButton request={{ images: [image.id] }} primary />} />
   const tabs = [
     tab('overview', t('overview'), undefined, <Overview image={image} />),
-    tab('system', t('systemFindings'), total(image.systemFindings), known ? <FindingsOf image={image} kind="system" /> : unread),
-    tab('application', t('applicationFindings'), total(image.applicationFindings), known ? <FindingsOf image={image} kind="application" /> : unread),
+    tab('system', t('systemFindings'), total('system', image.systemFindings), known ? <FindingsOf image={image} kind="system" /> : unread),
+    tab('application', t('applicationFindings'), total('application', image.applicationFindings), known ? <FindingsOf image={image} kind="application" /> : unread),
     tab('software', t('software', { ns: 'common' }), known ? image.packages : undefined, known ? <Installed image={image} /> : unread),
     tab('layers', t('layers'), image.stack?.length, <Layers image={image} />),
     tab('where', t('where'), image.hosts, <WhereItRuns image={image} />),
@@ -144,11 +148,25 @@ function Parts({ image }: { image: Image }) {
 }
 
 function FindingsOf({ image, kind }: { image: Image; kind: 'system' | 'application' }) {
+  const { t } = useTranslation('images')
   const [search] = useAddress()
   const layer = textOf(search.layer)
   const fixed: Search = { image: String(image.id), class: kind, ...(layer && { layer }) }
+  const { packages, uncovered } = judgement(image, kind)
   return (
     <div className="stack">
+      {uncovered > 0 && (
+        <Alert
+          type="warning"
+          showIcon
+          title={uncovered === packages ? t('allUncovered') : t('someUncovered', { count: uncovered })}
+          action={
+            <Link to="." search={{ tab: 'software', covered: 'no' } as never}>
+              {t('show')}
+            </Link>
+          }
+        />
+      )}
       <ByLayer image={image} />
       <Findings fixed={fixed} without="image" />
     </div>

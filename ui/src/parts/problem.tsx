@@ -26,7 +26,7 @@ export function Problem({ error, retry }: { error: unknown; retry?: () => void }
       type="error"
       showIcon
       role="alert"
-      title={title}
+      title={<h2 className="says">{title}</h2>}
       description={
         <div className="stack">
           <span className="text">{api?.code === 'unreachable' ? t('error.unreachableHint') : api?.status === 404 ? t('error.notFoundHint') : sentence(error)}</span>

@@ -181,7 +181,7 @@ function Database({ task }: { task: Task }) {
 }
 
 // Their code says all: the detail beside it would say it again.
-const saysAll = ['host-offline', 'host-busy', 'hourly-limit', 'stopped', 'no-host']
+const saysAll = ['outside-window', 'host-offline', 'host-busy', 'hourly-limit', 'stopped', 'no-host']
 
 function Items({ task }: { task: Task }) {
   const { t } = useTranslation('tasks')
@@ -222,7 +222,14 @@ function Items({ task }: { task: Task }) {
     {
       key: 'reason',
       title: t('reason'),
-      render: (item) => (item.code || item.detail ? <Reason code={item.code ?? ''} detail={saysAll.includes(item.code ?? '') ? undefined : item.detail} /> : <span className="muted">–</span>),
+      render: (item) =>
+        item.code || item.detail ? (
+          <div style={{ maxWidth: 400 }}>
+            <Reason code={item.code ?? ''} detail={saysAll.includes(item.code ?? '') ? undefined : item.detail} />
+          </div>
+        ) : (
+          <span className="muted">–</span>
+        ),
     },
     ...(sync ? [] : [{ key: 'host', title: t('doneBy'), render: host }]),
     { key: 'attempts', title: t('attempts'), numeric: true, render: (item) => item.attempts ?? '–' },

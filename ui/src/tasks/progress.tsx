@@ -12,14 +12,15 @@ export function Progress({ task, wide }: { task: Task; wide?: boolean }) {
   const word = useWord()
   const items = task.kind === 'scan' || task.kind === 'sync'
   const done = task.succeeded + task.partial + task.failed + task.cancelled
-  if (!items && isOver(task) && task.kind === 'database')
+  // There is nothing to count any more: why it failed says more.
+  if (isOver(task) && (task.kind === 'database' || (task.kind === 'export' && task.state !== 'succeeded')))
     return task.detail && !wide ? (
       <span className="clip muted" style={{ maxWidth: 280 }} title={task.detail}>
         {task.detail}
       </span>
     ) : null
-  if (task.total === 0) return <span className="muted">–</span>
-  if (task.kind === 'export') return <span className="number">{t(isOver(task) ? 'nRows' : 'rowsSoFar', { count: task.succeeded, ns: isOver(task) ? 'common' : 'tasks' })}</span>
+  if (task.total === 0) return wide ? null : <span className="muted">–</span>
+  if (task.kind === 'export') return <span className="number">{isOver(task) ? t('nRows', { ns: 'common', count: task.succeeded }) : t('rowsSoFar', { count: task.succeeded })}</span>
   const parts = [
     ['succeeded', task.succeeded],
     ['partial', task.partial],

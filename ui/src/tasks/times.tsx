@@ -33,7 +33,7 @@ export function NextRuns({ cron: text }: { cron: string }) {
     <div aria-live="polite">
       {rhythm(text) !== text && <div>{rhythm(text)}</div>}
       <div>
-        {t('cronNext')} {next.map((at) => t('here', { time: exact(i18n.language, at) })).join(' · ')}
+        {t('cronNext')} {next.map((at) => exact(i18n.language, at)).join(' · ')}
       </div>
     </div>
   )

@@ -2,7 +2,7 @@
 // where it is, and what people decided about it.
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { Alert, Drawer } from 'antd'
+import { Alert } from 'antd'
 import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 
@@ -11,6 +11,7 @@ import { DecideButton } from '../decisions/decide'
 import { EndButton } from '../decisions/end'
 import { Events } from '../decisions/events'
 import { ImageName } from '../images/name'
+import { Aside } from '../parts/aside'
 import { Loaded } from '../parts/problem'
 import { Marks, Tag, useWord } from '../parts/tags'
 import { Time } from '../parts/time'
@@ -27,9 +28,9 @@ export function Evidence({ id, close, without }: { id: string; close: () => void
     enabled: id !== '',
   })
   return (
-    <Drawer open={id !== ''} onClose={close} size={720} destroyOnHidden title={<span className="text">{asked.data ? t('findingTitle', { vulnerability: asked.data.vulnerability, package: asked.data.package }) : t('finding')}</span>}>
-      {id !== '' && <Loaded of={asked}>{(finding) => <Whole finding={finding} linked={without !== 'vulnerability'} />}</Loaded>}
-    </Drawer>
+    <Aside name="finding" value={id} close={close} title={asked.data ? t('findingTitle', { vulnerability: asked.data.vulnerability, package: asked.data.package }) : t('finding')}>
+      <Loaded of={asked}>{(finding) => <Whole finding={finding} linked={without !== 'vulnerability'} />}</Loaded>
+    </Aside>
   )
 }
 

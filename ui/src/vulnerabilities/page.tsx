@@ -12,6 +12,7 @@ import { History } from '../decisions/list'
 import { useRuleWords } from '../decisions/rule'
 import { Ends, Hits, State } from '../decisions/words'
 import { useAddress, useOwnSearch } from '../list/address'
+import { Clip } from '../parts/clip'
 import { Head } from '../parts/head'
 import { Loaded } from '../parts/problem'
 import { ScanButton } from '../parts/scan'
@@ -194,6 +195,7 @@ function Suggestion({ detail: v }: { detail: Detail }) {
           aria-label={t('suggestion')}
           size="small"
           pagination={false}
+          scroll={{ x: 'max-content' }}
           rowKey={(fix) => `${fix.type} ${fix.package} ${fix.system} ${fix.to} ${fix.state}`}
           dataSource={v.fixes ?? []}
           locale={{ emptyText: t('noFixes') }}
@@ -202,12 +204,15 @@ function Suggestion({ detail: v }: { detail: Detail }) {
               key: 'package',
               title: t('package'),
               render: (_, fix) => (
-                <span className="text">
-                  {fix.package} <span className="muted">{fix.system ?? fix.type}</span>
+                <span className="row" style={{ flexWrap: 'nowrap' }}>
+                  <Clip text={fix.package} width={200} />
+                  <span className="muted" style={{ whiteSpace: 'nowrap' }}>
+                    {fix.system ?? fix.type}
+                  </span>
                 </span>
               ),
             },
-            { key: 'to', title: t('upgradeTo'), render: (_, fix) => (fix.to ? <span className="mono text">{fix.to}</span> : <span className="muted">{word('fix', fix.state)}</span>) },
+            { key: 'to', title: t('upgradeTo'), render: (_, fix) => (fix.to ? <Clip text={fix.to} width={160} mono /> : <span className="muted">{word('fix', fix.state)}</span>) },
             { key: 'images', title: t('images'), align: 'right', className: 'number', render: (_, fix) => number(fix.images) },
           ]}
         />
@@ -223,7 +228,7 @@ function Ratings({ ratings }: { ratings: Schemas['Rating'][] }) {
       {ratings.length === 0 ? (
         <span className="muted">{t('noRatings')}</span>
       ) : (
-        <ul className="steps">
+        <ul className="entries">
           {ratings.map((rating, i) => (
             <li key={i}>
               <div className="row">
@@ -247,7 +252,7 @@ function References({ references }: { references: string[] }) {
       {references.length === 0 ? (
         <span className="muted">{t('noReferences')}</span>
       ) : (
-        <ul className="steps sample" tabIndex={0} aria-label={t('references')}>
+        <ul className="entries sample" tabIndex={0} aria-label={t('references')}>
           {references.map((reference, i) => (
             <li key={i} className="text">
               {/^https?:\/\//i.test(reference) ? (
@@ -275,7 +280,7 @@ function Handling({ detail: v }: { detail: Detail }) {
         {(v.decisions?.length ?? 0) === 0 ? (
           <span className="muted">{t('noDecisions')}</span>
         ) : (
-          <ul className="steps">
+          <ul className="entries">
             {v.decisions?.map((d) => (
               <li key={d.id}>
                 <div className="row">
