@@ -221,6 +221,21 @@ func TestNews(t *testing.T) {
 	}
 }
 
+// Images that a host has removed are news too.
+func TestNewsOfRemovedImages(t *testing.T) {
+	c := newTestConsole(t).setUp()
+	host := c.join(smallFleet, 0, nil)
+	host.sync(1)
+	s := c.watch(t, c.admin, "")
+	s.next()
+	empty := host.Sync(host.number, 2, time.Now())
+	empty.Images, empty.Known = nil, nil
+	host.tell("POST", "/sync", empty, nil)
+	if e := s.next(); e.name != "fleet" {
+		t.Errorf("told of %+v", e)
+	}
+}
+
 // A stream ends with the rights by which it was opened.
 func TestNewsEndWithTheToken(t *testing.T) {
 	c := newTestConsole(t).setUp()

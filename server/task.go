@@ -63,7 +63,7 @@ func (s *Server) taskRoutes() {
 
 	events := op("GET", "/events", "watch", "Tasks", "Server-sent events: a task's progress until it ends, or what has changed")
 	events.Parameters = []*huma.Param{{Name: "task", In: "query", Schema: &huma.Schema{Type: "integer"},
-		Description: "ID of a task; without it, events named tasks, generation and work say that something of the kind changed"}}
+		Description: "ID of a task; without it, events named tasks, generation, work and fleet say that something of the kind changed"}}
 	events.Responses = map[string]*huma.Response{"200": {Description: "Events", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}}}}
 	s.document(events, rule{need: viewer, time: -1}, s.watch)
 }
@@ -272,9 +272,10 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 		control.SetWriteDeadline(time.Time{}) // one in force ends a stream in which nothing is written, too
 		return err == nil
 	}
-	tasks, generation, work := s.Store.Wait(store.TopicTasks), s.Store.Wait(store.TopicGeneration), s.Store.Wait(store.TopicWork)
+	tasks, generation := s.Store.Wait(store.TopicTasks), s.Store.Wait(store.TopicGeneration)
+	work, fleet := s.Store.Wait(store.TopicWork), s.Store.Wait(store.TopicFleet)
 	if id != 0 {
-		generation, work = nil, nil
+		generation, work, fleet = nil, nil, nil
 	}
 	told := ""
 	for news := "hello"; ; {
@@ -322,6 +323,8 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 			generation, news = s.Store.Wait(store.TopicGeneration), "generation"
 		case <-work:
 			work, news = s.Store.Wait(store.TopicWork), "work"
+		case <-fleet:
+			fleet, news = s.Store.Wait(store.TopicFleet), "fleet"
 		case <-wait.C:
 			news = "beat"
 		}

@@ -80,6 +80,7 @@ func (b *bell) ring(topic string) {
 // Topics that are rung.
 const (
 	TopicWork       = "work"       // there may be work for agents, or a lease ended
+	TopicFleet      = "fleet"      // an image or container of a host came, went or changed
 	TopicTasks      = "tasks"      // a task or one of its items changed
 	TopicGeneration = "generation" // another generation of advisories is active, or an evaluation ended
 	TopicJobs       = "jobs"       // a background job is wanted

@@ -31,13 +31,13 @@ func (s *Store) ApplySync(ctx context.Context, hostID int64, sync api.Sync) (Syn
 		return SyncEffect{}, err
 	}
 	var effect SyncEffect
-	var came bool
+	var came, changed bool
 	err := s.writeFindings(ctx, op, func(t *tx) error {
 		y := &syncing{tx: t, host: hostID, sync: &sync}
 		if err := y.apply(); err != nil {
 			return err
 		}
-		effect, came = y.effect, y.came
+		effect, came, changed = y.effect, y.came, len(y.images) > 0
 		return nil
 	})
 	if err != nil {
@@ -45,6 +45,9 @@ func (s *Store) ApplySync(ctx context.Context, hostID int64, sync api.Sync) (Syn
 	}
 	if came { // an image that waits may be readable here
 		s.Ring(ctx, TopicWork)
+	}
+	if changed {
+		s.Ring(ctx, TopicFleet)
 	}
 	if len(sync.Requests) > 0 {
 		s.Ring(ctx, TopicTasks)

@@ -6,6 +6,7 @@ import { useEffect } from 'react'
 const touched: Record<string, string[]> = {
   tasks: ['tasks', 'dashboard', 'exports'],
   work: ['images', 'hosts', 'dashboard', 'tasks'],
+  fleet: ['images', 'hosts', 'containers', 'dashboard'],
   generation: ['database', 'dashboard', 'images', 'vulnerabilities', 'findings', 'software'],
 }
 
