@@ -80,7 +80,7 @@ export function LabelEditor({ host }: { host: Schemas['Host'] }) {
     <form className="stack" onSubmit={submit}>
       <label>
         <span className="muted">{t('labelsHint')}</span>
-        <Input.TextArea autoFocus autoSize={{ minRows: 1, maxRows: 6 }} maxLength={20_000} value={text} onChange={(event) => setText(event.target.value)} />
+        <Input.TextArea autoFocus rows={3} maxLength={20_000} value={text} onChange={(event) => setText(event.target.value)} />
       </label>
       {(wrong || save.error) && <Alert type="error" showIcon role="alert" title={wrong ? t('labelsWrong') : sentence(save.error)} />}
       <div className="row">
