@@ -152,7 +152,7 @@ func TestPages(t *testing.T) {
 	browse := exec.Command("npx", "--no-install", "playwright", "test")
 	browse.Dir = filepath.Join("..", "ui")
 	browse.Env = append(os.Environ(), "PLIMSOLL_URL="+c.url, "PLIMSOLL_SETUP="+c.url+setupLink.FindString(c.said()), "PLIMSOLL_REMOTE="+c.remote(),
-		"PLIMSOLL_CHROMIUM="+chromium, "PLAYWRIGHT_JSON_OUTPUT_NAME="+report, "DOCKER_HOST="+d.Host, "FORCE_COLOR=0")
+		"PLIMSOLL_CHROMIUM="+chromium, "PLAYWRIGHT_JSON_OUTPUT_NAME="+report, "DOCKER_HOST="+d.Host, "PLIMSOLL_BIN="+u.bin, "FORCE_COLOR=0")
 	browse.Stdout, browse.Stderr = os.Stdout, os.Stdout // as it goes
 	failed := browse.Run()
 	var results struct{ Suites []suite }
