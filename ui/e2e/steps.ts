@@ -9,7 +9,7 @@ import type { Schemas } from '../src/api'
 import { ask, expect, send, settled } from './console'
 
 /** Docker of the host that plimsoll up looks after. */
-export const docker = (...args: string[]) => execFileSync('docker', args, { encoding: 'utf8', env: { ...process.env, DOCKER_BUILDKIT: '0' } }).trim()
+export const docker = (...args: string[]) => execFileSync('docker', args, { encoding: 'utf8', stdio: 'pipe', env: { ...process.env, DOCKER_BUILDKIT: '0' } }).trim()
 
 /** Builds an image of files and nothing else. */
 export function build(name: string, files: Record<string, string>) {
@@ -37,11 +37,13 @@ export async function cell(line: Locator, column: string): Promise<Locator> {
   return line.getByRole('cell').nth(at)
 }
 
+const optionOf = (page: Page, name: string) => page.locator('.ant-select-dropdown:visible').getByTitle(name, { exact: true })
+
 /** Chooses an option of a list that drops down. */
 export async function choose(within: Page | Locator, label: string, option: string) {
   await within.getByRole('combobox', { name: label, exact: true }).click()
   const page = 'page' in within ? within.page() : within
-  await page.locator('.ant-select-dropdown:visible .ant-select-item-option').filter({ hasText: new RegExp(`^${option}$`) }).click()
+  await optionOf(page, option).click()
 }
 
 /** Adds a filter to a list: its value is typed, chosen or, for a flag, none. */
@@ -49,7 +51,7 @@ export async function narrow(page: Page, filter: string, value?: string) {
   await page.getByRole('button', { name: 'Add filter' }).click()
   await page.getByRole('menuitem', { name: filter, exact: true }).click()
   const typed = page.getByRole('textbox', { name: filter, exact: true })
-  const option = page.locator('.ant-select-dropdown:visible .ant-select-item-option').filter({ hasText: new RegExp(`^${value ?? ''}$`) })
+  const option = optionOf(page, value ?? '')
   if (value !== undefined) {
     await typed.or(option).first().waitFor()
     if (await option.isVisible()) await option.click()
