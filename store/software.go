@@ -53,7 +53,8 @@ func named(name string, kind plimsoll.PackageType) (string, []any) {
 }
 
 // softwareFilter returns the conditions of a filter on table software s, but for
-// those about images, hosts and paths.
+// those about images and hosts. One about paths finds software that is or was there:
+// the caller looks at instances as well.
 func (t *tx) softwareFilter(f api.SoftwareFilter) (where, error) {
 	var w where
 	if f.Query != "" {
@@ -74,6 +75,11 @@ func (t *tx) softwareFilter(f api.SoftwareFilter) (where, error) {
 	}
 	if f.PURL != "" {
 		w.prefix("s.purl", f.PURL)
+	}
+	if f.Path != "" {
+		var p where
+		p.glob(t.s.dialect, "p.path", f.Path)
+		w.and("s.id IN (SELECT p.software_id FROM software_path p"+p.String()+")", p.args...)
 	}
 	if f.System != "" {
 		w.and("s.system_id IN (SELECT id FROM system WHERE name = ?)", f.System)
