@@ -53,8 +53,7 @@ func named(name string, kind plimsoll.PackageType) (string, []any) {
 }
 
 // softwareFilter returns the conditions of a filter on table software s, but for
-// those about images and hosts. One about paths finds software that is or was there:
-// the caller looks at instances as well.
+// those about images, hosts and paths.
 func (t *tx) softwareFilter(f api.SoftwareFilter) (where, error) {
 	var w where
 	if f.Query != "" {
@@ -75,11 +74,6 @@ func (t *tx) softwareFilter(f api.SoftwareFilter) (where, error) {
 	}
 	if f.PURL != "" {
 		w.prefix("s.purl", f.PURL)
-	}
-	if f.Path != "" {
-		var p where
-		p.glob(t.s.dialect, "p.path", f.Path)
-		w.and("s.id IN (SELECT p.software_id FROM software_path p"+p.String()+")", p.args...)
 	}
 	if f.System != "" {
 		w.and("s.system_id IN (SELECT id FROM system WHERE name = ?)", f.System)
@@ -200,6 +194,14 @@ func schemeOf(kind plimsoll.PackageType) (version.Scheme, bool) {
 	return "", false
 }
 
+// oncePath returns a query for the IDs of software that lies, or once lay, where the
+// pattern says.
+func (t *tx) oncePath(pattern string) (string, []any) {
+	var w where
+	w.glob(t.s.dialect, "p.path", pattern)
+	return "SELECT DISTINCT p.software_id FROM software_path p" + w.String(), w.args
+}
+
 // layer narrows instances in table n to what a layer of their image brought.
 func (w *where) layer(n string, image int64, diff string) error {
 	switch {
@@ -258,6 +260,8 @@ func (s *Store) Software(ctx context.Context, scope plimsoll.Scope, f api.Softwa
 				return err
 			}
 			if f.Path != "" {
+				text, args := t.oncePath(f.Path)
+				w.and("s.id IN ("+text+")", args...)
 				n.glob(t.s.dialect, "n.path", f.Path)
 			}
 			w.and("EXISTS (SELECT 1 FROM instance n"+n.String()+")", n.args...)
@@ -394,6 +398,15 @@ func (s *Store) Places(ctx context.Context, scope plimsoll.Scope, f api.Software
 		}
 		if f.Path != "" {
 			w.glob(t.s.dialect, "n.path", f.Path)
+			// Where much lies a page is soon full; where little does, that is looked up.
+			text, args := t.oncePath(f.Path)
+			ids, err := t.ids(text+" LIMIT ?", append(args, chunk)...)
+			if err != nil {
+				return err
+			}
+			if len(ids) < chunk {
+				in(&w, "s.id", ids)
+			}
 		}
 		if k.after != nil {
 			w.and("n.id >= ?", k.after.value)
