@@ -22,6 +22,9 @@ const (
 	TypeCRAN     PackageType = "cran"
 	TypeCPAN     PackageType = "cpan"
 	TypeLuaRocks PackageType = "luarocks"
+	TypePub      PackageType = "pub"
+	TypeHackage  PackageType = "hackage"
+	TypeSwift    PackageType = "swift"
 	TypeGeneric  PackageType = "generic"
 )
 
