@@ -40,7 +40,8 @@ const (
 )
 
 // languages says which OSV ecosystem speaks about a package type. Types that
-// are missing (conda, generic binaries) have none: inventory only. Conda's
+// are missing (conda) have none: inventory only. Programs without a package are
+// left to NVD, whose records the operator may have added. Conda's
 // packages are builds of their own, under names that only look like PyPI's.
 var languages = map[plimsoll.PackageType]string{
 	plimsoll.TypeMaven:    "Maven",
@@ -60,6 +61,7 @@ var languages = map[plimsoll.PackageType]string{
 	"opam":                "opam",
 	"bitnami":             "Bitnami",
 	"githubactions":       "GitHub Actions",
+	plimsoll.TypeGeneric:  plimsoll.EcosystemNVD,
 }
 
 // systemSchemes are the version orders of package managers. They hold for any
