@@ -36,9 +36,12 @@ type Affected struct {
 	Versions      []string // affected versions listed one by one
 	Ratings       []Rating // more specific than the advisory's
 	State         FixState // the vendor's word when there is no fix
-	Arches        []string // empty means all
-	Modules       []string // rpm module streams "name:stream"; empty means not modular
-	Malicious     bool
+	Arches        []string // as NormalizeArch spells them; empty means all
+	// Epochless: the record writes the versions of rpm packages without their
+	// epochs (acceptance RPM-10).
+	Epochless bool
+	Modules   []string // rpm module streams "name:stream"; empty means not modular
+	Malicious bool
 }
 
 // RangeType says how the events of a range are compared.
@@ -104,18 +107,18 @@ func (s Severity) String() string {
 }
 
 // ParseSeverity understands the words of the usual sources ("moderate",
-// "important", "negligible" …), in any case. ok is false for other words.
+// "important", "negligible", "重要" …), in any case. ok is false for other words.
 func ParseSeverity(word string) (s Severity, ok bool) {
 	switch asciiLower(word) {
 	case "none", "untriaged":
 		return SeverityNone, true
-	case "low", "negligible", "minor", "unimportant":
+	case "low", "negligible", "minor", "unimportant", "低", "低危", "一般":
 		return SeverityLow, true
-	case "medium", "moderate":
+	case "medium", "moderate", "中", "中危", "中等":
 		return SeverityMedium, true
-	case "high", "important":
+	case "high", "important", "高", "高危", "重要":
 		return SeverityHigh, true
-	case "critical":
+	case "critical", "urgent", "严重", "紧急":
 		return SeverityCritical, true
 	case "unknown", "":
 		return SeverityUnknown, true

@@ -85,7 +85,7 @@ func unreleased(v string) bool {
 
 // concerns says whether the record is about this build of the package at all.
 func (s *trial) concerns(r *record) bool {
-	if len(r.Arches) > 0 && !anyArch(s.pkg.Arch) && !slices.Contains(r.Arches, s.pkg.Arch) {
+	if len(r.Arches) > 0 && !anyArch(s.pkg.Arch) && !slices.Contains(r.Arches, plimsoll.NormalizeArch(s.pkg.Arch)) {
 		return false // acceptance ADV-13
 	}
 	if s.pkg.Type != plimsoll.TypeRPM {

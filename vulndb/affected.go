@@ -46,6 +46,7 @@ func appendAffected(b []byte, a *plimsoll.Affected, flaws []string) []byte {
 	b = appendStrings(b, a.Versions)
 	b = appendRatings(b, a.Ratings)
 	b = appendStrings(b, a.Arches)
+	b = appendBool(b, a.Epochless)
 	return appendStrings(b, a.Modules)
 }
 
@@ -78,6 +79,7 @@ func (d *decoder) affected() (a plimsoll.Affected, flaws []string) {
 	a.Versions = d.strings()
 	a.Ratings = d.ratings()
 	a.Arches = d.strings()
+	a.Epochless = d.bool()
 	a.Modules = d.strings()
 	return a, flaws
 }

@@ -28,7 +28,7 @@ import (
 // index leads from the last keys of the index blocks to these.
 
 // Schema is the version of the file format that this package reads and writes.
-const Schema = 1
+const Schema = 2
 
 const (
 	headMagic = "PLIMVDB\n"
