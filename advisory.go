@@ -36,13 +36,25 @@ type Affected struct {
 	Versions      []string // affected versions listed one by one
 	Ratings       []Rating // more specific than the advisory's
 	State         FixState // the vendor's word when there is no fix
-	Arches        []string // as NormalizeArch spells them; empty means all
+	// Note is the vendor's own reason for the state, in its words: "no-dsa: Minor
+	// issue", "Out of support scope", "vulnerable_code_not_present".
+	Note string
+	// Preferred: of several providers who speak about a package of this ecosystem,
+	// the operator believes this one first.
+	Preferred bool
+	// Arches are as NormalizeArch spells them; empty means all. ArchSource means
+	// that the record names the source package of everything that is built from it.
+	Arches []string
 	// Epochless: the record writes the versions of rpm packages without their
 	// epochs (acceptance RPM-10).
 	Epochless bool
 	Modules   []string // rpm module streams "name:stream"; empty means not modular
 	Malicious bool
 }
+
+// ArchSource stands among the architectures of a record that names a source
+// package where its neighbours name binary packages.
+const ArchSource = "src"
 
 // RangeType says how the events of a range are compared.
 type RangeType string

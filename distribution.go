@@ -50,24 +50,31 @@ func (d Distribution) Bound() string {
 func ParseOS(claim string, t PackageType) (os OS, known bool) {
 	id, release, _ := strings.Cut(strings.Replace(claim, "/", ":", 1), ":")
 	id = asciiLower(id)
-	for _, row := range distributions() {
-		named := asciiLower(strings.ReplaceAll(row.Name, " ", "-")) == id
-		if !named && !slices.Contains(row.IDs, id) || t != "" && t != row.Type {
-			continue
-		}
-		if row.Variant != "" && !named && t == "" {
-			continue // the row without a variant is the plain one
-		}
-		os = OS{ID: row.IDs[0], Name: row.Variant, VersionID: release, Version: release}
-		if !named {
-			os.ID = id
-		}
-		if _, named := row.Codenames[release]; named || release == "" {
-			os.VersionID, os.Version, os.Codename = "", "", release
-		}
-		return os, true
+	table := distributions()
+	fits := func(row *distributionRow) bool { return t == "" || t == row.Type }
+	i := slices.IndexFunc(table, func(row distributionRow) bool {
+		return asciiLower(strings.ReplaceAll(row.Name, " ", "-")) == id && fits(&row)
+	})
+	if i < 0 { // by its ID a system is the plain one, if there is one
+		i = slices.IndexFunc(table, func(row distributionRow) bool {
+			return row.Variant == "" && slices.Contains(row.IDs, id) && fits(&row)
+		})
 	}
-	return OS{}, false
+	if i < 0 && t != "" {
+		i = slices.IndexFunc(table, func(row distributionRow) bool { return slices.Contains(row.IDs, id) && fits(&row) })
+	}
+	if i < 0 {
+		return OS{}, false
+	}
+	row := &table[i]
+	os = OS{ID: id, Name: row.Variant, VersionID: release, Version: release}
+	if !slices.Contains(row.IDs, id) {
+		os.ID = row.IDs[0]
+	}
+	if _, named := row.Codenames[release]; named || release == "" {
+		os.VersionID, os.Version, os.Codename = "", "", release
+	}
+	return os, true
 }
 
 // Distribution looks os up in the table of distributions; known is false when

@@ -50,8 +50,8 @@ type Reason struct {
 	Version   string // the version that was compared
 	Scheme    string // the order that compared it
 	Range     string // ">= 1.0, < 1.2.3", "= 1.1" for a listed version
-	// Note says what makes the match less than certain, or which other record
-	// disagrees; empty for a plain match.
+	// Note says what makes the match less than certain, why the vendor has no fix,
+	// or which other record disagrees; empty for a plain match.
 	Note string
 }
 

@@ -33,9 +33,10 @@ type scope struct {
 type nameRule int8
 
 const (
-	byOwnName nameRule = iota // language packages, and RPM families whose errata list binary packages
+	byOwnName nameRule = iota // language packages
 	bySource                  // dpkg and apk: the source package and its version
 	byBoth                    // RPM families whose records name either
+	byMarked                  // RPM families whose records name binary packages, or sources and say so
 )
 
 // languages says which OSV ecosystem speaks about a package type. Types that
@@ -82,8 +83,9 @@ type census struct {
 type counter struct {
 	available []string // the generation's ecosystems, sorted
 	now       time.Time
-	systems   map[string]*system // by root
-	scopes    map[string]*scope  // by key
+	systems   map[string]*system              // by root
+	scopes    map[string]*scope               // by key
+	owners    map[[2]string]*plimsoll.Package // system packages by root and name, once asked for
 }
 
 // system is one operating system within an image.
@@ -124,12 +126,14 @@ func ask(ecosystems []string, inv plimsoll.Inventory, o Options) (census, error)
 		if len(s.ecosystems) == 0 || owned && !o.Comprehensive {
 			continue
 		}
+		var owner *subject
 		if owned { // the distribution speaks; the ecosystem is asked for information
 			if s = c.scope(p, false); len(s.ecosystems) == 0 {
 				continue
 			}
+			owner = c.owner(p, inv.Packages)
 		}
-		out.subjects = append(out.subjects, subject{pkg: p, scope: s, key: s.keyOf(p), index: i, owned: owned})
+		out.subjects = append(out.subjects, subject{pkg: p, scope: s, key: s.keyOf(p), index: i, owned: owned, owner: owner})
 	}
 	// Equal names stand together, so that their records are read once, and in
 	// the order of the advisory database.
@@ -146,6 +150,28 @@ func ask(ecosystems []string, inv plimsoll.Inventory, o Options) (census, error)
 	})
 	c.account(&out)
 	return out, nil
+}
+
+// owner finds the system package that owns p, nil when there is none or nobody
+// is asked about it.
+func (c *counter) owner(p *plimsoll.Package, packages []plimsoll.Package) *subject {
+	if c.owners == nil {
+		c.owners = make(map[[2]string]*plimsoll.Package)
+		for i := range packages {
+			if q := &packages[i]; q.Type.System() {
+				c.owners[[2]string{q.Root, q.Name}] = q
+			}
+		}
+	}
+	q := c.owners[[2]string{p.Root, p.Owner}]
+	if q == nil {
+		return nil
+	}
+	s := c.scope(q, false)
+	if len(s.ecosystems) == 0 {
+		return nil
+	}
+	return &subject{pkg: q, scope: s}
 }
 
 // override is the system that the caller claims the image to be (acceptance OS-08).
@@ -311,13 +337,14 @@ func namesUnder(t plimsoll.PackageType, ecosystems []string) nameRule {
 		case "openEuler", "SUSE", "openSUSE", "Azure Linux", "Mageia", "Photon OS":
 			return byBoth
 		}
+		return byMarked
 	}
 	return byOwnName
 }
 
 // keyOf returns the first name under which p is looked up.
 func (s *scope) keyOf(p *plimsoll.Package) string {
-	if s.names != byOwnName && p.Source.Name != "" {
+	if (s.names == bySource || s.names == byBoth) && p.Source.Name != "" {
 		return p.Source.Name
 	}
 	return plimsoll.NormalizeName(s.ecosystems[0], p.Name)
@@ -326,18 +353,32 @@ func (s *scope) keyOf(p *plimsoll.Package) string {
 // namesOf appends every name under which p is looked up, with the version that
 // belongs to it.
 func (s *scope) namesOf(names []name, p *plimsoll.Package) []name {
-	first := name{s.keyOf(p), strings.TrimPrefix(p.Version, "(none):")}
-	if s.names == byOwnName || p.Source.Name == "" {
-		return append(names, first)
+	own := name{key: s.keyOf(p), version: strings.TrimPrefix(p.Version, "(none):")}
+	if s.names == byOwnName {
+		return append(names, own)
 	}
-	second := name{p.Name, first.version}
+	if p.Source.Name == "" {
+		own.source = true // nothing else tells its name
+		return append(names, own)
+	}
+	if s.names != byMarked {
+		own.key = p.Name
+	}
+	source := name{key: p.Source.Name, version: own.version, source: true}
 	if p.Source.Version != "" {
-		first.version = strings.TrimPrefix(p.Source.Version, "(none):")
+		source.version = strings.TrimPrefix(p.Source.Version, "(none):")
 	}
-	if s.names == bySource || second.key == first.key {
-		return append(names, first)
+	switch {
+	case s.names == byMarked && own.key == source.key:
+		own.source = true
+		return append(names, own)
+	case s.names == byMarked:
+		source.sourceOnly = true
+		return append(names, own, source)
+	case s.names == bySource || own.key == source.key:
+		return append(names, source)
 	}
-	return append(names, first, second)
+	return append(names, source, own)
 }
 
 func nameOf(s *system) string {

@@ -49,10 +49,17 @@ func (s *trial) reasons(about []opinion) []plimsoll.Reason {
 			}
 			continue
 		}
+		note := o.note
+		if o.Note != "" {
+			if note != "" {
+				note += "; "
+			}
+			note += o.Provider + ": " + o.Note
+		}
 		reasons = append(reasons, plimsoll.Reason{
 			Advisory: o.AdvisoryID, Provider: o.Provider, Modified: o.Modified,
 			Ecosystem: o.Ecosystem, Package: o.asked.key, Version: o.asked.version,
-			Scheme: string(s.scope.scheme), Range: o.text, Note: o.note,
+			Scheme: string(s.scope.scheme), Range: o.text, Note: note,
 		})
 	}
 	reasons = slices.Compact(reasons)

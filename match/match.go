@@ -121,6 +121,9 @@ type opinion struct {
 type name struct {
 	key     string // normalised
 	version string
+	source  bool // the name of the source package
+	// sourceOnly: only records that name source packages are meant.
+	sourceOnly bool
 }
 
 func (e *evaluator) judge(who *subject) error {
@@ -162,7 +165,11 @@ func (e *evaluator) judge(who *subject) error {
 			n++
 		}
 		if slices.ContainsFunc(rest[:n], func(o opinion) bool { return o.affected }) {
-			if err := e.conclude(s, rest[:n]); err != nil {
+			overruled, err := e.overruled(s, rest[0].Vulnerability)
+			if err == nil && !overruled {
+				err = e.conclude(s, rest[:n])
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -195,7 +202,7 @@ func (e *evaluator) weigh(s *trial, asked *name, records []record) (hit bool) {
 		if r.problem != "" {
 			e.unreadable(s, r)
 		}
-		if !s.concerns(r) {
+		if !s.concerns(r, asked) {
 			continue
 		}
 		o := opinion{record: r, asked: asked, authority: s.authority(r)}
@@ -229,6 +236,43 @@ func (e *evaluator) conclude(s *trial, about []opinion) error {
 		e.findings = append(e.findings, s.finding(flaw, about, authority))
 	}
 	return nil
+}
+
+// overruled says whether the distribution knows a flaw of the package that owns
+// an owned one, and denies it: the files of its build are what it spoke about
+// (acceptance APK-03).
+func (e *evaluator) overruled(s *trial, flaw string) (bool, error) {
+	if s.owner == nil {
+		return false, nil
+	}
+	o := trial{subject: *s.owner, names: s.owner.scope.namesOf(nil, s.owner.pkg)}
+	authority, known, affirmed := 0, false, false
+	for _, ecosystem := range o.scope.ecosystems {
+		for i := range o.names {
+			affected, err := e.adv.Affected(ecosystem, o.names[i].key)
+			if err != nil {
+				return false, fmt.Errorf("look up advisories: %w", err)
+			}
+			affected = slices.DeleteFunc(slices.Clone(affected), func(a plimsoll.Affected) bool { return a.Vulnerability != flaw })
+			if len(affected) == 0 || o.parse(&o.names[i]) != "" {
+				continue
+			}
+			for _, r := range compile(affected, o.scope.scheme) {
+				if r.problem != "" || !o.concerns(&r, &o.names[i]) {
+					continue
+				}
+				var says opinion
+				o.evaluate(&r, &says)
+				switch a := o.authority(&r); {
+				case !known || a > authority:
+					authority, known, affirmed = a, true, says.affected
+				case a == authority:
+					affirmed = affirmed || says.affected
+				}
+			}
+		}
+	}
+	return known && !affirmed, nil
 }
 
 func (e *evaluator) flaw(id string) (plimsoll.Vulnerability, error) {

@@ -366,6 +366,18 @@ func TestEvaluate(t *testing.T) {
 			want:    []string{"six 1.0: GHSA-1 (>= 0) not-fixed owned-by-system"},
 		},
 		{
+			name: "APK-03 the distribution's word about its own build overrules the ecosystem's about the files in it",
+			adv: generation(withFlaw(about("CGA-1", "Wolfi", "grafana", "introduced 0", "fixed 0"), "GHSA-1"), about("GHSA-1", "npm", "a", "introduced 0"),
+				withFlaw(about("CGA-2", "Wolfi", "grafana", "introduced 0", "fixed 11.0.0-r1"), "GHSA-2"), about("GHSA-2", "npm", "a", "introduced 0"),
+				withFlaw(about("CGA-3", "Wolfi", "grafana", "introduced 0", "fixed 11.0.0-r3"), "GHSA-3"), about("GHSA-3", "npm", "a", "introduced 0"),
+				about("GHSA-4", "npm", "a", "introduced 0")),
+			inv:     install("wolfi", "20230201", apk("grafana", "11.0.0-r2", "grafana"), withOwner(lang("npm", "a", "1.0.0"), "grafana"), lang("npm", "a", "1.1.0")),
+			options: Options{Comprehensive: true},
+			want: []string{"a 1.0.0: GHSA-3 (>= 0) not-fixed owned-by-system", "a 1.0.0: GHSA-4 (>= 0) not-fixed owned-by-system",
+				"a 1.1.0: GHSA-1 (>= 0) not-fixed", "a 1.1.0: GHSA-2 (>= 0) not-fixed", "a 1.1.0: GHSA-3 (>= 0) not-fixed", "a 1.1.0: GHSA-4 (>= 0) not-fixed",
+				"grafana 11.0.0-r2: GHSA-3 (< 11.0.0-r3) -> 11.0.0-r3"},
+		},
+		{
 			name:     "want 2, DEB-10: files of third-party packages are judged",
 			adv:      generation(about("GHSA-1", "npm", "tar", "introduced 0"), about("DEBIAN-CVE-2024-1", eco12, "other", "introduced 0")),
 			inv:      debian(withOwner(lang("npm", "tar", "1.0.0"), "nodejs"), withOrigin(deb("nodejs", "20.1-1nodesource1"), "NodeSource")),
@@ -403,6 +415,15 @@ func TestEvaluate(t *testing.T) {
 				withFlaw(about("DSA-1-1", eco12, "tar", "introduced 0", "fixed 1.34-1+deb12u1"), "CVE-2024-3")),
 			inv:  debian(deb("tar", "1.34-1")),
 			want: []string{"tar 1.34-1: CVE-2024-2 (< 1.34-1+deb12u2) -> 1.34-1+deb12u2", "tar 1.34-1: CVE-2024-3 (< 1.34-1+deb12u1) -> 1.34-1+deb12u1"},
+		},
+		{
+			name: "the provider whom the operator prefers decides where he has an opinion",
+			adv: generation(
+				about("DEBIAN-CVE-2024-1", eco12, "tar", "introduced 0", "fixed 2"), preferred(about("TRACKER-CVE-2024-1", eco12, "tar", "introduced 0", "fixed 1")),
+				about("DEBIAN-CVE-2024-2", eco12, "tar", "introduced 0", "fixed 1"), preferred(about("TRACKER-CVE-2024-2", eco12, "tar", "introduced 0")),
+				about("DEBIAN-CVE-2024-3", eco12, "tar", "introduced 0", "fixed 2")),
+			inv:  debian(deb("tar", "1.34-1")),
+			want: []string{"tar 1.34-1: CVE-2024-2 (>= 0) not-fixed", "tar 1.34-1: CVE-2024-3 (< 2) -> 2"},
 		},
 		{
 			name:     "OS-06 an unknown distribution is not clean",
@@ -454,6 +475,9 @@ func withRatings(a plimsoll.Affected, r ...plimsoll.Rating) plimsoll.Affected {
 	return a
 }
 
+func preferred(a plimsoll.Affected) plimsoll.Affected             { a.Preferred = true; return a }
+func withNote(a plimsoll.Affected, note string) plimsoll.Affected { a.Note = note; return a }
+
 func withOrigin(p plimsoll.Package, o string) plimsoll.Package { p.Origin = o; return p }
 func withOwner(p plimsoll.Package, o string) plimsoll.Package  { p.Owner = o; return p }
 func withArch(p plimsoll.Package, a string) plimsoll.Package   { p.Arch = a; return p }
@@ -498,6 +522,15 @@ func TestReasons(t *testing.T) {
 	}
 	if f.FixedVersion != "3.0.9-1" || f.State != plimsoll.FixAvailable || f.Class != plimsoll.ClassSystem {
 		t.Errorf("got fix %q, state %q, class %q", f.FixedVersion, f.State, f.Class)
+	}
+}
+
+// The vendor's own reason for having no fix is part of the evidence (RPM-08, DEB-07).
+func TestRPM08TheVendorsNoteIsKept(t *testing.T) {
+	adv := generation(withNote(withState(about("REDHAT-CVE-2024-1", "Red Hat:enterprise_linux:8", "a", "introduced 0"), plimsoll.FixEndOfLife), "Out of support scope"))
+	e := evaluate(t, adv, install("rhel", "8.4", rpm("a", "1-5.el8")), Options{})
+	if len(e.Findings) != 1 || e.Findings[0].State != plimsoll.FixEndOfLife || e.Findings[0].Reasons[0].Note != "Red Hat: Out of support scope" {
+		t.Errorf("got %+v, want the state and the note", e.Findings)
 	}
 }
 

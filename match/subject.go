@@ -16,6 +16,9 @@ type subject struct {
 	key   string // the first name that is looked up
 	index int    // of pkg in the inventory
 	owned bool   // judged for information only
+	// owner is, for an owned package, the system package that owns it, in its own
+	// scope; nil when nobody is asked about that one.
+	owner *subject
 }
 
 // trial is a subject before its judges.
@@ -84,8 +87,14 @@ func unreleased(v string) bool {
 }
 
 // concerns says whether the record is about this build of the package at all.
-func (s *trial) concerns(r *record) bool {
-	if len(r.Arches) > 0 && !anyArch(s.pkg.Arch) && !slices.Contains(r.Arches, plimsoll.NormalizeArch(s.pkg.Arch)) {
+func (s *trial) concerns(r *record, asked *name) bool {
+	// A record that names a source package is about all that is built from it,
+	// and one that names a binary package is not about its namesake's source.
+	ofSource := slices.Contains(r.Arches, plimsoll.ArchSource)
+	switch {
+	case ofSource && !asked.source || !ofSource && asked.sourceOnly:
+		return false
+	case !ofSource && len(r.Arches) > 0 && !anyArch(s.pkg.Arch) && !slices.Contains(r.Arches, plimsoll.NormalizeArch(s.pkg.Arch)):
 		return false // acceptance ADV-13
 	}
 	if s.pkg.Type != plimsoll.TypeRPM {
@@ -197,13 +206,18 @@ const (
 	// A fix for the installed minor stream decides before fixes for others
 	// (acceptance RPM-06).
 	authorityStream
+	// The provider whom the operator prefers decides where he has an opinion.
+	authorityPreferred
 )
 
 func (s *trial) authority(r *record) int {
-	if !s.scope.system {
-		return 0
-	}
 	a := 0
+	if r.Preferred {
+		a |= authorityPreferred
+	}
+	if !s.scope.system {
+		return a
+	}
 	if r.state {
 		a |= authorityState
 	}

@@ -33,7 +33,9 @@ func appendAffected(b []byte, a *plimsoll.Affected, flaws []string) []byte {
 	b = appendString(b, a.Provider)
 	b = appendTime(b, a.Modified)
 	b = appendString(b, string(a.State))
+	b = appendString(b, a.Note)
 	b = appendBool(b, a.Malicious)
+	b = appendBool(b, a.Preferred)
 	b = binary.AppendUvarint(b, uint64(len(a.Ranges)))
 	for _, r := range a.Ranges {
 		b = append(b, byte(max(0, slices.Index(rangeTypes[:], r.Type))))
@@ -69,7 +71,9 @@ func (d *decoder) affected() (a plimsoll.Affected, flaws []string) {
 	a.Provider = d.string()
 	a.Modified = d.time()
 	a.State = plimsoll.FixState(d.string())
+	a.Note = d.string()
 	a.Malicious = d.bool()
+	a.Preferred = d.bool()
 	if n := d.length(); n > 0 {
 		a.Ranges = cut(&d.rangePool, n)
 		for range n {

@@ -41,7 +41,7 @@ func records() []Record {
 		},
 		{
 			Advisory: plimsoll.Advisory{ID: "DSA-1-1", Provider: "Debian", Upstream: []string{"CVE-2026-10", "CVE-2026-9"}, Modified: day(4), Summary: "lib - security update"},
-			Affected: []plimsoll.Affected{{Ecosystem: "Debian:12", Package: "lib", Ranges: fixedIn("1.9-1+deb12u1"), State: plimsoll.FixDeferred, Modules: []string{"m:1"},
+			Affected: []plimsoll.Affected{{Ecosystem: "Debian:12", Package: "lib", Ranges: fixedIn("1.9-1+deb12u1"), State: plimsoll.FixDeferred, Note: "no-dsa: Minor issue", Preferred: true, Modules: []string{"m:1"},
 				Ratings: []plimsoll.Rating{{Source: "Debian", Severity: plimsoll.SeverityLow}}}},
 			Flaws: []string{"CVE-2026-10", "CVE-2026-9"},
 		},
@@ -129,7 +129,7 @@ func TestLookUp(t *testing.T) {
 	ghsa.AdvisoryID, ghsa.Provider, ghsa.Modified = "GHSA-aaaa-bbbb-cccc", "GitHub", day(2)
 	pysec.AdvisoryID, pysec.Provider, pysec.Modified = "PYSEC-2026-1", "PyPA", day(3)
 	debian := plimsoll.Affected{AdvisoryID: "DSA-1-1", Vulnerability: "CVE-2026-9", Provider: "Debian", Modified: day(4), Ecosystem: "Debian:12",
-		Package: "lib", Ranges: fixedIn("1.9-1+deb12u1"), State: plimsoll.FixDeferred, Modules: []string{"m:1"},
+		Package: "lib", Ranges: fixedIn("1.9-1+deb12u1"), State: plimsoll.FixDeferred, Note: "no-dsa: Minor issue", Preferred: true, Modules: []string{"m:1"},
 		Ratings: []plimsoll.Rating{{Source: "Debian", Severity: plimsoll.SeverityLow}}}
 	debianTen := debian
 	debianTen.Vulnerability = "CVE-2026-10"

@@ -60,16 +60,16 @@ func ParseSource(s string) (Source, error) {
 	}
 	source := Source{Kind: name, Address: address}
 	switch {
-	case k.system == "" && bound:
+	case k.bind == bindNever && bound:
 		return invalid("the records of %s say themselves which system they are about", name)
-	case k.system == "":
-		return source, nil
-	case !bound:
+	case k.bind == bindAlways && !bound:
 		return invalid("%s says nothing about the system that it is for: name it", name)
+	case !bound:
+		return source, nil
 	}
 	identity, known := plimsoll.ParseOS(claim, k.system)
 	if !known {
-		return invalid("%q is not a known distribution with %s packages", claim, k.system)
+		return invalid("%q is not a known distribution%s", claim, withPackages(k.system))
 	}
 	source.System, _ = identity.Distribution()
 	source.Claim = claim
@@ -84,6 +84,13 @@ func (s Source) String() string {
 		return s.Kind + "@" + s.Claim + "=" + s.Address
 	}
 	return s.Kind + "=" + s.Address
+}
+
+func withPackages(t plimsoll.PackageType) string {
+	if t == "" {
+		return ""
+	}
+	return " with " + string(t) + " packages"
 }
 
 // name is the name of the source in a generation. Sources of one kind about one
@@ -102,8 +109,9 @@ func (s Source) name() string {
 // A kind is a format in which advisories are published. To add one, write its
 // reader and a row in kinds; docs/advisories.md tells users.
 type kind struct {
-	// system is the type of packages of the system that a source of this kind must
-	// be bound to; "" when its records say which packages they are about.
+	// bind says whether the operator names the system that a source is about,
+	// system which packages such a system has; "" is any.
+	bind   binding
 	system plimsoll.PackageType
 	// fetch brings what an address names to this disk, into the directory dir of
 	// f's copies, and returns the copies' names. Nil fetches one file.
@@ -114,8 +122,17 @@ type kind struct {
 	read func(ctx context.Context, in *intake) error
 }
 
+// binding says whether the operator names the system that a source is about.
+type binding int8
+
+const (
+	bindNever  binding = iota // its records say so
+	bindMaybe                 // its records say so, unless the operator does
+	bindAlways                // its records do not
+)
+
 var kinds = map[string]kind{
-	"updateinfo": {system: plimsoll.TypeRPM, fetch: fetchRepository, list: listRepository, read: readUpdateInfo},
+	"updateinfo": {bind: bindAlways, system: plimsoll.TypeRPM, fetch: fetchRepository, list: listRepository, read: readUpdateInfo},
 }
 
 // Kinds returns the kinds of sources, sorted.
@@ -251,6 +268,15 @@ type intake struct {
 	source plimsoll.DataSource
 	files  []string
 	seen   int // records, also those that were left out
+}
+
+// bound is the ecosystem of the system that the source is bound to; "" when it is
+// not.
+func (in *intake) bound() string {
+	if in.system.Name == "" {
+		return ""
+	}
+	return in.system.Bound()
 }
 
 // load hands the records of a source to the reader's Writer.

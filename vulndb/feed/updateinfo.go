@@ -20,7 +20,7 @@ import (
 
 // The limits of an updateinfo.xml.
 const (
-	maxUpdate   = 64 << 20  // bytes of one update
+	maxUpdate   = 16 << 20  // bytes of one update
 	maxUpdates  = 1_000_000 // of a source; the largest published have some ten thousand
 	maxPackages = 8_000_000 // distinct builds of a source
 )
@@ -121,7 +121,9 @@ func readUpdateInfo(ctx context.Context, in *intake) error {
 	}
 	for _, id := range slices.Sorted(maps.Keys(errata)) {
 		e := errata[id]
-		e.record.Affected = e.affected(in.system.Bound())
+		if e.record.Advisory.Withdrawn.IsZero() {
+			e.record.Affected = e.affected(in.bound())
+		}
 		if err := in.add(id, e.record, nil); err != nil {
 			return err
 		}
