@@ -1,10 +1,12 @@
 package feed
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -105,6 +107,49 @@ type nvdMatch struct {
 	StartExcluding string `json:"versionStartExcluding"`
 	EndIncluding   string `json:"versionEndIncluding"`
 	EndExcluding   string `json:"versionEndExcluding"`
+}
+
+// firstNVDYear is the year of NVD's first file, which holds all CVEs before, too.
+const firstNVDYear = 2002
+
+// fetchNVD brings one file, or those of every year from a directory that ends in a
+// slash, as NVD and its mirrors have it: nvdcve-2.0-2024.json.gz.
+func fetchNVD(ctx context.Context, f *fetcher, s Source, address *url.URL, dir string) ([]string, error) {
+	if !strings.HasSuffix(address.Path, "/") {
+		return fetchFile(ctx, f, s, address, dir)
+	}
+	var names []string
+	for year := firstNVDYear; year <= f.now().Year(); year++ {
+		file := fmt.Sprintf("nvdcve-2.0-%d.json.gz", year)
+		_, err := f.fetch(ctx, s.name(), address.JoinPath(file), dir+"/"+file, maxSourceFile, nil)
+		switch {
+		case err == nil:
+			names = append(names, dir+"/"+file)
+		case plimsoll.CodeOf(err) == plimsoll.CodeNotFound && year == f.now().Year():
+			// January, and nothing published yet.
+		default:
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
+// listNVD returns the files of a directory that are called like NVD's, or like
+// pages of its API.
+func listNVD(dir string) ([]string, error) {
+	return filesIn(dir, func(name string) bool {
+		for _, ext := range [...]string{".json", ".json.gz", ".json.zst", ".json.xz", ".json.bz2"} {
+			if strings.HasSuffix(name, ext) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// readNVD reads the files of one source.
+func readNVD(ctx context.Context, in *intake) error {
+	return in.each(ctx, func(_ string, r io.Reader) error { return readNVDFile(r, in.add) })
 }
 
 // readNVDFile hands each record of a file to add: those about none of

@@ -196,3 +196,27 @@ func FuzzNVD(f *testing.F) {
 		})
 	})
 }
+
+// The file of each year, from a mirror, becomes advisories of a source of its own.
+func TestUpdateFromNVD(t *testing.T) {
+	t.Parallel()
+	s, o := site(t)
+	empty := []byte(`{"vulnerabilities":[]}`)
+	for year := firstNVDYear; year < o.Now().Year(); year++ { // none of this year yet
+		s.put(fmt.Sprintf("/nvd/nvdcve-2.0-%d.json.gz", year), packed(t, "gz", empty))
+	}
+	page, err := os.ReadFile("testdata/nvd.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.put("/nvd/nvdcve-2.0-2023.json.gz", packed(t, "gz", page))
+	o.Sources = []Source{mustSource(t, "nvd="+s.URL+"/nvd/")}
+	mustRun(t, o)
+	got := affects(t, o, plimsoll.EcosystemNVD, "mysql")
+	if len(got) != 1 || got[0].Vulnerability != "CVE-2023-22068" || got[0].Provider != "NVD" || len(got[0].Ranges) != 1 || got[0].Ranges[0].Events[1].LastAffected != "8.0.34" {
+		t.Errorf("%+v", got)
+	}
+	if _, err := ParseSource("nvd@debian:12=/srv"); plimsoll.CodeOf(err) != plimsoll.CodeInvalid {
+		t.Errorf("bound to a release: %v", err)
+	}
+}

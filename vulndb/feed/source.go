@@ -132,6 +132,7 @@ const (
 )
 
 var kinds = map[string]kind{
+	"nvd":        {bind: bindNever, fetch: fetchNVD, list: listNVD, read: readNVD},
 	"updateinfo": {bind: bindAlways, system: plimsoll.TypeRPM, fetch: fetchRepository, list: listRepository, read: readUpdateInfo},
 }
 
