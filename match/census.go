@@ -24,6 +24,7 @@ type scope struct {
 	release    string // VERSION_ID of the system
 	distro     plimsoll.Distribution
 	ended      bool           // the system gets no more advisories
+	mainline   bool           // it was built from no repository of an extended release, as its records say
 	class      plimsoll.Class // of the packages
 	why        string
 	packages   int
@@ -240,12 +241,13 @@ func (c *counter) systemScope(p *plimsoll.Package, owned bool) *scope {
 	}
 	return c.add("system:"+prefix+p.Root, func() *scope {
 		s := &scope{
-			group:   prefix + nameOf(sys),
-			scheme:  systemSchemes[p.Type],
-			system:  true,
-			release: sys.os.VersionID,
-			distro:  sys.distro,
-			ended:   hasEnded(sys.distro, c.now),
+			group:    prefix + nameOf(sys),
+			scheme:   systemSchemes[p.Type],
+			system:   true,
+			release:  sys.os.VersionID,
+			distro:   sys.distro,
+			ended:    hasEnded(sys.distro, c.now),
+			mainline: mainline(sys.os),
 		}
 		s.use(c.available, slices.Concat(sys.distro.Ecosystems, minorStreams(sys))...)
 		s.use(c.available, sys.distro.Bound())
@@ -273,10 +275,28 @@ func minorStreams(s *system) []string {
 		return nil
 	}
 	var patterns []string
-	for _, stream := range [...]string{"eus", "aus", "tus", "e4s"} {
+	for _, stream := range extendedStreams {
+		if len(s.os.Repositories) > 0 && !fromStream(s.os, stream) {
+			continue
+		}
 		patterns = append(patterns, extendedPrefix+stream+":"+s.os.VersionID+":*")
 	}
 	return patterns
+}
+
+// extendedStreams are the ways in which Red Hat keeps minor releases alive.
+var extendedStreams = [...]string{"eus", "aus", "tus", "e4s"}
+
+// fromStream says whether a system was built from a repository of an extended
+// stream: "rhel-8-for-x86_64-baseos-eus-rpms" (acceptance RPM-07).
+func fromStream(os plimsoll.OS, stream string) bool {
+	return slices.ContainsFunc(os.Repositories, func(id string) bool { return strings.Contains(id, "-"+stream+"-") })
+}
+
+// mainline says that the system's build records name its repositories, and that
+// none is of an extended stream.
+func mainline(os plimsoll.OS) bool {
+	return len(os.Repositories) > 0 && !slices.ContainsFunc(extendedStreams[:], func(stream string) bool { return fromStream(os, stream) })
 }
 
 // extendedPrefix begins the ecosystems of Red Hat's extended minor releases.
