@@ -385,7 +385,7 @@ func TestEvaluate(t *testing.T) {
 			problems: []string{"no-advisory-source"},
 		},
 		{
-			name: "want 18: a fix of Ubuntu Pro is no fix for others",
+			name: "DEB-09, want 18: a fix of Ubuntu Pro is no fix for others",
 			adv: generation(about("UBUNTU-CVE-2024-1", "Ubuntu:16.04:LTS", "tar", "introduced 0"),
 				about("UBUNTU-CVE-2024-1", "Ubuntu:Pro:16.04:LTS", "tar", "introduced 0", "fixed 1.28-2+esm1"),
 				about("UBUNTU-CVE-2024-2", "Ubuntu:Pro:16.04:LTS", "tar", "introduced 0", "fixed 1.28-2+esm2"),
@@ -396,7 +396,7 @@ func TestEvaluate(t *testing.T) {
 				"tar 1.28-2: CVE-2024-3 (< 1.28-2ubuntu1) -> 1.28-2ubuntu1"},
 		},
 		{
-			name: "want 18: an esm build is compared with Ubuntu Pro",
+			name: "DEB-09, want 18: an esm build is compared with Ubuntu Pro",
 			adv: generation(about("UBUNTU-CVE-2024-1", "Ubuntu:16.04:LTS", "tar", "introduced 0"),
 				about("UBUNTU-CVE-2024-1", "Ubuntu:Pro:16.04:LTS", "tar", "introduced 0", "fixed 1.28-2+esm1"),
 				about("UBUNTU-CVE-2024-2", "Ubuntu:Pro:16.04:LTS", "tar", "introduced 0", "fixed 1.28-2+esm2"),
@@ -442,6 +442,13 @@ func TestEvaluate(t *testing.T) {
 			adv:  generation(about("DEBIAN-CVE-2024-1", "Debian:9", "tar", "introduced 0"), about("DEBIAN-CVE-2024-2", "Debian:9", "tar", "introduced 0", "fixed 9-1")),
 			inv:  install("debian", "9", deb("tar", "1.0-1")), options: Options{Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
 			want:     []string{"tar 1.0-1: CVE-2024-1 (>= 0) end-of-life", "tar 1.0-1: CVE-2024-2 (< 9-1) -> 9-1"},
+			problems: []string{"end-of-life"},
+		},
+		{
+			name: "DEB-09 a release between those with long support ends soon",
+			adv:  generation(about("UBUNTU-CVE-2024-1", "Ubuntu:23.10", "tar", "introduced 0"), about("UBUNTU-CVE-2024-2", "Ubuntu:24.04:LTS", "tar", "introduced 0")),
+			inv:  install("ubuntu", "23.10", deb("tar", "1.0-1")), options: Options{Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
+			want:     []string{"tar 1.0-1: CVE-2024-1 (>= 0) end-of-life"},
 			problems: []string{"end-of-life"},
 		},
 		{
