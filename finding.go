@@ -23,6 +23,9 @@ const (
 	// StatusOwned: a language package that a system package owns; the
 	// distribution's advisories speak for it. Informational.
 	StatusOwned Status = "owned-by-system"
+	// StatusHandled: a VEX statement says that the package is not affected, or
+	// fixed. The finding stays, with the statement in VEX.
+	StatusHandled Status = "handled-by-vex"
 )
 
 // Finding is one vulnerability in one package of one image, with the reason.
@@ -38,6 +41,8 @@ type Finding struct {
 	FixedVersions []string
 	// Reasons are the records that matched, strongest first; never empty.
 	Reasons []Reason
+	// VEX are the statements that are about the finding, the one that decides first.
+	VEX []VEXStatement
 }
 
 // Reason is the evidence of a match: enough to check it by hand.

@@ -14,6 +14,7 @@ const (
 	Containerd Engine = "containerd"
 	Podman     Engine = "podman"  // containers-storage: Podman, CRI-O, Buildah
 	Archive    Engine = "archive" // docker-save tar, OCI layout, root file system directory
+	SBOM       Engine = "sbom"    // no image: what another tool's bill of materials claims
 )
 
 // Image is one image as one engine holds it. The same image in two engines has

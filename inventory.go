@@ -42,7 +42,7 @@ const (
 	EvidencePackageDB Evidence = "package-db" // a package manager's database
 	EvidenceMetadata  Evidence = "metadata"   // metadata that the package carries
 	EvidenceBuildInfo Evidence = "build-info" // dependency list embedded in a binary
-	EvidenceSBOM      Evidence = "sbom"       // an SBOM inside the image claims it
+	EvidenceSBOM      Evidence = "sbom"       // an SBOM claims it: one inside the image, or one instead of it
 	EvidenceBinary    Evidence = "binary"     // a version string in a binary
 	EvidenceFileName  Evidence = "file-name"  // nothing but the file's name
 )
@@ -117,9 +117,12 @@ type OS struct {
 type Inventory struct {
 	ImageID   Digest
 	Analyzers string // the analyser set that made it
-	Systems   []OS   // sorted by Root; empty for an image without a system
-	Packages  []Package
-	Problems  []Problem
+	// Claimed names the tool whose SBOM is all that is known; empty when the image
+	// itself was read.
+	Claimed  string
+	Systems  []OS // sorted by Root; empty for an image without a system
+	Packages []Package
+	Problems []Problem
 }
 
 // Complete says whether everything that was wanted could be read.

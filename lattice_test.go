@@ -31,6 +31,8 @@ var lattice = map[string]struct{ ours, banned []string }{
 	"vulndb":            {[]string{"."}, []string{"net", "net/http", "os/exec", "database/sql"}},
 	"vulndb/feed":       {[]string{".", "vulndb", "version"}, []string{"os/exec", "database/sql"}},
 	"match":             {[]string{".", "version"}, []string{"os", "net", "net/http", "os/exec"}},
+	"vex":               {[]string{"."}, []string{"os", "net", "net/http", "os/exec"}},
+	"sbom":              {[]string{"."}, []string{"os", "net", "net/http", "os/exec"}},
 	"report":            {[]string{"."}, []string{"os", "net", "net/http", "os/exec", "text/template"}},
 	"sample":            {nil, []string{"net", "net/http", "os/exec"}},
 	"local":             {[]string{".", "layerfs", "inventory", "inventory/ospkg", "inventory/langpkg", "engine", "engine/docker", "engine/containerd", "engine/podman", "engine/archive"}, []string{"os/exec", "database/sql"}},
@@ -39,7 +41,7 @@ var lattice = map[string]struct{ ours, banned []string }{
 	"agent":             {[]string{".", "api", "inventory"}, []string{"os/exec", "database/sql"}},
 	"ui":                {nil, []string{"os", "os/exec", "database/sql"}},
 	"server":            {[]string{".", "api", "store", "match", "vulndb", "vulndb/feed", "report", "version", "ui"}, []string{"database/sql"}},
-	"cmd/plimsoll":      {[]string{".", "layerfs", "inventory", "inventory/ospkg", "inventory/langpkg", "engine", "engine/docker", "engine/containerd", "engine/podman", "engine/archive", "vulndb", "vulndb/feed", "match", "report", "sample", "local", "api", "store", "agent", "server"}, []string{"database/sql"}},
+	"cmd/plimsoll":      {[]string{".", "layerfs", "inventory", "inventory/ospkg", "inventory/langpkg", "engine", "engine/docker", "engine/containerd", "engine/podman", "engine/archive", "vulndb", "vulndb/feed", "match", "vex", "sbom", "report", "sample", "local", "api", "store", "agent", "server"}, []string{"database/sql"}},
 	"e2e":               {nil, nil},
 	"e2e/loadgen":       {[]string{".", "api", "agent", "layerfs", "inventory", "local", "vulndb", "vulndb/feed"}, []string{"os/exec", "database/sql"}}, // test support: fleets that do not exist
 	"e2e/lab":           {nil, nil},                                                                                                                     // test support: starts engines, imports nothing of ours

@@ -239,13 +239,19 @@ func (m *merger) inventory() plimsoll.Inventory {
 			m.installed[ownedPath{p.Root, p.Name}] = true
 		}
 		if p.Evidence != plimsoll.EvidenceSBOM {
-			known[claim{p.Type, p.Name, p.Version}] = true
+			known[claimOf(&p)] = true
 		}
 	}
 	seen := make(map[duplicate]int)
 	for _, p := range m.packages {
-		if !m.annotate(&p) || p.Evidence == plimsoll.EvidenceSBOM && known[claim{p.Type, p.Name, p.Version}] {
+		if !m.annotate(&p) {
 			continue
+		}
+		if p.Evidence == plimsoll.EvidenceSBOM {
+			if known[claimOf(&p)] {
+				continue
+			}
+			known[claimOf(&p)] = true // the same words in a second document tell nothing new
 		}
 		if !p.Type.System() {
 			p.Root, p.Owner = m.owner(p.Path, inv.Systems)
@@ -307,6 +313,19 @@ func (m *merger) inventory() plimsoll.Inventory {
 type claim struct {
 	typ           plimsoll.PackageType
 	name, version string
+}
+
+// claimOf spells a package so that what was found and what is claimed compare:
+// purls have their own letters, and Go's versions a "v" or none.
+func claimOf(p *plimsoll.Package) claim {
+	c := claim{p.Type, strings.ToLower(p.Name), p.Version}
+	switch p.Type {
+	case plimsoll.TypePyPI:
+		c.name = plimsoll.NormalizeName("PyPI", p.Name)
+	case plimsoll.TypeGo:
+		c.version = strings.TrimPrefix(c.version, "v")
+	}
+	return c
 }
 
 // owner returns the system that the file at path lies in and the system package

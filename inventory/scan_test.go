@@ -29,7 +29,7 @@ func (lines) Name() string { return "lines" }
 func (lines) Version() int { return 1 }
 
 func (lines) Wants(path string) inventory.Want {
-	for _, suffix := range []string{".pkgs", ".owns", ".py", "os-release"} {
+	for _, suffix := range []string{".pkgs", ".owns", ".py", ".claims", "os-release"} {
 		if strings.HasSuffix(path, suffix) {
 			return inventory.Yes
 		}
@@ -48,6 +48,8 @@ func (l lines) Analyze(_ context.Context, f inventory.File) (facts inventory.Fac
 			facts.System = &plimsoll.OS{ID: name, VersionID: version, Path: f.Path, Root: strings.TrimSuffix(strings.TrimSuffix(f.Path, "etc/os-release"), "/")}
 		case strings.HasSuffix(f.Path, ".owns"):
 			facts.Owns = append(facts.Owns, inventory.Ownership{Package: name, Paths: []string{version}})
+		case strings.HasSuffix(f.Path, ".claims"):
+			facts.Packages = append(facts.Packages, plimsoll.Package{Type: plimsoll.TypePyPI, Name: name, Version: version, Path: f.Path, Evidence: plimsoll.EvidenceSBOM})
 		case strings.HasSuffix(f.Path, ".py"):
 			facts.Packages = append(facts.Packages, plimsoll.Package{Type: plimsoll.TypePyPI, Name: name, Version: version, Evidence: plimsoll.EvidenceMetadata})
 		default:
@@ -328,6 +330,13 @@ func TestPY02EggInfoBesideDistInfoIsOnePackage(t *testing.T) {
 	if len(inv.Packages) != 2 {
 		t.Errorf("got %+v", packages(img, inv))
 	}
+}
+
+// A claim of an SBOM counts where nothing better is known, once, in whichever
+// letters it is written.
+func TestSBOMClaimsAreReconciled(t *testing.T) {
+	img := newImage(t, []entry{{"site/foo_bar-1.0.dist-info.py", "Foo_bar 1.0\n"}, {"a.claims", "foo.bar 1.0\nOnly.Claimed 2\n"}, {"b.claims", "only-claimed 2\n"}})
+	check(t, packages(img, scan(t, nil, img)), []found{{Name: "Foo_bar", Version: "1.0", Path: "site/foo_bar-1.0.dist-info.py"}, {Name: "Only.Claimed", Version: "2", Path: "a.claims"}})
 }
 
 // memoryCache satisfies inventory.Cache.

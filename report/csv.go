@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/csv"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -18,7 +19,7 @@ import (
 func csvHeader() []string {
 	return []string{"image", "image_id", "scan", "status", "class", "package", "version", "type", "arch", "purl", "path", "layer",
 		"vulnerability", "aliases", "severity", "severity_source", "score", "epss", "kev", "state", "fixed_version",
-		"advisory", "provider", "title"}
+		"advisory", "provider", "title", "vex"}
 }
 
 func writeCSV(w io.Writer, r plimsoll.Report, o Options) error {
@@ -56,7 +57,10 @@ func csvResult(r *plimsoll.Result, o Options, write func(...string) error) error
 		f := &r.Findings[i]
 		v, p := &f.Vulnerability, &f.Package
 		found[packageKey(p)] = true
-		var advisory, provider, chance, kev string
+		var advisory, provider, chance, kev, said string
+		if len(f.VEX) > 0 {
+			said = vexWord(&f.VEX[0])
+		}
 		if len(f.Reasons) > 0 {
 			advisory, provider = f.Reasons[0].Advisory, f.Reasons[0].Provider
 		}
@@ -68,7 +72,7 @@ func csvResult(r *plimsoll.Result, o Options, write func(...string) error) error
 		}
 		cells := append([]string{string(f.Status), string(f.Class)}, csvPackage(p)...)
 		if err := row(append(cells, v.ID, strings.Join(v.Aliases, " "), v.Severity.String(), v.SeveritySource, scoreWord(bestScore(v)),
-			chance, kev, state(f.State), f.FixedVersion, advisory, provider, title(v.Summary))...); err != nil {
+			chance, kev, state(f.State), f.FixedVersion, advisory, provider, title(v.Summary), said)...); err != nil {
 			return err
 		}
 	}
@@ -92,7 +96,7 @@ func csvResult(r *plimsoll.Result, o Options, write func(...string) error) error
 	}
 	cells := []string{csvStatus(r)}
 	if r.Problem != nil { // the reason, in the column of the title
-		cells = append(cells, make([]string, len(csvHeader())-len(image)-2)...)
+		cells = append(cells, make([]string, slices.Index(csvHeader(), "title")-len(image)-1)...)
 		cells = append(cells, string(r.Problem.Code)+": "+r.Problem.Detail)
 	}
 	return row(cells...)

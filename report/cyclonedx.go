@@ -216,6 +216,9 @@ func packageComponent(p *plimsoll.Package) cyclonedx.Component {
 func (b *bomBuilder) finding(f *plimsoll.Finding, ref string) {
 	v := &f.Vulnerability
 	key := v.ID + "\x00" + string(f.Status)
+	if len(f.VEX) > 0 {
+		key += "\x00" + vexWord(&f.VEX[0])
+	}
 	entry := b.entries[key]
 	if entry == nil {
 		entry = vulnerabilityEntry(f)
@@ -291,6 +294,9 @@ func vulnerabilityEntry(f *plimsoll.Finding) *cyclonedx.Vulnerability {
 	case plimsoll.StatusOwned:
 		entry.Analysis = &cyclonedx.VulnerabilityAnalysis{State: cyclonedx.IASInTriage,
 			Detail: "A system package owns the files: the distribution's advisories speak for them."}
+	}
+	if len(f.VEX) > 0 && entry.Analysis == nil {
+		entry.Analysis = vexAnalysis(&f.VEX[0])
 	}
 	properties := propertyList{}
 	properties.add("severity", v.Severity.String())

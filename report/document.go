@@ -72,6 +72,7 @@ type resultDoc struct {
 	Problem   *problemDoc  `json:"problem" doc:"why the scan failed; else null"`
 	Matched   bool         `json:"matched" doc:"false when no advisories were asked; findings is null then"`
 	Summary   *summaryDoc  `json:"summary" doc:"counts of the findings shown; null when not matched"`
+	ClaimedBy string       `json:"claimedBy,omitempty" doc:"the tool whose SBOM is all that is known: the image itself was not read"`
 	Systems   []systemDoc  `json:"systems"`
 	Analyzers string       `json:"analyzers,omitempty" doc:"identity of the analyser set"`
 	Packages  []packageDoc `json:"packages" doc:"all software found; null in explanations and for failed scans"`
@@ -179,7 +180,7 @@ type sourcePkg struct {
 type findingDoc struct {
 	Vulnerability  string      `json:"vulnerability" doc:"id of an entry of vulnerabilities"`
 	Class          string      `json:"class" enum:"system|application"`
-	Status         string      `json:"status" enum:"affected|component-not-present|owned-by-system"`
+	Status         string      `json:"status" enum:"affected|component-not-present|owned-by-system|handled-by-vex"`
 	Severity       string      `json:"severity" enum:"none|low|unknown|medium|high|critical"`
 	SeveritySource string      `json:"severitySource,omitempty" doc:"whose rating severity is"`
 	Ratings        []ratingDoc `json:"ratings" doc:"all ratings for this package"`
@@ -190,6 +191,7 @@ type findingDoc struct {
 	FixedVersion   string      `json:"fixedVersion,omitempty" doc:"lowest version at or above the installed one that is not affected"`
 	FixedVersions  []string    `json:"fixedVersions,omitempty"`
 	Reasons        []reasonDoc `json:"reasons" doc:"the records that matched, strongest first"`
+	VEX            []vexDoc    `json:"vex,omitempty" doc:"VEX statements about it, the one that decides first"`
 }
 
 type reasonDoc struct {

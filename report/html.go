@@ -315,6 +315,9 @@ func newGroupView(r *plimsoll.Result, class plimsoll.Class, g group) groupView {
 			if v.KEV != nil {
 				row.KEV = exploitedWord(v.KEV)
 			}
+			for i := range f.VEX {
+				row.Facts = append(row.Facts, factView{"VEX", vexWord(&f.VEX[i])})
+			}
 			row.Facts = append(row.Facts, factView{"Fix", fixSentence(f)}, factView{"Severity", severityWord(v, f.Reasons)})
 			if p.Remark != "" {
 				row.Facts = append(row.Facts, factView{"Noticed", name(p.Remark)})

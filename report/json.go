@@ -93,9 +93,10 @@ func newDatabaseDoc(g plimsoll.Generation, now time.Time) databaseDoc {
 func newResultDoc(r plimsoll.Result, software bool) resultDoc {
 	d := resultDoc{
 		Image: newImageDoc(r.Image), Status: string(r.Status), Matched: r.Matched, Analyzers: raw(r.Inventory.Analyzers, maxPath),
-		Systems:  each(r.Inventory.Systems, newSystemDoc),
-		Coverage: each(r.Coverage, newCoverDoc),
-		Problems: each(r.Problems, newProblemDoc),
+		ClaimedBy: raw(r.Inventory.Claimed, maxName),
+		Systems:   each(r.Inventory.Systems, newSystemDoc),
+		Coverage:  each(r.Coverage, newCoverDoc),
+		Problems:  each(r.Problems, newProblemDoc),
 	}
 	if r.Problem != nil {
 		p := newProblemDoc(*r.Problem)
@@ -188,6 +189,9 @@ func newFindingDoc(f plimsoll.Finding) findingDoc {
 				Scheme: raw(r.Scheme, maxName), Range: raw(r.Range, maxPath), Note: raw(r.Note, maxPath),
 			}
 		}),
+	}
+	if len(f.VEX) > 0 {
+		d.VEX = each(f.VEX, newVEXDoc)
 	}
 	if v.EPSS != nil {
 		score := number(v.EPSS.Score)

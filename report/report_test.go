@@ -36,6 +36,8 @@ func documents(r plimsoll.Report, inventory plimsoll.Report, images []plimsoll.I
 		"images.json":    func(w io.Writer) error { return Images(w, JSON, images, Options{}) },
 		"explain.txt":    func(w io.Writer) error { return Explain(w, Table, v, explained, Options{Width: 100}) },
 		"explain.json":   func(w io.Writer) error { return Explain(w, JSON, v, explained, Options{}) },
+		"vex.txt":        func(w io.Writer) error { return VEX(w, Table, r, explanations(r), Options{Width: 100}) },
+		"vex.json":       func(w io.Writer) error { return VEX(w, JSON, r, explanations(r), Options{}) },
 		"database.txt":   func(w io.Writer) error { return Database(w, Table, *r.Generation, now(), Options{Width: 100}) },
 		"database.json":  func(w io.Writer) error { return Database(w, JSON, *r.Generation, now(), Options{}) },
 		"sbom.json":      func(w io.Writer) error { return Write(w, JSON, inventory, Options{}) },
@@ -48,6 +50,20 @@ func documents(r plimsoll.Report, inventory plimsoll.Report, images []plimsoll.I
 		docs["sbom."+string(f)] = func(w io.Writer) error { return Write(w, f, inventory, Options{Packages: true}) }
 	}
 	return docs
+}
+
+// explanations has, for each result, statements about findings of it and about none.
+func explanations(r plimsoll.Report) [][]plimsoll.VEXExplanation {
+	list := make([][]plimsoll.VEXExplanation, len(r.Results))
+	for i := range r.Results {
+		for at, f := range r.Results[i].Findings {
+			for _, s := range f.VEX {
+				list[i] = append(list[i], plimsoll.VEXExplanation{Statement: s, Nearest: 0, Why: "it names another version: " + s.Author},
+					plimsoll.VEXExplanation{Statement: s, Applied: []int{at}, Decided: 1, Nearest: at, Why: "it handles what it is about"})
+			}
+		}
+	}
+	return list
 }
 
 func render(t testing.TB, write func(io.Writer) error) []byte {

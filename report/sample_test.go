@@ -100,6 +100,11 @@ func sampleReport() plimsoll.Report {
 		{Vulnerability: plimsoll.Vulnerability{ID: "CVE-2023-24538", Aliases: []string{"GO-2023-1703"}, Summary: "\u30c6\u30f3\u30d7\u30ec\u30fc\u30c8\u306e\u30d0\u30c3\u30af\u30af\u30a9\u30fc\u30c8\u304c\u6b63\u3057\u304f\u51e6\u7406\u3055\u308c\u306a\u3044", Severity: plimsoll.SeverityUnknown},
 			Package: stdlib, Class: plimsoll.ClassApplication, Status: plimsoll.StatusAffected, State: plimsoll.FixNone,
 			Reasons: []plimsoll.Reason{{Advisory: "GO-2023-1703", Provider: "Go", Modified: at("2025-02-03"), Ecosystem: "Go", Package: "stdlib", Version: "1.20.1", Scheme: "semver", Range: ">= 1.20.0"}}},
+		{Vulnerability: plimsoll.Vulnerability{ID: "CVE-2020-28500", Aliases: []string{"GHSA-29mw-wpgm-hmr9"}, Summary: "Regular expression denial of service in lodash", Severity: plimsoll.SeverityMedium, SeveritySource: "GitHub"},
+			Package: lodash, Class: plimsoll.ClassApplication, Status: plimsoll.StatusHandled, State: plimsoll.FixAvailable, FixedVersion: "4.17.21",
+			Reasons: []plimsoll.Reason{{Advisory: "GHSA-29mw-wpgm-hmr9", Provider: "GitHub", Modified: at("2025-02-03"), Ecosystem: "npm", Package: "lodash", Version: "4.17.20", Scheme: "semver", Range: "< 4.17.21"}},
+			VEX: []plimsoll.VEXStatement{{Document: "https://shop.example/vex/1", Number: 2, Author: "Shop Security", Time: at("2026-11-02"), Vulnerabilities: []string{"CVE-2020-28500"},
+				Status: plimsoll.VEXNotAffected, Justification: "vulnerable_code_not_in_execute_path", Impact: "trim is not called with foreign text."}}},
 	}
 	problems := []plimsoll.Problem{
 		{Code: plimsoll.ProblemEndOfLife, Detail: "debian 11: out of support since 2026-08-31"},
@@ -222,6 +227,10 @@ func evilReport(s string) plimsoll.Report {
 			v.Ratings = []plimsoll.Rating{{Source: s, Method: s, Vector: s, Score: 1}}
 			if v.KEV != nil {
 				v.KEV.Action = s
+			}
+			for k := range f.VEX {
+				vex := &f.VEX[k]
+				vex.Document, vex.Author, vex.Vulnerabilities, vex.Justification, vex.Impact, vex.Action = s, s, []string{s}, s, s, s
 			}
 			for k := range f.Reasons {
 				f.Reasons[k] = plimsoll.Reason{Advisory: s, Provider: s, Ecosystem: s, Package: s, Version: s, Scheme: s, Range: s, Note: s}

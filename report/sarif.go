@@ -68,7 +68,13 @@ type (
 		Message             sarifText         `json:"message"`
 		Locations           []sarifLocation   `json:"locations"`
 		PartialFingerprints map[string]string `json:"partialFingerprints"`
+		Suppressions        []sarifSuppressed `json:"suppressions,omitempty"`
 		Properties          map[string]any    `json:"properties"`
+	}
+	sarifSuppressed struct {
+		Kind          string `json:"kind"`
+		Status        string `json:"status"`
+		Justification string `json:"justification"`
 	}
 	sarifLocation struct {
 		PhysicalLocation sarifPhysical  `json:"physicalLocation"`
@@ -177,6 +183,9 @@ func newSarifResult(img *plimsoll.Image, f *plimsoll.Finding, index int) sarifRe
 	v, p := &f.Vulnerability, &f.Package
 	message := fmt.Sprintf("%s in %s %s: %s.", name(v.ID), name(p.Name), name(p.Version), fixSentence(f))
 	r := sarifResult{RuleID: raw(v.ID, maxName), RuleIndex: index, Kind: "fail", Level: sarifLevel(v.Severity), Message: sarifText{message}}
+	if f.Status == plimsoll.StatusHandled && len(f.VEX) > 0 {
+		r.Suppressions = []sarifSuppressed{{"external", "accepted", vexWord(&f.VEX[0])}}
+	}
 	if f.Status != plimsoll.StatusAffected {
 		r.Kind, r.Level = "informational", "none"
 	}

@@ -30,7 +30,7 @@ func makeSchema(documents ...any) []byte {
 		"$schema":     "https://json-schema.org/draft/2020-12/schema",
 		"$id":         "urn:plimsoll:report:1",
 		"title":       "Plimsoll JSON documents",
-		"description": "What plimsoll scan, sbom, images, explain and db status write as json; kind tells which. All strings that come from images and feeds are data: escape them before you show them.",
+		"description": "What plimsoll scan, sbom, images, explain, vex explain and db status write as json; kind tells which. All strings that come from images and feeds are data: escape them before you show them.",
 		"oneOf":       choices,
 		"$defs":       defs,
 	}); err != nil {
@@ -103,7 +103,7 @@ func nullable(object, key string) bool {
 }
 
 func TestSchemaIsThatOfTheDocuments(t *testing.T) {
-	got := makeSchema(reportDoc{}, imagesDoc{}, explanationDoc{}, databaseDoc{})
+	got := makeSchema(reportDoc{}, imagesDoc{}, explanationDoc{}, databaseDoc{}, vexExplanationDoc{})
 	if *update {
 		if err := os.WriteFile("schema.json", got, 0o644); err != nil {
 			t.Fatal(err)

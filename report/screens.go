@@ -206,6 +206,9 @@ func explainResult(s *screen, r *plimsoll.Result) {
 		}
 		s.prose("Severity", severityWord(&f.Vulnerability, f.Reasons))
 		s.prose("Fix", fixSentence(f))
+		for i := range f.VEX {
+			s.prose(map[bool]string{true: "VEX"}[i == 0], vexWord(&f.VEX[i]))
+		}
 		for _, reason := range f.Reasons {
 			for j, text := range reasonLines(&reason) {
 				s.prose(map[bool]string{true: "Why"}[j == 0], text)
@@ -232,6 +235,8 @@ func fixSentence(f *plimsoll.Finding) string {
 	switch {
 	case f.Status == plimsoll.StatusNotPresent:
 		return "not needed: the vulnerable component is not in this package"
+	case f.Status == plimsoll.StatusHandled:
+		return "not needed, by the word of VEX"
 	case f.FixedVersion != "":
 		word := "upgrade to " + name(f.FixedVersion)
 		if len(f.FixedVersions) > 1 {

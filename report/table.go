@@ -54,6 +54,9 @@ func writeResult(s *screen, r *plimsoll.Result, g *plimsoll.Generation, o Option
 	}
 	s.prose("System", system)
 	s.prose("Software", softwareWord(r.Inventory.Packages))
+	if by := r.Inventory.Claimed; by != "" {
+		s.prose("Claimed", "by an SBOM of "+name(by)+": the image itself was not read.")
+	}
 	s.line()
 	counts(s, r)
 	s.line()
@@ -221,6 +224,9 @@ func findings(s *screen, r *plimsoll.Result, class plimsoll.Class, g group) {
 		if note := whereWord(&findings[0].Package, class); note != "" {
 			t.note(note)
 		}
+		for _, note := range vexNotes(findings) {
+			t.note(note)
+		}
 		if others := twins[n][1:]; len(others) > 0 {
 			t.note(fmt.Sprintf("the same in %s, from source %s", strings.Join(each(others, func(p *plimsoll.Package) string { return packageWord(p, several) }), ", "),
 				name(findings[0].Package.Source.Name)))
@@ -263,6 +269,9 @@ func twinPackages(g group) [][]*plimsoll.Package {
 			fmt.Fprintf(&key, "%q %q %q %q", p.Source.Name, p.Source.Version, p.Version, p.Layer)
 			for _, f := range findings {
 				fmt.Fprintf(&key, " %q %d %q %q %q", f.Vulnerability.ID, f.Vulnerability.Severity, f.Status, f.State, f.FixedVersion)
+				if len(f.VEX) > 0 {
+					fmt.Fprintf(&key, " %q", vexWord(&f.VEX[0]))
+				}
 			}
 			if i, ok := first[key.String()]; ok {
 				list[i] = append(list[i], p)

@@ -75,6 +75,8 @@ func stateWord(f *plimsoll.Finding) string {
 		return "not present"
 	case plimsoll.StatusOwned:
 		return "left to OS"
+	case plimsoll.StatusHandled:
+		return "handled"
 	}
 	return fixWord(f.State)
 }

@@ -79,7 +79,7 @@ software, finds system and application vulnerabilities and says what to do.`,
 	a.host.flags(flags)
 
 	root.AddCommand(
-		a.scanCommand(), a.sbomCommand(), a.imagesCommand(), a.explainCommand(),
+		a.scanCommand(), a.sbomCommand(), a.imagesCommand(), a.explainCommand(), a.vexCommand(),
 		a.agentCommand(), a.dbCommand(), a.upCommand(), a.consoleCommand(), a.tokenCommand(), a.userCommand(), a.backupCommand(), a.restoreCommand(),
 		a.doctorCommand(), a.demoCommand(), a.configCommand(), a.versionCommand(),
 	)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"plimsoll/local"
 	"plimsoll/match"
 	"plimsoll/report"
+	"plimsoll/sbom"
 	"plimsoll/vulndb"
 )
 
@@ -28,23 +30,27 @@ type scanOptions struct {
 	dbPath        string
 	maxDBAge      time.Duration
 	timeout       time.Duration
+	vex           []string // documents
 }
 
 func (a *app) scanCommand() *cobra.Command {
 	var o scanOptions
 	cmd := &cobra.Command{
-		Use:   "scan IMAGE… | --all | --input PATH",
+		Use:   "scan IMAGE… | sbom:FILE… | --all | --input PATH",
 		Short: "Find the vulnerabilities of images and say what to do",
 		Long: `Scan reads images in place, lists their software and finds what is vulnerable.
 
-IMAGE is a name, a digest, an image ID or the beginning of one. Nothing is
+IMAGE is a name, a digest, an image ID or the beginning of one. sbom:FILE is a
+CycloneDX or SPDX document of another tool, judged by what it claims. Nothing is
 written but the cache, the results and, when there is none yet, the advisory
 database.
 
 ` + exitHelp,
 		Example: `  plimsoll scan debian:12
   plimsoll scan --all --min-severity high --only-fixed
-  plimsoll scan app:v1 -o table -o json=app.json -o html=app.html --fail-on high+fixable,kev`,
+  plimsoll scan app:v1 -o table -o json=app.json -o html=app.html --fail-on high+fixable,kev
+  plimsoll scan app:v1 --vex app.openvex.json
+  plimsoll scan sbom:app.cdx.json`,
 		ValidArgsFunction: a.completeImages,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.scan(cmd.Context(), args, o)
@@ -53,6 +59,7 @@ database.
 	f := cmd.Flags()
 	a.scanFlags(cmd, &o)
 	o.filter.flags(f)
+	vexFlag(cmd, &o)
 	f.StringVar(&o.failOn, "fail-on", "", "end with exit code 3 when a finding fits: none, low, medium, high, critical (at least), fixable, kev, malicious; join with + (and) and , (or)")
 	f.IntVar(&o.exitCode, "exit-code", exitGate, "the exit code of --fail-on")
 	f.StringVar(&o.distro, "distro", "", `judge the system as "family:version" instead of what it says it is`)
@@ -112,6 +119,10 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 	if err := o.filter.check(); err != nil {
 		return err
 	}
+	statements, err := readVEX(o.vex)
+	if err != nil {
+		return err
+	}
 	chosen, err := a.targets(ctx, args, o)
 	if err != nil {
 		return err
@@ -137,6 +148,7 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 			if err := a.judge(ctx, db, &results[i], o); err != nil {
 				return err
 			}
+			applyVEX(statements, &results[i])
 		}
 	}
 	failed := gate.met(results)
@@ -190,15 +202,43 @@ func (read reading) verdict() error {
 // targets are the images that the command line names, with the stores that hold
 // them open.
 type targets struct {
-	*local.Host
-	images []local.Image
-	named  bool // one by one
+	*local.Host // nil when no image is asked for
+	images      []local.Image
+	sboms       []string // files
+	named       bool     // one by one
+}
+
+// Close lets the stores go.
+func (t *targets) Close() {
+	if t.Host != nil {
+		t.Host.Close()
+	}
+}
+
+// sbomPrefix marks what is no image but a document about one.
+const sbomPrefix = "sbom:"
+
+// splitSBOMs tells documents from images.
+func splitSBOMs(refs []string) (images, sboms []string) {
+	for _, ref := range refs {
+		if file, ok := strings.CutPrefix(ref, sbomPrefix); ok {
+			sboms = append(sboms, file)
+		} else {
+			images = append(images, ref)
+		}
+	}
+	return images, sboms
 }
 
 // targets finds the images to read.
 func (a *app) targets(ctx context.Context, refs []string, o scanOptions) (*targets, error) {
 	if err := a.checkTargets(refs, o); err != nil {
 		return nil, err
+	}
+	named := len(refs) > 0
+	refs, sboms := splitSBOMs(refs)
+	if named && len(refs) == 0 && len(a.host.Inputs) == 0 {
+		return &targets{sboms: sboms, named: true}, nil
 	}
 	h, err := a.openHost(ctx)
 	if err != nil {
@@ -213,7 +253,7 @@ func (a *app) targets(ctx context.Context, refs []string, o scanOptions) (*targe
 		h.Close()
 		return nil, err
 	}
-	return &targets{Host: h, images: images, named: len(refs) > 0}, nil
+	return &targets{Host: h, images: images, sboms: sboms, named: named}, nil
 }
 
 // read reads the images, one after the other.
@@ -223,7 +263,7 @@ func (a *app) read(ctx context.Context, t *targets, timeout time.Duration) (read
 		read.gaps = t.Gaps()
 	}
 	scanner := a.scanner()
-	progress := a.progress("scan", len(t.images))
+	progress := a.progress("scan", len(t.images)+len(t.sboms))
 	defer progress.done()
 	for _, img := range t.images {
 		progress.step(img.Name())
@@ -237,6 +277,15 @@ func (a *app) read(ctx context.Context, t *targets, timeout time.Duration) (read
 		if err := ctx.Err(); err != nil {
 			return reading{}, err
 		}
+	}
+	for _, file := range t.sboms {
+		progress.step(file)
+		r, err := readDocument(file, sbom.Read)
+		if err != nil {
+			return reading{}, err
+		}
+		r.Image.Store = file
+		read.results = append(read.results, r)
 	}
 	return read, nil
 }

@@ -128,7 +128,7 @@ func TestSmallRecords(t *testing.T) {
 
 func TestSBOMClaims(t *testing.T) {
 	t.Parallel()
-	cyclonedx := `{"bomFormat":"CycloneDX","components":[
+	cyclonedx := `{"bomFormat":"CycloneDX","metadata":{"tools":{"components":[{"name":"syft","version":"1.4.1"}]}},"components":[
 {"purl":"pkg:npm/%40s/n@1.0.0","licenses":[{"license":{"id":"MIT"}},{"expression":"ISC OR MIT"}]},
 {"purl":"pkg:deb/debian/bash@5.2"},
 {"purl":"pkg:maven/org.a/alpha@1.0?type=jar","components":[{"purl":"pkg:golang/example.org/m/v2@v2.0.0#sub"}]},
@@ -138,11 +138,15 @@ func TestSBOMClaims(t *testing.T) {
 	equal(t, facts.Packages[0].Licenses, []string{"MIT", "ISC OR MIT"})
 	equal(t, facts.Packages[0].Evidence, plimsoll.EvidenceSBOM)
 
-	spdx := `{"spdxVersion":"SPDX-2.3","packages":[{"name":"redis","licenseDeclared":"BSD-3-Clause","externalRefs":[
+	equal(t, facts.Packages[0].Remark, "claimed by an SBOM of syft 1.4.1")
+
+	spdx := `{"spdxVersion":"SPDX-2.3","creationInfo":{"creators":["Organization: Bitnami","Tool: builder-2"]},"packages":[{"name":"redis","licenseDeclared":"BSD-3-Clause","externalRefs":[
 {"referenceType":"cpe23Type","referenceLocator":"cpe:x"},{"referenceType":"purl","referenceLocator":"pkg:generic/redis@7.2.4"}]},
 {"name":"x","licenseDeclared":"NOASSERTION"}]}`
 	facts = analyze(t, sbom{}, "opt/bitnami/redis/.spdx-redis.spdx", spdx)
 	equal(t, brief(facts), []string{"redis 7.2.4"})
+	equal(t, facts.Packages[0].Remark, "claimed by an SBOM of builder-2")
+	equal(t, analyze(t, sbom{}, "bom.json", `{"metadata":{"tools":[{"vendor":"a","name":"old","version":"1"}]},"components":[{"purl":"pkg:npm/a@1"}]}`).Packages[0].Remark, "claimed by an SBOM of old 1")
 
 	equal(t, brief(analyze(t, sbom{}, "x/site-packages/fast-1.0.dist-info/sboms/fast.cyclonedx.json", `{"components":[{"purl":"pkg:cargo/serde@1.0"}]}`)),
 		[]string{"serde 1.0 in fast"})

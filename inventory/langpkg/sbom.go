@@ -15,7 +15,7 @@ import (
 type sbom struct{}
 
 func (sbom) Name() string { return "sbom" }
-func (sbom) Version() int { return 1 }
+func (sbom) Version() int { return 2 }
 
 func (sbom) Wants(p string) inventory.Want {
 	if !strings.HasSuffix(p, ".json") && !strings.HasSuffix(p, ".spdx") {
@@ -75,8 +75,11 @@ func parseSBOM(data []byte) ([]plimsoll.Package, error) {
 		list = append(list, p)
 		return nil
 	}
+	tool := ""
 	err := members(data, func(key string, value []byte) error {
 		switch key {
+		case "metadata", "creationInfo":
+			tool = writtenBy(value)
 		case "components":
 			return cyclonedx(value, maxAssembly, add)
 		case "packages":
@@ -87,7 +90,44 @@ func parseSBOM(data []byte) ([]plimsoll.Package, error) {
 		}
 		return nil
 	})
+	if tool != "" {
+		for i := range list {
+			list[i].Remark = "claimed by an SBOM of " + tool
+		}
+	}
 	return list, err
+}
+
+// writtenBy names the tool that wrote a document, by CycloneDX's metadata or SPDX's
+// creationInfo; "" when neither says.
+func writtenBy(value []byte) (tool string) {
+	name := func(entry []byte) error {
+		if tool == "" {
+			tool = text(strings.TrimSpace(jsonField(entry, "name")+" "+jsonField(entry, "version")), maxName)
+		}
+		return nil
+	}
+	_ = members(value, func(key string, value []byte) error {
+		switch {
+		case key == "creators":
+			for _, creator := range jsonStrings(value) {
+				if is, ok := strings.CutPrefix(creator, "Tool:"); ok && tool == "" {
+					tool = text(strings.TrimSpace(is), maxName)
+				}
+			}
+		case key == "tools" && len(value) > 0 && value[0] == '[':
+			return elements(value, name)
+		case key == "tools": // since 1.5
+			return members(value, func(key string, value []byte) error {
+				if key == "components" {
+					return elements(value, name)
+				}
+				return nil
+			})
+		}
+		return nil
+	})
+	return tool
 }
 
 // maxAssembly is how deep components within components are followed.
