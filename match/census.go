@@ -176,17 +176,13 @@ func (c *counter) owner(p *plimsoll.Package, packages []plimsoll.Package) *subje
 
 // override is the system that the caller claims the image to be (acceptance OS-08).
 func override(distro string) (*system, error) {
-	id, release, _ := strings.Cut(strings.Replace(distro, "/", ":", 1), ":")
-	os := plimsoll.OS{ID: id, VersionID: release, Version: release}
-	if release == "" || release[0] < '0' || release[0] > '9' {
-		os.VersionID, os.Version, os.Codename = "", "", release
-	}
-	d, ok := os.Distribution()
+	os, ok := plimsoll.ParseOS(distro, "")
 	if !ok {
 		return nil, &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: "choose distribution",
 			Hint: "write it as family:version, for example debian:12",
 			Err:  fmt.Errorf("%q is not a known distribution", distro)}
 	}
+	d, _ := os.Distribution()
 	return &system{os, d, true}, nil
 }
 
@@ -249,10 +245,14 @@ func (c *counter) systemScope(p *plimsoll.Package, owned bool) *scope {
 			distro:  sys.distro,
 			ended:   hasEnded(sys.distro, c.now),
 		}
-		if len(sys.distro.Ecosystems) == 0 {
-			s.why = "no public source publishes advisories for it"
-		}
 		s.use(c.available, slices.Concat(sys.distro.Ecosystems, minorStreams(sys))...)
+		s.use(c.available, sys.distro.Bound())
+		switch {
+		case len(s.ecosystems) > 0:
+			s.why = ""
+		case len(sys.distro.Ecosystems) == 0:
+			s.why = "no public source publishes advisories for it, and none was named"
+		}
 		s.names = namesUnder(p.Type, s.ecosystems)
 		return s
 	})
@@ -308,6 +308,7 @@ func (s *scope) use(available []string, patterns ...string) {
 	}
 	slices.Sort(s.ecosystems)
 	s.ecosystems = slices.Compact(s.ecosystems)
+	s.asked = slices.Compact(s.asked)
 	if len(s.ecosystems) == 0 && s.why == "" {
 		s.why = "the advisory database holds nothing for " + some(patterns, 2)
 	}
@@ -333,10 +334,10 @@ func namesUnder(t plimsoll.PackageType, ecosystems []string) nameRule {
 		}
 		family, _, _ := strings.Cut(ecosystems[0], ":")
 		switch family {
-		case "Red Hat", "AlmaLinux", "Rocky Linux":
-			return byMarked
+		case "openEuler", "SUSE", "openSUSE", "Azure Linux", "Mageia", "Photon OS":
+			return byBoth
 		}
-		return byBoth
+		return byMarked
 	}
 	return byOwnName
 }

@@ -94,7 +94,7 @@ func (s *trial) concerns(r *record, asked *name) bool {
 	switch {
 	case ofSource && !asked.source || !ofSource && asked.sourceOnly:
 		return false
-	case !ofSource && len(r.Arches) > 0 && !anyArch(s.pkg.Arch) && !slices.Contains(r.Arches, s.pkg.Arch):
+	case !ofSource && len(r.Arches) > 0 && !anyArch(s.pkg.Arch) && !slices.Contains(r.Arches, plimsoll.NormalizeArch(s.pkg.Arch)):
 		return false // acceptance ADV-13
 	}
 	if s.pkg.Type != plimsoll.TypeRPM {

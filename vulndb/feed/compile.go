@@ -48,6 +48,7 @@ type reader struct {
 	take     map[string]bool // ecosystem families; nil takes all
 	latest   time.Time       // dates after it are mistakes; zero knows no limit
 	progress func(Progress)
+	watch    func(vulndb.Record) // of tests
 
 	problems []plimsoll.Problem
 	broken   int // records that could not be read
@@ -228,6 +229,9 @@ func (r *reader) keep(p parsed, source *plimsoll.DataSource) error {
 	if err != nil && !errors.Is(err, errNotAdvisory) {
 		r.problem(source.Name, p.name, err)
 		return nil
+	}
+	if r.watch != nil && err == nil {
+		r.watch(p.record)
 	}
 	source.Records++
 	r.date(source, p.record.Advisory.Modified)

@@ -33,6 +33,7 @@ type Options struct {
 	// lists but those that no image can contain: Android, commits of the Linux
 	// kernel and of OSS-Fuzz, GitHub Actions, editor extensions.
 	Ecosystems []string
+	Sources    []Source         // further advisories
 	Dir        string           // of generations; copies of the sources are kept in its "raw"
 	Force      bool             // activate a generation that is older or has lost records
 	Client     *http.Client     // nil: one with sensible time limits
@@ -59,7 +60,7 @@ type Summary struct {
 
 // compilerVersion is raised when the same sources would give other advisories,
 // so that unchanged sources are compiled again.
-const compilerVersion = 1
+const compilerVersion = 2
 
 // Update fetches the sources, compiles them into a generation and makes it the
 // active one. One update runs at a time for each directory. On any error the
@@ -116,6 +117,7 @@ func update(ctx context.Context, o Options, dir *vulndb.Dir, f *fetcher) (g plim
 // input is all that one generation is made of, on this disk.
 type input struct {
 	exports []export
+	sources []sourceFiles
 	extras  []extraFile
 }
 
@@ -147,6 +149,9 @@ func gather(ctx context.Context, o Options, f *fetcher) (*input, error) {
 			return nil, err
 		}
 		in.exports = append(in.exports, x)
+	}
+	if in.sources, err = gatherSources(ctx, f, o.Sources); err != nil {
+		return nil, err
 	}
 	for i, address := range []string{o.KEV, o.EPSS, o.CVSS} {
 		if address == "" {
@@ -195,6 +200,17 @@ func (in *input) read(ctx context.Context, r *reader, f *fetcher) ([]plimsoll.Da
 		s, err := x.load(ctx, r)
 		if err != nil {
 			return nil, f.drop(err, x.local, mirrorDir(x.ecosystem))
+		}
+		sources = append(sources, s)
+	}
+	for i := range in.sources {
+		x := &in.sources[i]
+		s, err := x.load(ctx, r)
+		if err != nil {
+			for _, name := range x.copies {
+				err = f.drop(err, false, name)
+			}
+			return nil, err
 		}
 		sources = append(sources, s)
 	}
@@ -259,6 +275,9 @@ func (in *input) origins() map[string]sourceOrigin {
 	for _, x := range in.exports {
 		origins["osv/"+x.ecosystem] = sourceOrigin{x.url, x.fetched}
 	}
+	for _, x := range in.sources {
+		origins[x.name] = x.origin()
+	}
 	for _, x := range in.extras {
 		origins[x.name] = sourceOrigin{x.url, x.fetched}
 	}
@@ -269,6 +288,7 @@ func (in *input) origins() map[string]sourceOrigin {
 // provided that no copy has changed since.
 func (in *input) current(dir string) (plimsoll.Generation, bool) {
 	if slices.ContainsFunc(in.exports, func(x export) bool { return x.local }) ||
+		slices.ContainsFunc(in.sources, func(x sourceFiles) bool { return x.local }) ||
 		slices.ContainsFunc(in.extras, func(x extraFile) bool { return x.local }) {
 		return plimsoll.Generation{}, false
 	}
