@@ -47,10 +47,7 @@ type secDBFile struct {
 
 // flawID finds IDs within an entry, which may hold several and remarks:
 // "CVE-2019-10160 XSA-273", "CVE-2017-2616 (+ regression fix)".
-var (
-	cveID  = regexp.MustCompile(`\bCVE-\d{4}-\d{4,}\b`)
-	flawID = regexp.MustCompile(`\b[A-Z]{2,16}(?:-[0-9A-Za-z]{1,40}){1,5}\b`)
-)
+var flawID = regexp.MustCompile(`\b[A-Z]{2,16}(?:-[0-9A-Za-z]{1,40}){1,5}\b`)
 
 // flawsIn returns the flaws that an entry names. What stands beside a CVE ID is
 // another name of the same flaw.

@@ -1,10 +1,15 @@
 package feed
 
 import (
+	"archive/tar"
+	"archive/zip"
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -346,6 +351,172 @@ func storable(t *testing.T, records []vulndb.Record) {
 		}
 		if err := w.Add(r); err != nil && plimsoll.CodeOf(err) != plimsoll.CodeInvalid {
 			t.Error(err)
+		}
+	}
+}
+
+// archives packs documents in every way that vendors do, by file name.
+func archives(t *testing.T, documents map[string][]byte) map[string][]byte {
+	t.Helper()
+	var z, tb bytes.Buffer
+	zw, tw := zip.NewWriter(&z), tar.NewWriter(&tb)
+	for _, name := range slices.Sorted(maps.Keys(documents)) {
+		w, err := zw.Create("2024/" + name)
+		if err == nil {
+			_, err = w.Write(documents[name])
+		}
+		if err == nil {
+			err = tw.WriteHeader(&tar.Header{Name: "2024/" + name, Mode: 0o644, Size: int64(len(documents[name])), Format: tar.FormatUSTAR})
+		}
+		if err == nil {
+			_, err = tw.Write(documents[name])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What archives hold beside documents is not read.
+	tw.WriteHeader(&tar.Header{Name: "2024/x.json.asc", Mode: 0o644, Size: 1, Format: tar.FormatUSTAR})
+	tw.Write([]byte("x"))
+	if err := errors.Join(zw.Close(), tw.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return map[string][]byte{"all.zip": z.Bytes(), "all.tar": tb.Bytes(), "all.tar.gz": packed(t, "gz", tb.Bytes()), "all.tar.zst": packed(t, "zst", tb.Bytes())}
+}
+
+// TestVendorPlaces: documents in a directory, or in an archive of any kind on
+// disk or on a server, give the same generation.
+func TestVendorPlaces(t *testing.T) {
+	t.Parallel()
+	own := map[string][]byte{"ACME-2026-1.json": []byte(`{"id":"ACME-2026-1","modified":"2026-01-07T00:00:00Z","upstream":["CVE-2026-7"],
+		"affected":[{"package":{"ecosystem":"acme:1","name":"tool"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"2-1"}]}]}]}`)}
+	for _, tt := range []struct {
+		kind, ecosystem, name, provider string
+		documents                       map[string][]byte
+	}{
+		{"csaf", "Red Hat:enterprise_linux:9::baseos", "pam", "Red Hat",
+			map[string][]byte{"cve-2024-10041.json": testdata(t, "csaf/redhat-vex.json"), "cve-2023-0464.json": testdata(t, "csaf/suse-vex.json")}},
+		{"csaf@euleros:2.0-SP9", "EulerOS:2.0-SP9", "bzip2", "openEuler", map[string][]byte{"csaf-openeuler-sa.json": testdata(t, "csaf/openeuler-sa.json")}},
+		{"osv-files", "acme:1", "tool", "ACME", own},
+		{"secdb", "Alpine:v3.20", "runc", "Alpine secdb", map[string][]byte{"community.json": bytes.ReplaceAll(testdata(t, "secdb/alpine-community.json"), []byte("20.10.11.r0"), []byte("20.10.11-r0")), "main.json": testdata(t, "secdb/alpine-main.json")}},
+		{"secdb@chainguard", "Chainguard", "grafana", "Wolfi", map[string][]byte{"security.json": testdata(t, "secdb/wolfi.json")}},
+		{"debian-tracker", "Debian:12", "curl", "Debian security tracker", map[string][]byte{"json": testdata(t, "tracker.json")}},
+	} {
+		s, o := site(t)
+		dir := t.TempDir()
+		addresses := map[string][]string{dir: {dir}}
+		for name, b := range tt.documents {
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			s.put("/"+tt.kind+"/"+name, b)
+			addresses["single"] = append(addresses["single"], s.URL+"/"+tt.kind+"/"+name)
+		}
+		if tt.kind == "debian-tracker" {
+			addresses[dir] = []string{filepath.Join(dir, "json")}
+		} else {
+			for name, b := range archives(t, tt.documents) {
+				file := filepath.Join(t.TempDir(), name)
+				if err := os.WriteFile(file, b, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				s.put("/"+name, b)
+				addresses[name], addresses["server "+name] = []string{file}, []string{s.URL + "/" + name}
+			}
+		}
+		var first []plimsoll.Affected
+		for name, list := range addresses {
+			o.Dir, o.Sources = t.TempDir(), nil
+			for _, address := range list {
+				o.Sources = append(o.Sources, mustSource(t, tt.kind+"="+address))
+			}
+			mustRun(t, o)
+			got := affects(t, o, tt.ecosystem, tt.name)
+			if first == nil {
+				first = got
+			}
+			if len(got) == 0 || got[0].Provider != tt.provider {
+				t.Errorf("%s from %s: %+v", tt.kind, name, got)
+			}
+			if diff := cmp.Diff(first, got); diff != "" {
+				t.Errorf("%s from %s differs:\n%s", tt.kind, name, diff)
+			}
+		}
+	}
+}
+
+// TestVendorDamage: what is broken is told by name; a source that is broken as a
+// whole leaves the generation in use.
+func TestVendorDamage(t *testing.T) {
+	t.Parallel()
+	documents := map[string][]byte{}
+	for i := range 30 {
+		id := fmt.Sprintf("CVE-2024-%05d", 20000+i)
+		documents[strings.ToLower(id)+".json"] = bytes.ReplaceAll(testdata(t, "csaf/suse-vex.json"), []byte("CVE-2023-0464"), []byte(id))
+	}
+	documents["broken.json"] = []byte("{")
+	whole := archives(t, documents)
+	s, o := site(t)
+	s.put("/csaf.zip", whole["all.zip"])
+	o.Sources = []Source{mustSource(t, "csaf="+s.URL+"/csaf.zip")}
+	if _, sum := mustRun(t, o); sum.Broken != 1 || len(sum.Problems) != 1 || !strings.Contains(sum.Problems[0].Path, "broken.json") {
+		t.Errorf("one broken document: %+v", sum)
+	}
+	rows := affects(t, o, "SUSE:Linux Enterprise Server 15 SP5", "libopenssl1_0_0")
+	for name, b := range map[string][]byte{
+		"cut zip": whole["all.zip"][:len(whole["all.zip"])-30], "cut tar": whole["all.tar"][:5000],
+		"cut gzip": whole["all.tar.gz"][:len(whole["all.tar.gz"])/2], "web page": []byte("<html>"), "empty": nil,
+	} {
+		s.put("/csaf.zip", b)
+		if _, _, err := run(t, o); plimsoll.CodeOf(err) != plimsoll.CodeCorrupt {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := affects(t, o, "SUSE:Linux Enterprise Server 15 SP5", "libopenssl1_0_0"); len(got) != len(rows) {
+			t.Errorf("%s: %d rows are left of %d", name, len(got), len(rows))
+		}
+	}
+}
+
+// TestPrefer: whom the operator prefers is marked, also when nothing else changes.
+func TestPrefer(t *testing.T) {
+	t.Parallel()
+	s, o := site(t)
+	s.put("/tracker", testdata(t, "tracker.json"))
+	s.publish(t, "Debian", map[string]string{"DEBIAN-CVE-2024-7264": made("DEBIAN-CVE-2024-7264", "Debian:12", "curl", "9", 2)})
+	o.Ecosystems = []string{"Debian"}
+	o.Sources = []Source{mustSource(t, "debian-tracker="+s.URL+"/tracker")}
+	preferred := func() map[string]bool {
+		m := map[string]bool{}
+		for _, a := range affects(t, o, "Debian:12", "curl") {
+			m[a.AdvisoryID] = a.Preferred
+		}
+		return m
+	}
+	mustRun(t, o)
+	for _, tt := range []struct {
+		prefer string
+		osv    bool
+		own    bool
+	}{
+		{"Debian=debian-tracker", false, true}, {"Debian=osv", true, false}, {"Debian=osv/Debian", true, false}, {"Alpine=secdb", false, false},
+	} {
+		p, err := ParsePreference(tt.prefer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Prefer = []Preference{p}
+		mustRun(t, o)
+		want := map[string]bool{"DEBIAN-CVE-2024-7264": tt.osv, "DEBIANTRACKER-CVE-2024-7264": tt.own, "DEBIANTRACKER-CVE-2024-2379": tt.own}
+		if diff := cmp.Diff(want, preferred()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.prefer, diff)
+		}
+	}
+	if _, sum := mustRun(t, o); !sum.Unchanged {
+		t.Error("the same preference compiles again")
+	}
+	for _, bad := range []string{"", "Debian", "Debian=", "=osv", "Debian=nonesuch", "Debian=csaf/", "../x=osv"} {
+		if _, err := ParsePreference(bad); plimsoll.CodeOf(err) != plimsoll.CodeInvalid {
+			t.Errorf("%q: %v", bad, err)
 		}
 	}
 }
