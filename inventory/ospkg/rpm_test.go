@@ -316,7 +316,7 @@ func TestRPM09SigningKeyTells(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("origins (-want +got):\n%s", diff)
 	}
-	for name, want := range map[string]uint64{"rpm/centos8-modular.bdb.zst": 0x05B555B38483C65D, "rpm/sle15-bci.ndb.zst": 0x70AF9E8139DB7C82} {
+	for name, want := range map[string]uint64{"rpm/centos8.bdb.zst": 0x05B555B38483C65D, "rpm/sle15-bci.ndb.zst": 0x70AF9E8139DB7C82} {
 		signers := map[uint64]int{}
 		err := map[string]blobReader{"bdb": readBDB, "ndb": readNDB}[strings.Split(name, ".")[1]](bytes.NewReader(fixture(t, name)), int64(len(fixture(t, name))), func(blob []byte) error {
 			h, err := parseHeader(blob)
