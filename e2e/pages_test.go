@@ -196,8 +196,12 @@ func (s suite) tell(t *testing.T) (count int) {
 					if len(test.Results) == 0 {
 						t.Error("did not run")
 					}
-					for _, r := range test.Results {
-						if r.Status != "passed" {
+					for i, r := range test.Results {
+						switch {
+						case r.Status == "passed":
+						case i < len(test.Results)-1:
+							t.Logf("UNSTEADY: %s at first: %v", r.Status, r.Errors)
+						default:
 							t.Errorf("%s: %v", r.Status, r.Errors)
 						}
 					}

@@ -7,6 +7,7 @@ export default defineConfig({
   outputDir: 'test-results',
   workers: 1, // they share one console
   forbidOnly: true,
+  retries: 1, // a browser on a busy machine may lose a race; TestPages tells of it loudly
   timeout: 90_000,
   expect: { timeout: 15_000 },
   reporter: [['list'], ['json']],
