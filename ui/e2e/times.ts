@@ -6,7 +6,7 @@ import { test, type Browser, type Page } from '@playwright/test'
 import { items } from './console'
 
 const [name, password] = (process.env.PLIMSOLL_LOGIN ?? '').split(/:(.*)/)
-const times = 7
+const times = 5
 
 async function pages(page: Page): Promise<Record<string, string>> {
   const [image] = await items<'Image'>(page, '/images?limit=1')

@@ -1,6 +1,6 @@
 // Addresses of all pages. Each page is loaded when it is first shown.
 import { createRootRouteWithContext, createRoute, Link, Outlet } from '@tanstack/react-router'
-import { useQuery, type QueryClient } from '@tanstack/react-query'
+import { queryOptions, useQuery, type QueryClient } from '@tanstack/react-query'
 import { createElement, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 
@@ -18,7 +18,11 @@ function Missing() {
   )
 }
 
-const root = createRootRouteWithContext<{ queries: QueryClient }>()({
+interface Context {
+  queries: QueryClient
+}
+
+const root = createRootRouteWithContext<Context>()({
   component: Outlet,
   notFoundComponent: Missing,
   errorComponent: ({ error, reset }) => <Problem error={error} retry={reset} />,
@@ -26,17 +30,20 @@ const root = createRootRouteWithContext<{ queries: QueryClient }>()({
   validateSearch: (search: Record<string, unknown>): Search => search as Search,
 })
 
-/** A page whose script comes when it is first shown, as soon as the console gives it. */
-function lazy<N extends string>(load: () => Promise<Record<N, () => ReactNode>>, name: N) {
-  return function Lazy() {
-    const script = useQuery({
-      queryKey: ['page', name],
-      queryFn: () => load().then((module) => ({ Page: module[name] }), withoutScript),
-      staleTime: Infinity,
-      gcTime: Infinity,
-      refetchInterval: ({ state }) => (state.error ? 5000 : false),
-    })
-    return <Loaded of={script}>{({ Page }) => createElement(Page)}</Loaded>
+/** A page whose script is asked for with its address, and again until the console gives it. */
+function page<N extends string>(load: () => Promise<Record<N, () => ReactNode>>, name: N) {
+  const script = queryOptions({
+    queryKey: ['page', name],
+    queryFn: () => load().then((module) => ({ Page: module[name] }), withoutScript),
+    staleTime: Infinity,
+    gcTime: Infinity,
+  })
+  return {
+    beforeLoad: ({ context }: { context: Context }) => void context.queries.prefetchQuery(script),
+    component: function Lazy() {
+      const query = useQuery({ ...script, refetchInterval: ({ state }) => (state.error ? 5000 : false) })
+      return <Loaded of={query}>{({ Page }) => createElement(Page)}</Loaded>
+    },
   }
 }
 
@@ -51,8 +58,8 @@ async function withoutScript(): Promise<never> {
   throw new ApiError(0, {})
 }
 
-const login = createRoute({ getParentRoute: () => root, path: '/login', component: lazy(() => import('./access/login'), 'Login') })
-const setup = createRoute({ getParentRoute: () => root, path: '/setup', component: lazy(() => import('./access/setup'), 'Setup') })
+const login = createRoute({ getParentRoute: () => root, path: '/login', ...page(() => import('./access/login'), 'Login') })
+const setup = createRoute({ getParentRoute: () => root, path: '/setup', ...page(() => import('./access/setup'), 'Setup') })
 
 const shell = createRoute({
   getParentRoute: () => root,
@@ -65,20 +72,20 @@ const shell = createRoute({
 const inShell = () => shell
 
 const pages = [
-  createRoute({ getParentRoute: inShell, path: '/', component: lazy(() => import('./dashboard/page'), 'Dashboard') }),
-  createRoute({ getParentRoute: inShell, path: '/images', component: lazy(() => import('./images/list'), 'Images') }),
-  createRoute({ getParentRoute: inShell, path: '/images/$id', component: lazy(() => import('./images/page'), 'ImagePage') }),
-  createRoute({ getParentRoute: inShell, path: '/vulnerabilities', component: lazy(() => import('./vulnerabilities/list'), 'Vulnerabilities') }),
-  createRoute({ getParentRoute: inShell, path: '/vulnerabilities/$name', component: lazy(() => import('./vulnerabilities/page'), 'VulnerabilityPage') }),
-  createRoute({ getParentRoute: inShell, path: '/software', component: lazy(() => import('./software/list'), 'Software') }),
-  createRoute({ getParentRoute: inShell, path: '/software/places', component: lazy(() => import('./software/places'), 'Places') }),
-  createRoute({ getParentRoute: inShell, path: '/hosts', component: lazy(() => import('./hosts/list'), 'Hosts') }),
-  createRoute({ getParentRoute: inShell, path: '/hosts/$id', component: lazy(() => import('./hosts/page'), 'HostPage') }),
-  createRoute({ getParentRoute: inShell, path: '/tasks', component: lazy(() => import('./tasks/list'), 'Tasks') }),
-  createRoute({ getParentRoute: inShell, path: '/tasks/$id', component: lazy(() => import('./tasks/page'), 'TaskPage') }),
-  createRoute({ getParentRoute: inShell, path: '/decisions', component: lazy(() => import('./decisions/list'), 'Decisions') }),
-  createRoute({ getParentRoute: inShell, path: '/settings', component: lazy(() => import('./settings/page'), 'Settings') }),
-  createRoute({ getParentRoute: inShell, path: '/settings/$section', component: lazy(() => import('./settings/page'), 'Settings') }),
+  createRoute({ getParentRoute: inShell, path: '/', ...page(() => import('./dashboard/page'), 'Dashboard') }),
+  createRoute({ getParentRoute: inShell, path: '/images', ...page(() => import('./images/list'), 'Images') }),
+  createRoute({ getParentRoute: inShell, path: '/images/$id', ...page(() => import('./images/page'), 'ImagePage') }),
+  createRoute({ getParentRoute: inShell, path: '/vulnerabilities', ...page(() => import('./vulnerabilities/list'), 'Vulnerabilities') }),
+  createRoute({ getParentRoute: inShell, path: '/vulnerabilities/$name', ...page(() => import('./vulnerabilities/page'), 'VulnerabilityPage') }),
+  createRoute({ getParentRoute: inShell, path: '/software', ...page(() => import('./software/list'), 'Software') }),
+  createRoute({ getParentRoute: inShell, path: '/software/places', ...page(() => import('./software/places'), 'Places') }),
+  createRoute({ getParentRoute: inShell, path: '/hosts', ...page(() => import('./hosts/list'), 'Hosts') }),
+  createRoute({ getParentRoute: inShell, path: '/hosts/$id', ...page(() => import('./hosts/page'), 'HostPage') }),
+  createRoute({ getParentRoute: inShell, path: '/tasks', ...page(() => import('./tasks/list'), 'Tasks') }),
+  createRoute({ getParentRoute: inShell, path: '/tasks/$id', ...page(() => import('./tasks/page'), 'TaskPage') }),
+  createRoute({ getParentRoute: inShell, path: '/decisions', ...page(() => import('./decisions/list'), 'Decisions') }),
+  createRoute({ getParentRoute: inShell, path: '/settings', ...page(() => import('./settings/page'), 'Settings') }),
+  createRoute({ getParentRoute: inShell, path: '/settings/$section', ...page(() => import('./settings/page'), 'Settings') }),
 ]
 
 export const routes = root.addChildren([login, setup, shell.addChildren(pages)])

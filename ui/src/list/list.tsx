@@ -2,7 +2,7 @@
 // of them are the console's work, not the browser's.
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { Button, Checkbox, Popover, Segmented, Select, Table, type TableColumnType } from 'antd'
-import { useRef, useState, type ReactNode } from 'react'
+import { useDeferredValue, useRef, useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { list, listOf, textOf, type Page, type Search } from '../api'
@@ -68,6 +68,9 @@ interface Props<T> {
 }
 
 const sizes = [25, 50, 100, 200]
+
+/** Rows that a window shows at once: the others of a page follow while it can be used. */
+const inSight = 20
 
 /** Cursors of pages that this page has seen, to go back. By list and filters. */
 const seen = new Map<string, string[]>()
@@ -145,6 +148,8 @@ export function List<T extends object>(p: Props<T>) {
 
   const rows = query.data?.items ?? []
   const total = query.data?.total ?? -1
+  const shown = query.isPending || query.isPlaceholderData ? '' : key + cursor
+  const whole = useDeferredValue(shown) === shown
   const narrowed = filters.some((f) => textOf(p.search[f.key]) !== '')
   const selected = [...picked.keys()]
   const selection: Selection<T> = { keys: selected, rows: [...picked.values()], all, filter, count: all ? total : selected.length, clear }
@@ -228,7 +233,7 @@ export function List<T extends object>(p: Props<T>) {
             aria-label={p.label}
             size={density === 'comfortable' ? 'middle' : 'small'}
             columns={columns}
-            dataSource={rows}
+            dataSource={whole ? rows : rows.slice(0, inSight)}
             rowKey={p.rowKey}
             rowClassName={p.rowClass}
             pagination={false}
