@@ -250,8 +250,14 @@ func (s *Store) Software(ctx context.Context, scope plimsoll.Scope, f api.Softwa
 		w.and("+s.images > 0") // nearly all: no index helps
 		if !scope.All || f.Image != 0 || f.Layer != "" || f.Host != 0 || f.Label != "" || f.Path != "" {
 			var n where
-			n.and("n.software_id = s.id")
-			text, args := heldBy(scope, f, "+n.image_id")
+			// Of few images all packages are looked at, elsewhere all images of each package.
+			few := f.Image != 0 || f.Host != 0
+			column := "n.image_id"
+			if !few {
+				n.and("n.software_id = s.id")
+				column = "+n.image_id"
+			}
+			text, args := heldBy(scope, f, column)
 			n.and(text, args...)
 			if f.Image != 0 {
 				n.and("n.image_id = ?", f.Image)
@@ -264,7 +270,11 @@ func (s *Store) Software(ctx context.Context, scope plimsoll.Scope, f api.Softwa
 				w.and("s.id IN ("+text+")", args...)
 				n.glob(t.s.dialect, "n.path", f.Path)
 			}
-			w.and("EXISTS (SELECT 1 FROM instance n"+n.String()+")", n.args...)
+			if few {
+				w.and("s.id IN (SELECT n.software_id FROM instance n"+n.String()+")", n.args...)
+			} else {
+				w.and("EXISTS (SELECT 1 FROM instance n"+n.String()+")", n.args...)
+			}
 		}
 		page, err = fetch(t, k, softwareColumns, softwareFrom, w, func(scan func(...any) error) (p api.Software, err error) {
 			dest, finish := softwareInto(&p)
