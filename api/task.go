@@ -258,6 +258,8 @@ type Decision struct {
 	Created       *time.Time            `json:"created,omitempty" readOnly:"true"`
 	Revoked       *time.Time            `json:"revoked,omitempty" readOnly:"true"`
 	State         string                `json:"state,omitempty" readOnly:"true" enum:"active,expired,revoked"`
+	DocumentID    int64                 `json:"documentID,omitempty" readOnly:"true" doc:"of the VEX document whose statement it follows"`
+	Statement     *VEXStatement         `json:"statement,omitempty" readOnly:"true" doc:"the statement that it follows, which says what it is about"`
 	Hits          int64                 `json:"hits,omitempty" readOnly:"true" doc:"findings that it handles; an active one without hits matches nothing"`
 }
 
