@@ -301,10 +301,10 @@ type DecisionEvent struct {
 
 // ExportRequest asks for a file.
 type ExportRequest struct {
-	Kind     string               `json:"kind" enum:"findings,vulnerabilities,images,software,decisions,report"`
-	Format   string               `json:"format" enum:"csv,xlsx,json,html,cyclonedx,spdx"`
+	Kind     string               `json:"kind" enum:"findings,vulnerabilities,images,software,decisions,report,vex"`
+	Format   string               `json:"format" enum:"csv,xlsx,json,html,cyclonedx,spdx,openvex" doc:"cyclonedx and spdx with reports, openvex and cyclonedx with kind vex"`
 	Images   *ImageFilter         `json:"images,omitempty" doc:"with kind images and report"`
-	Findings *FindingFilter       `json:"findings,omitempty"`
+	Findings *FindingFilter       `json:"findings,omitempty" doc:"with kind findings and vex; vex is about what is handled, whatever the states"`
 	Vulns    *VulnerabilityFilter `json:"vulnerabilities,omitempty"`
 	Software *SoftwareFilter      `json:"software,omitempty"`
 }
