@@ -42,12 +42,20 @@ type Affected struct {
 	// Preferred: of several providers who speak about a package of this ecosystem,
 	// the operator believes this one first.
 	Preferred bool
-	// Arches empty means all. ArchSource means that the record names the source
-	// package of everything that is built from it.
-	Arches    []string
+	// Arches are as NormalizeArch spells them; empty means all. ArchSource means
+	// that the record names the source package of everything that is built from it.
+	Arches []string
+	// Epochless: the record writes the versions of rpm packages without their
+	// epochs (acceptance RPM-10).
+	Epochless bool
 	Modules   []string // rpm module streams "name:stream"; empty means not modular
 	Malicious bool
 }
+
+// EcosystemNVD is the ecosystem of NVD's lists of affected versions. OSV has none
+// of this name: these records are about programs without a package, told by text
+// in their data, and their versions are compared without knowing who built them.
+const EcosystemNVD = "NVD"
 
 // ArchSource stands among the architectures of a record that names a source
 // package where its neighbours name binary packages.
@@ -116,18 +124,18 @@ func (s Severity) String() string {
 }
 
 // ParseSeverity understands the words of the usual sources ("moderate",
-// "important", "negligible" …), in any case. ok is false for other words.
+// "important", "negligible", "重要" …), in any case. ok is false for other words.
 func ParseSeverity(word string) (s Severity, ok bool) {
 	switch asciiLower(word) {
 	case "none", "untriaged":
 		return SeverityNone, true
-	case "low", "negligible", "minor", "unimportant":
+	case "low", "negligible", "minor", "unimportant", "低", "低危", "一般":
 		return SeverityLow, true
-	case "medium", "moderate":
+	case "medium", "moderate", "中", "中危", "中等":
 		return SeverityMedium, true
-	case "high", "important":
+	case "high", "important", "高", "高危", "重要":
 		return SeverityHigh, true
-	case "critical":
+	case "critical", "urgent", "严重", "紧急":
 		return SeverityCritical, true
 	case "unknown", "":
 		return SeverityUnknown, true

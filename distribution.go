@@ -21,7 +21,8 @@ type Distribution struct {
 	// Ecosystems are the names under which OSV publishes the release's
 	// advisories. One that ends in "*" stands for all that begin so. Those that
 	// begin with "Ubuntu:Pro:" hold fixes for subscribers only. Without any,
-	// there is no public source: the packages are listed, not judged.
+	// there is no public source: the packages are listed, and judged by what the
+	// operator names for the release alone (see Bound).
 	Ecosystems []string
 	// EndOfLife is the last day on which the public gets fixes for nothing, at
 	// midnight UTC; zero when unknown or not applicable.
@@ -29,6 +30,51 @@ type Distribution struct {
 	// Assumed: the advisories are those of the distribution it derives from, or
 	// of a release that is only nearly the right one.
 	Assumed bool
+}
+
+// Bound is the ecosystem of advisories that the operator bound to the release:
+// "EulerOS:2.0-SP9". Where OSV names the release in the same way, both are asked
+// under one name.
+func (d Distribution) Bound() string {
+	if d.Release == "" {
+		return d.Name
+	}
+	return d.Name + ":" + d.Release
+}
+
+// ParseOS understands an identity as people claim it, "debian:12" or
+// "euleros:2.0-SP9": the distribution's ID, or its name with hyphens for spaces
+// ("uniontech-os-server"), and the release. It returns the identity that a
+// system with packages of type t would have, of any type when t is "". known is
+// false when the table does not have it.
+func ParseOS(claim string, t PackageType) (os OS, known bool) {
+	id, release, _ := strings.Cut(strings.Replace(claim, "/", ":", 1), ":")
+	id = asciiLower(id)
+	table := distributions()
+	fits := func(row *distributionRow) bool { return t == "" || t == row.Type }
+	i := slices.IndexFunc(table, func(row distributionRow) bool {
+		return asciiLower(strings.ReplaceAll(row.Name, " ", "-")) == id && fits(&row)
+	})
+	if i < 0 { // by its ID a system is the plain one, if there is one
+		i = slices.IndexFunc(table, func(row distributionRow) bool {
+			return row.Variant == "" && slices.Contains(row.IDs, id) && fits(&row)
+		})
+	}
+	if i < 0 && t != "" {
+		i = slices.IndexFunc(table, func(row distributionRow) bool { return slices.Contains(row.IDs, id) && fits(&row) })
+	}
+	if i < 0 {
+		return OS{}, false
+	}
+	row := &table[i]
+	os = OS{ID: id, Name: row.Variant, VersionID: release, Version: release}
+	if !slices.Contains(row.IDs, id) {
+		os.ID = row.IDs[0]
+	}
+	if _, named := row.Codenames[release]; named || release == "" {
+		os.VersionID, os.Version, os.Codename = "", "", release
+	}
+	return os, true
 }
 
 // Distribution looks os up in the table of distributions; known is false when
@@ -89,10 +135,11 @@ type distributionRow struct {
 	Scheme  string      `json:"scheme"`
 	// Release says how the release follows from os-release: "major", "minor"
 	// (two numbers), "full" (VERSION_ID as it is), "version" (VERSION, with
-	// "(LTS-SP3)" turned into "-LTS-SP3"), "none" (rolling: the version means
-	// nothing).
+	// "(LTS-SP3)" turned into "-LTS-SP3", a codename into its release and an
+	// architecture left out), "none" (rolling: the version means nothing).
 	Release string `json:"release"`
-	// Codenames give the release of systems without VERSION_ID.
+	// Codenames give the release of systems without VERSION_ID, and of those
+	// whose VERSION tells it by a name only.
 	Codenames map[string]string `json:"codenames"`
 	// Nearly lists releases that cannot be told from a neighbour.
 	Nearly []string `json:"nearly"`
@@ -155,7 +202,14 @@ func (row *distributionRow) releaseOf(os OS) (release string, nearly bool) {
 		if number == "" {
 			return version, false
 		}
-		if rest = strings.Trim(rest, "()"); rest != "" {
+		rest = strings.Trim(rest, "()")
+		for _, arch := range [...]string{"x86_64", "aarch64"} {
+			rest = strings.TrimRight(strings.TrimSuffix(rest, arch), " -")
+		}
+		if release, ok := row.Codenames[rest]; ok {
+			return release, false
+		}
+		if rest != "" {
 			number += "-" + rest
 		}
 		return number, false

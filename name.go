@@ -55,3 +55,23 @@ func normalizePyPI(name string) string {
 	}
 	return string(b)
 }
+
+// NormalizeArch returns the architecture of a package in Go's spelling, whichever
+// spelling a package manager or a feed uses; others, "noarch" too, as they are.
+func NormalizeArch(arch string) string {
+	switch arch {
+	case "x86_64":
+		return "amd64"
+	case "aarch64":
+		return "arm64"
+	case "x86", "i386", "i486", "i586", "i686":
+		return "386"
+	case "powerpc64le", "ppc64el":
+		return "ppc64le"
+	case "armhf", "armv7", "armv7l", "armv7hl":
+		return "arm"
+	case "loongarch64":
+		return "loong64"
+	}
+	return arch
+}

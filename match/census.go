@@ -24,6 +24,7 @@ type scope struct {
 	release    string // VERSION_ID of the system
 	distro     plimsoll.Distribution
 	ended      bool           // the system gets no more advisories
+	mainline   bool           // it was built from no repository of an extended release, as its records say
 	class      plimsoll.Class // of the packages
 	why        string
 	packages   int
@@ -40,7 +41,8 @@ const (
 )
 
 // languages says which OSV ecosystem speaks about a package type. Types that
-// are missing (conda, generic binaries) have none: inventory only. Conda's
+// are missing (conda) have none: inventory only. Programs without a package are
+// left to NVD, whose records the operator may have added. Conda's
 // packages are builds of their own, under names that only look like PyPI's.
 var languages = map[plimsoll.PackageType]string{
 	plimsoll.TypeMaven:    "Maven",
@@ -51,15 +53,16 @@ var languages = map[plimsoll.PackageType]string{
 	plimsoll.TypeNuGet:    "NuGet",
 	plimsoll.TypeComposer: "Packagist",
 	plimsoll.TypeGem:      "RubyGems",
-	"hex":                 "Hex",
-	"pub":                 "Pub",
-	"cran":                "CRAN",
-	"hackage":             "Hackage",
-	"swift":               "SwiftURL",
+	plimsoll.TypeHex:      "Hex",
+	plimsoll.TypePub:      "Pub",
+	plimsoll.TypeCRAN:     "CRAN",
+	plimsoll.TypeHackage:  "Hackage",
+	plimsoll.TypeSwift:    "SwiftURL",
 	"julia":               "Julia",
 	"opam":                "opam",
 	"bitnami":             "Bitnami",
 	"githubactions":       "GitHub Actions",
+	plimsoll.TypeGeneric:  plimsoll.EcosystemNVD,
 }
 
 // systemSchemes are the version orders of package managers. They hold for any
@@ -176,17 +179,13 @@ func (c *counter) owner(p *plimsoll.Package, packages []plimsoll.Package) *subje
 
 // override is the system that the caller claims the image to be (acceptance OS-08).
 func override(distro string) (*system, error) {
-	id, release, _ := strings.Cut(strings.Replace(distro, "/", ":", 1), ":")
-	os := plimsoll.OS{ID: id, VersionID: release, Version: release}
-	if release == "" || release[0] < '0' || release[0] > '9' {
-		os.VersionID, os.Version, os.Codename = "", "", release
-	}
-	d, ok := os.Distribution()
+	os, ok := plimsoll.ParseOS(distro, "")
 	if !ok {
 		return nil, &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: "choose distribution",
 			Hint: "write it as family:version, for example debian:12",
 			Err:  fmt.Errorf("%q is not a known distribution", distro)}
 	}
+	d, _ := os.Distribution()
 	return &system{os, d, true}, nil
 }
 
@@ -225,12 +224,16 @@ func (c *counter) systemScope(p *plimsoll.Package, owned bool) *scope {
 	if owned {
 		prefix = string(p.Type) + " in packages of "
 	}
+	var own []string
+	if sys != nil && !sys.known {
+		own = c.own(sys)
+	}
 	switch {
-	case sys == nil || !sys.known:
+	case sys == nil || !sys.known && own == nil:
 		return c.add("unknown:"+prefix+p.Root, func() *scope {
 			return &scope{group: prefix + nameOf(sys), why: "the distribution is not known"}
 		})
-	case p.Origin != "" && !owned:
+	case p.Origin != "" && !owned && (own == nil || p.Origin != p.Supplier): // whose vendor nobody knows is its own
 		return c.add("foreign:"+string(p.Type)+p.Origin, func() *scope {
 			return &scope{group: fmt.Sprintf("%s (third-party: %s)", p.Type, p.Origin),
 				why: "the distribution's advisories say nothing about packages of others"}
@@ -240,22 +243,50 @@ func (c *counter) systemScope(p *plimsoll.Package, owned bool) *scope {
 			return &scope{group: fmt.Sprintf("%s on %s", p.Type, nameOf(sys)), why: "the distribution does not use this package manager"}
 		})
 	}
-	return c.add("system:"+prefix+p.Root, func() *scope {
+	key := "system:" + prefix + p.Root
+	if own != nil {
+		key = "own:" + string(p.Type) + p.Root
+	}
+	return c.add(key, func() *scope {
 		s := &scope{
-			group:   prefix + nameOf(sys),
-			scheme:  systemSchemes[p.Type],
-			system:  true,
-			release: sys.os.VersionID,
-			distro:  sys.distro,
-			ended:   hasEnded(sys.distro, c.now),
+			group:    prefix + nameOf(sys),
+			scheme:   systemSchemes[p.Type],
+			system:   true,
+			release:  sys.os.VersionID,
+			distro:   sys.distro,
+			ended:    hasEnded(sys.distro, c.now),
+			mainline: mainline(sys.os),
 		}
-		if len(sys.distro.Ecosystems) == 0 {
-			s.why = "no public source publishes advisories for it"
+		s.use(c.available, slices.Concat(sys.distro.Ecosystems, minorStreams(sys), own)...)
+		if sys.known {
+			s.use(c.available, sys.distro.Bound())
 		}
-		s.use(c.available, slices.Concat(sys.distro.Ecosystems, minorStreams(sys))...)
+		switch {
+		case len(s.ecosystems) > 0:
+			s.why = ""
+		case len(sys.distro.Ecosystems) == 0:
+			s.why = "no public source publishes advisories for it, and none was named"
+		}
 		s.names = namesUnder(p.Type, s.ecosystems)
 		return s
 	})
+}
+
+// own names the ecosystems under which an operator publishes advisories for a
+// distribution of his own, which the table does not know: "acme:1", and "acme"
+// for all releases. Nil when the generation has neither.
+func (c *counter) own(s *system) []string {
+	if _, taken := version.ForEcosystem(s.os.ID); taken || s.os.ID == "" {
+		return nil // an image may call itself "npm"
+	}
+	patterns := []string{s.os.ID}
+	if s.os.VersionID != "" {
+		patterns = append(patterns, s.os.ID+":"+s.os.VersionID)
+	}
+	if !slices.ContainsFunc(patterns, func(p string) bool { _, found := slices.BinarySearch(c.available, p); return found }) {
+		return nil
+	}
+	return patterns
 }
 
 // hasEnded says whether the last day of support lies before now.
@@ -271,10 +302,28 @@ func minorStreams(s *system) []string {
 		return nil
 	}
 	var patterns []string
-	for _, stream := range [...]string{"eus", "aus", "tus", "e4s"} {
+	for _, stream := range extendedStreams {
+		if len(s.os.Repositories) > 0 && !fromStream(s.os, stream) {
+			continue
+		}
 		patterns = append(patterns, extendedPrefix+stream+":"+s.os.VersionID+":*")
 	}
 	return patterns
+}
+
+// extendedStreams are the ways in which Red Hat keeps minor releases alive.
+var extendedStreams = [...]string{"eus", "aus", "tus", "e4s"}
+
+// fromStream says whether a system was built from a repository of an extended
+// stream: "rhel-8-for-x86_64-baseos-eus-rpms" (acceptance RPM-07).
+func fromStream(os plimsoll.OS, stream string) bool {
+	return slices.ContainsFunc(os.Repositories, func(id string) bool { return strings.Contains(id, "-"+stream+"-") })
+}
+
+// mainline says that the system's build records name its repositories, and that
+// none is of an extended stream.
+func mainline(os plimsoll.OS) bool {
+	return len(os.Repositories) > 0 && !slices.ContainsFunc(extendedStreams[:], func(stream string) bool { return fromStream(os, stream) })
 }
 
 // extendedPrefix begins the ecosystems of Red Hat's extended minor releases.
@@ -308,6 +357,7 @@ func (s *scope) use(available []string, patterns ...string) {
 	}
 	slices.Sort(s.ecosystems)
 	s.ecosystems = slices.Compact(s.ecosystems)
+	s.asked = slices.Compact(s.asked)
 	if len(s.ecosystems) == 0 && s.why == "" {
 		s.why = "the advisory database holds nothing for " + some(patterns, 2)
 	}
@@ -333,10 +383,10 @@ func namesUnder(t plimsoll.PackageType, ecosystems []string) nameRule {
 		}
 		family, _, _ := strings.Cut(ecosystems[0], ":")
 		switch family {
-		case "Red Hat", "AlmaLinux", "Rocky Linux":
-			return byMarked
+		case "openEuler", "SUSE", "openSUSE", "Azure Linux", "Mageia", "Photon OS":
+			return byBoth
 		}
-		return byBoth
+		return byMarked
 	}
 	return byOwnName
 }

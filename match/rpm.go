@@ -19,7 +19,7 @@ type rpmMarks struct {
 // marksOf reads the marks of a record from its fixed versions: feeds such as
 // AlmaLinux's do not name modules otherwise.
 func marksOf(r *record) rpmMarks {
-	m := rpmMarks{modular: len(r.Modules) > 0, epochless: omitsEpochs(r.Ecosystem), extended: strings.HasPrefix(r.Ecosystem, extendedPrefix)}
+	m := rpmMarks{modular: len(r.Modules) > 0, epochless: r.Epochless || omitsEpochs(r.Ecosystem), extended: strings.HasPrefix(r.Ecosystem, extendedPrefix)}
 	for _, f := range r.fixes {
 		text := f.String()
 		m.modular = m.modular || modularRelease(text)
@@ -52,9 +52,10 @@ func withoutEpoch(v string) string {
 }
 
 // modularRelease recognises a module's build by the release that the build
-// system gives it: ".module+el8.1.0+4098+f286395e", ".module_el8.3.0+2044+…".
+// system gives it: ".module+el8.1.0+4098+f286395e", ".module_el8.3.0+2044+…",
+// ".module+an8.8.0+…" of Anolis, ".module_f36+…" of Fedora.
 func modularRelease(v string) bool {
-	return strings.Contains(v, ".module+el") || strings.Contains(v, ".module_el")
+	return strings.Contains(v, ".module+") || strings.Contains(v, ".module_")
 }
 
 // rpmFlavour recognises builds that live beside the ordinary ones and have

@@ -1,12 +1,15 @@
 package match
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"plimsoll"
 )
+
+func epochless(a plimsoll.Affected) plimsoll.Affected { a.Epochless = true; return a }
 
 func TestRPM(t *testing.T) {
 	const (
@@ -47,6 +50,31 @@ func TestRPM(t *testing.T) {
 			adv:  generation(about("ALSA-1", alma, "a", "introduced 0", "fixed 1:4.0-1.el8"), about("ALSA-2", alma, "b", "introduced 0", "fixed 0:5.1-7.el8"), about("ALSA-3", alma, "c", "introduced 0", "fixed 5.1-7.el8")),
 			inv:  install("almalinux", "8.6", rpm("a", "(none):5.1-6.el8"), rpm("b", "5.1-6.el8"), rpm("c", "1:5.1-6.el8")),
 			want: []string{"a (none):5.1-6.el8: ALSA-1 (< 1:4.0-1.el8) -> 1:4.0-1.el8", "b 5.1-6.el8: ALSA-2 (< 0:5.1-7.el8) -> 0:5.1-7.el8"},
+		},
+		{
+			name: "RPM-10 a record that writes no epochs is compared without, its neighbour with",
+			adv: generation(epochless(about("EulerOS-SA-1", "EulerOS:2.0-SP9", "a", "introduced 0", "fixed 5.1-7")), about("EulerOS-SA-2", "EulerOS:2.0-SP9", "a", "introduced 0", "fixed 5.1-8"),
+				epochless(about("EulerOS-SA-3", "EulerOS:2.0-SP9", "a", "introduced 0", "fixed 5.1-6"))),
+			inv:  install("euleros", "2.0 (SP9x86_64)", rpm("a", "1:5.1-6")),
+			want: []string{"a 1:5.1-6: EulerOS-SA-1 (< 5.1-7) -> 5.1-7"},
+		},
+		{
+			name: "RPM-04 errata list binary packages: their neighbours from the same source are not judged",
+			adv:  generation(about("EulerOS-SA-1", "EulerOS:2.0-SP9", "openssl", "introduced 0", "fixed 1.1.1-9")),
+			inv:  install("euleros", "2.0 (SP9x86_64)", built(rpm("openssl-doc", "1.1.1-8"), "openssl", "1.1.1-8"), built(rpm("openssl", "1.1.1-8"), "openssl", "1.1.1-8")),
+			want: []string{"openssl 1.1.1-8: EulerOS-SA-1 (< 1.1.1-9) -> 1.1.1-9"},
+		},
+		{
+			name:     "OS-06 advisories for another release are none for this one",
+			adv:      generation(about("EulerOS-SA-1", "EulerOS:2.0-SP8", "a", "introduced 0", "fixed 2-1")),
+			inv:      install("euleros", "2.0 (SP9)", rpm("a", "1-1")),
+			problems: []string{"no-advisory-source"},
+		},
+		{
+			name: "ADV-13 an architecture is the same in every spelling",
+			adv:  generation(withArches(about("OESA-1", openE, "a", "introduced 0", "fixed 2-1"), "amd64", "arm64"), withArches(about("OESA-2", openE, "a", "introduced 0", "fixed 2-1"), "arm64")),
+			inv:  install("openeuler", "22.03 (LTS-SP3)", withArch(rpm("a", "1-1"), "x86_64")),
+			want: []string{"a 1-1: OESA-1 (< 2-1) -> 2-1"},
 		},
 		{
 			name: "RPM-05 only the same module and stream",
@@ -142,6 +170,44 @@ func TestRPM06MinorStreamUnknownIsMarked(t *testing.T) {
 		e := evaluate(t, adv, install("rhel", release, rpm("a", "1-5.el8_4")), Options{})
 		if len(e.Findings) != 1 || e.Findings[0].Reasons[0].Note != want {
 			t.Errorf("release %s: got %+v, want the note %q", release, e.Findings, want)
+		}
+	}
+}
+
+// The repositories that an image was built from tell which minor stream it is of:
+// an extended one is asked where it was used, and its fixes are no riddle where it
+// was not.
+func TestRPM07RepositoriesTellTheStream(t *testing.T) {
+	const eus = "Red Hat:rhel_eus:8.4::baseos"
+	adv := generation(about("RHSA-1", "Red Hat:enterprise_linux:8::baseos", "a", "introduced 0", "fixed 1-9.el8_6"),
+		about("RHSA-2", eus, "a", "introduced 0", "fixed 1-6.el8_4"))
+	for repository, want := range map[string][]string{
+		"":                                  {"RHSA-1", "RHSA-2"},
+		"rhel-8-for-x86_64-baseos-rpms":     {"RHSA-1"},
+		"rhel-8-for-x86_64-baseos-eus-rpms": {"RHSA-1", "RHSA-2"},
+		"rhel-8-for-x86_64-baseos-aus-rpms": {"RHSA-1"},
+	} {
+		inv := install("rhel", "8.4", rpm("a", "1-5.el8_4"))
+		note := "minor stream unknown: installed for el8_4, fixed for el8_6"
+		if repository != "" {
+			inv.Systems[0].Repositories = []string{repository}
+		}
+		if repository == "rhel-8-for-x86_64-baseos-rpms" {
+			note = ""
+		}
+		e := evaluate(t, adv, inv, Options{})
+		var got []string
+		for _, f := range e.Findings {
+			for _, r := range f.Reasons {
+				got = append(got, r.Advisory)
+				if r.Advisory == "RHSA-1" && r.Note != note {
+					t.Errorf("%q: note %q", repository, r.Note)
+				}
+			}
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q: %s", repository, diff)
 		}
 	}
 }

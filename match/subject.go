@@ -94,7 +94,7 @@ func (s *trial) concerns(r *record, asked *name) bool {
 	switch {
 	case ofSource && !asked.source || !ofSource && asked.sourceOnly:
 		return false
-	case !ofSource && len(r.Arches) > 0 && !anyArch(s.pkg.Arch) && !slices.Contains(r.Arches, s.pkg.Arch):
+	case !ofSource && len(r.Arches) > 0 && !anyArch(s.pkg.Arch) && !slices.Contains(r.Arches, plimsoll.NormalizeArch(s.pkg.Arch)):
 		return false // acceptance ADV-13
 	}
 	if s.pkg.Type != plimsoll.TypeRPM {
@@ -182,9 +182,9 @@ func (s *trial) under(sp *span, r *record) (v version.Version, ok bool) {
 // noteMinor marks a match of a package that was built for one minor release by
 // a fix that was built for a later one than the system's. Red Hat keeps some
 // minor releases alive with their own fixes; without the repositories of the
-// image nobody can tell whether this is one (acceptance RPM-06).
+// image nobody can tell whether this is one (acceptance RPM-06, RPM-07).
 func (s *trial) noteMinor(r *record, o *opinion) {
-	if !strings.HasPrefix(r.Ecosystem, "Red Hat:") {
+	if s.scope.mainline || !strings.HasPrefix(r.Ecosystem, "Red Hat:") {
 		return
 	}
 	installed := minorStream(s.pkg.Version)

@@ -48,6 +48,7 @@ func appendAffected(b []byte, a *plimsoll.Affected, flaws []string) []byte {
 	b = appendStrings(b, a.Versions)
 	b = appendRatings(b, a.Ratings)
 	b = appendStrings(b, a.Arches)
+	b = appendBool(b, a.Epochless)
 	return appendStrings(b, a.Modules)
 }
 
@@ -82,6 +83,7 @@ func (d *decoder) affected() (a plimsoll.Affected, flaws []string) {
 	a.Versions = d.strings()
 	a.Ratings = d.ratings()
 	a.Arches = d.strings()
+	a.Epochless = d.bool()
 	a.Modules = d.strings()
 	return a, flaws
 }

@@ -89,7 +89,7 @@ func (c *compiler) compile(records, extras *sorter) error {
 	return nil
 }
 
-// newestRecords gives each record once, in its newest version, without what it
+// newestRecords gives each record of each source once, in its newest version, without what it
 // says about packages unless that is asked for.
 func (c *compiler) newestRecords(records *sorter, affected bool) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
@@ -99,11 +99,11 @@ func (c *compiler) newestRecords(records *sorter, affected bool) iter.Seq2[Recor
 				yield(Record{}, err)
 				return
 			}
-			id, _, _ := bytes.Cut(p.key, []byte{0})
-			if bytes.Equal(id, last) {
+			identity := p.key[:len(p.key)-ageSize]
+			if bytes.Equal(identity, last) {
 				continue
 			}
-			last = append(last[:0], id...)
+			last = append(last[:0], identity...)
 			r, err := decodeRecord(p.value, affected)
 			if err == nil {
 				err = c.ctx.Err()
@@ -419,7 +419,10 @@ func writeFlaw(t *tableWriter, flaw string, parts []part) error {
 			return err
 		}
 	}
-	slices.SortFunc(advisories, func(a, b part) int { return strings.Compare(a.id, b.id) })
+	// Of the records that several sources have under one ID, one is shown; live
+	// ones stand first.
+	slices.SortStableFunc(advisories, func(a, b part) int { return strings.Compare(a.id, b.id) })
+	advisories = slices.CompactFunc(advisories, func(a, b part) bool { return a.id == b.id })
 	for _, a := range advisories {
 		if err := t.add([]byte(flaw+"\x00"+a.id), a.value); err != nil {
 			return err

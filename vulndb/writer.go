@@ -26,6 +26,9 @@ type Record struct {
 	// Affected needs no advisory ID, provider, date or vulnerability: the writer
 	// takes them from the advisory.
 	Affected []plimsoll.Affected
+	// Source tells records with one ID apart that different sources publish: each
+	// speaks for itself. Of one source the newest counts.
+	Source string
 	// Flaws are the IDs of the flaws that the record is about when it is not
 	// itself a name of one: a distribution's advisory, or one about several. Empty
 	// means that the advisory's ID and aliases name one flaw.
@@ -33,12 +36,12 @@ type Record struct {
 }
 
 // Writer writes a generation. Records may come in any order and any number of
-// times; of several with one ID the newest counts. It holds a bounded part of
+// times; of several with one ID and source the newest counts. It holds a bounded part of
 // them and keeps the rest in temporary files beside its target. The same
 // records give the same file. A Writer is not safe for concurrent use.
 type Writer struct {
 	path    string
-	records *sorter // advisory ID NUL age → encoded record
+	records *sorter // advisory ID NUL source NUL age → encoded record
 	extras  *sorter // flaw ID NUL kind → EPSS, KEV, rating
 	err     error   // the first failure, which ends everything
 	scratch []byte
@@ -68,6 +71,9 @@ const (
 	kindForeign
 )
 
+// ageSize is the length of the end of a record's key, which sorts newer ones first.
+const ageSize = 12
+
 // Add adds a record. The error has CodeInvalid for a record that cannot be
 // stored, which may be left out, or CodeUnavailable when the disk fails.
 func (w *Writer) Add(r Record) error {
@@ -75,9 +81,9 @@ func (w *Writer) Add(r Record) error {
 	if err := checkRecord(&r); err != nil {
 		return &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: "add advisory", Err: err}
 	}
-	key := append([]byte(a.ID), 0)
+	key := append(append(append([]byte(a.ID), 0), r.Source...), 0)
 	key = binary.BigEndian.AppendUint64(key, ^uint64(max(0, a.Modified.Unix())))
-	key = binary.BigEndian.AppendUint32(key, ^uint32(a.Modified.Nanosecond()))
+	key = binary.BigEndian.AppendUint32(key, ^uint32(a.Modified.Nanosecond())) // ageSize bytes
 	b := appendAdvisory(w.scratch[:0], a)
 	b = appendStrings(b, r.Flaws)
 	b = binary.AppendUvarint(b, uint64(len(r.Affected)))
@@ -95,6 +101,9 @@ func (w *Writer) Add(r Record) error {
 func checkRecord(r *Record) error {
 	const most = maxKey/2 - 64
 	bad := func(s string) bool { return s == "" || len(s) > most || strings.IndexByte(s, 0) >= 0 }
+	if len(r.Source) > maxKey/4 || strings.IndexByte(r.Source, 0) >= 0 {
+		return fmt.Errorf("%.80q cannot be a source", r.Source)
+	}
 	ids := slices.Concat([]string{r.Advisory.ID}, r.Advisory.Aliases, r.Flaws)
 	if i := slices.IndexFunc(ids, bad); i >= 0 {
 		return fmt.Errorf("%.80q cannot be an id", ids[i])

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,10 +43,13 @@ generation and makes it the active one when it is complete. Until then, and
 whenever something fails, the generation in use stays.
 
 Sources are the public OSV exports, CISA's known exploited vulnerabilities and
-EPSS; each can be another address or a directory or file in the same shape.`,
+EPSS; each can be another address or a directory or file in the same shape.
+--advisories names further ones, such as the errata of a distribution's package
+repository; see docs/advisories.md.`,
 		Example: `  plimsoll db update
   plimsoll db update --ecosystems Debian,npm,Go
-  plimsoll db update --osv https://mirror.example/osv --kev /srv/kev.json.gz`,
+  plimsoll db update --osv https://mirror.example/osv --kev /srv/kev.json.gz
+  plimsoll db update --advisories updateinfo@euleros:2.0-SP9=https://repo.example/euleros/2.9/updates/x86_64`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.updateDatabase(cmd.Context(), o)
@@ -63,8 +67,55 @@ func feedFlags(cmd *cobra.Command, o *feed.Options) {
 	f.StringVar(&o.KEV, "kev", feed.PublicKEV, "address or file of CISA's catalogue (JSON); empty for none")
 	f.StringVar(&o.EPSS, "epss", feed.PublicEPSS, "address or file of EPSS scores (CSV); empty for none")
 	f.StringVar(&o.CVSS, "cvss", "", "address or file of further CVSS scores (CSV: cve, source, version, vector, base_score, base_severity)")
+	f.Var((*sourcesValue)(&o.Sources), "advisories", "a further source of advisories, KIND[@DISTRIBUTION:RELEASE]=URL|FILE|DIR; repeatable")
+	f.Var((*preferencesValue)(&o.Prefer), "prefer", "whom to believe first where sources disagree, ECOSYSTEM=SOURCE; repeatable")
 	f.StringSliceVar(&o.Ecosystems, "ecosystems", nil, "OSV ecosystems to fetch (default: all that Plimsoll can match)")
 }
+
+// sourcesValue makes a flag of sources of advisories.
+type sourcesValue []feed.Source
+
+func (v *sourcesValue) Set(s string) error {
+	source, err := feed.ParseSource(s)
+	if err != nil {
+		return usagef("%w", err)
+	}
+	*v = append(*v, source)
+	return nil
+}
+
+func (v *sourcesValue) String() string {
+	var list []string
+	for _, s := range *v {
+		list = append(list, s.String())
+	}
+	return "[" + strings.Join(list, ",") + "]"
+}
+
+// Type ends like those of other flags that may be repeated.
+func (v *sourcesValue) Type() string { return "sourceArray" }
+
+// preferencesValue makes a flag of preferences.
+type preferencesValue []feed.Preference
+
+func (v *preferencesValue) Set(s string) error {
+	p, err := feed.ParsePreference(s)
+	if err != nil {
+		return usagef("%w", err)
+	}
+	*v = append(*v, p)
+	return nil
+}
+
+func (v *preferencesValue) String() string {
+	var list []string
+	for _, p := range *v {
+		list = append(list, p.String())
+	}
+	return "[" + strings.Join(list, ",") + "]"
+}
+
+func (v *preferencesValue) Type() string { return "preferenceArray" }
 
 func (a *app) updateDatabase(ctx context.Context, o feed.Options) error {
 	o.Dir = a.dbDir()

@@ -9,6 +9,9 @@ import (
 // []string, a []uint32 or a []byte.
 type headerValue any
 
+// signature is the value of a tag that holds an OpenPGP signature.
+type signature []byte
+
 // buildHeader writes a package header of the given tags (by rpm's numbers).
 func buildHeader(tags map[uint32]headerValue) []byte {
 	numbers := make([]uint32, 0, len(tags))
@@ -38,6 +41,9 @@ func buildHeader(tags map[uint32]headerValue) []byte {
 			for _, x := range v {
 				data = be.AppendUint32(data, x)
 			}
+		case signature:
+			kind, count = typeBin, uint32(len(v))
+			data = append(data, v...)
 		case []byte:
 			kind, count = typeChar, uint32(len(v))
 			data = append(data, v...)
@@ -115,10 +121,11 @@ func order4(order binary.ByteOrder, n uint32) []byte {
 // buildNDB writes an ndb file with the blobs as packages 1, 2, ….
 func buildNDB(blobs [][]byte) []byte {
 	le := binary.LittleEndian
-	file := make([]byte, ndbPage)
+	pages := (len(blobs)+2)*16/ndbPage + 1
+	file := make([]byte, pages*ndbPage)
 	copy(file, ndbMagic)
-	le.PutUint32(file[12:], 1)
-	for at := 32; at < ndbPage; at += 16 {
+	le.PutUint32(file[12:], uint32(pages))
+	for at := 32; at < len(file); at += 16 {
 		copy(file[at:], ndbSlotMark)
 	}
 	for i, blob := range blobs {

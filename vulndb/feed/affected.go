@@ -258,17 +258,7 @@ func specifyGo(f *plimsoll.Affected, a *osvAffected) bool {
 func arches(list []string) []string {
 	var known []string
 	for _, a := range list {
-		switch a {
-		case "x86_64":
-			a = "amd64"
-		case "aarch64":
-			a = "arm64"
-		case "x86", "i386", "i686":
-			a = "386"
-		case "powerpc64le":
-			a = "ppc64le"
-		}
-		known = append(known, a)
+		known = append(known, plimsoll.NormalizeArch(a))
 	}
 	slices.Sort(known)
 	return slices.Compact(known)

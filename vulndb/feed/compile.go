@@ -46,8 +46,10 @@ type member struct {
 type reader struct {
 	w        *vulndb.Writer
 	take     map[string]bool // ecosystem families; nil takes all
-	latest   time.Time       // dates after it are mistakes; zero knows no limit
+	prefer   map[string]string
+	latest   time.Time // dates after it are mistakes; zero knows no limit
 	progress func(Progress)
+	watch    func(vulndb.Record) // of tests
 
 	problems []plimsoll.Problem
 	broken   int // records that could not be read
@@ -220,6 +222,7 @@ func readLimited(f io.Reader, buf []byte, limit int) ([]byte, error) {
 func (r *reader) keep(p parsed, source *plimsoll.DataSource) error {
 	err := p.err
 	if err == nil {
+		r.mark(&p.record, source.Name)
 		err = r.w.Add(p.record)
 		if code := plimsoll.CodeOf(err); code != "" && code != plimsoll.CodeInvalid {
 			return err
@@ -228,6 +231,9 @@ func (r *reader) keep(p parsed, source *plimsoll.DataSource) error {
 	if err != nil && !errors.Is(err, errNotAdvisory) {
 		r.problem(source.Name, p.name, err)
 		return nil
+	}
+	if r.watch != nil && err == nil {
+		r.watch(p.record)
 	}
 	source.Records++
 	r.date(source, p.record.Advisory.Modified)

@@ -1,6 +1,7 @@
 // Package feed turns published sources into a generation of advisories: OSV
-// exports in OSV's own layout, CISA's catalogue of known exploited
-// vulnerabilities, FIRST's EPSS and CVSS scores.
+// exports in OSV's own layout, further sources such as the errata of package
+// repositories, CISA's catalogue of known exploited vulnerabilities, FIRST's EPSS
+// and CVSS scores.
 //
 // It owns fetching (conditionally, with limits, one update at a time for each
 // directory), the reading of each source's format and the translation of its

@@ -279,6 +279,13 @@ func (f *fetcher) replace(name string, r io.Reader, limit int64, check func(*os.
 	return false, nil
 }
 
+// touch notes that a copy is what the server has at a time.
+func (f *fetcher) touch(name string, at time.Time) error {
+	info := f.info(name)
+	info.Fetched = at
+	return f.remember(name, info)
+}
+
 func (f *fetcher) remember(name string, info copyInfo) error {
 	b, err := json.Marshal(info)
 	if err == nil {

@@ -33,6 +33,8 @@ type Options struct {
 	// lists but those that no image can contain: Android, commits of the Linux
 	// kernel and of OSS-Fuzz, GitHub Actions, editor extensions.
 	Ecosystems []string
+	Sources    []Source         // further advisories
+	Prefer     []Preference     // whom to believe first where sources disagree
 	Dir        string           // of generations; copies of the sources are kept in its "raw"
 	Force      bool             // activate a generation that is older or has lost records
 	Client     *http.Client     // nil: one with sensible time limits
@@ -59,7 +61,7 @@ type Summary struct {
 
 // compilerVersion is raised when the same sources would give other advisories,
 // so that unchanged sources are compiled again.
-const compilerVersion = 1
+const compilerVersion = 2
 
 // Update fetches the sources, compiles them into a generation and makes it the
 // active one. One update runs at a time for each directory. On any error the
@@ -90,7 +92,7 @@ func update(ctx context.Context, o Options, dir *vulndb.Dir, f *fetcher) (g plim
 		sum.Unchanged = true
 		return g, sum, in.remember(o.Dir, g.ID)
 	}
-	r := &reader{w: dir.NewWriter(), take: in.families(), latest: o.Now().Add(24 * time.Hour), progress: o.Progress}
+	r := &reader{w: dir.NewWriter(), take: in.families(), prefer: preferences(o.Prefer), latest: o.Now().Add(24 * time.Hour), progress: o.Progress}
 	defer r.w.Abort()
 	sources, err := in.read(ctx, r, f)
 	sum.Problems, sum.Broken = r.problems, r.broken
@@ -115,7 +117,9 @@ func update(ctx context.Context, o Options, dir *vulndb.Dir, f *fetcher) (g plim
 
 // input is all that one generation is made of, on this disk.
 type input struct {
+	prefer  []Preference
 	exports []export
+	sources []sourceFiles
 	extras  []extraFile
 }
 
@@ -140,13 +144,16 @@ func gather(ctx context.Context, o Options, f *fetcher) (*input, error) {
 		}
 	}
 	slices.Sort(names)
-	in := &input{}
+	in := &input{prefer: sortedPreferences(o.Prefer)}
 	for _, name := range slices.Compact(names) {
 		x, err := from.export(ctx, name)
 		if err != nil {
 			return nil, err
 		}
 		in.exports = append(in.exports, x)
+	}
+	if in.sources, err = gatherSources(ctx, f, o.Sources); err != nil {
+		return nil, err
 	}
 	for i, address := range []string{o.KEV, o.EPSS, o.CVSS} {
 		if address == "" {
@@ -198,6 +205,17 @@ func (in *input) read(ctx context.Context, r *reader, f *fetcher) ([]plimsoll.Da
 		}
 		sources = append(sources, s)
 	}
+	for i := range in.sources {
+		x := &in.sources[i]
+		s, err := x.load(ctx, r)
+		if err != nil {
+			for _, name := range x.copies {
+				err = f.drop(err, false, name)
+			}
+			return nil, err
+		}
+		sources = append(sources, s)
+	}
 	for _, x := range in.extras {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -233,6 +251,7 @@ func (x *extraFile) load(r *reader) (plimsoll.DataSource, error) {
 // state is what is known beside a generation and is no part of it, because it
 // differs from one fetch to the next.
 type state struct {
+	Prefer     []Preference            `json:"prefer,omitempty"`
 	Generation plimsoll.Digest         `json:"generation"`
 	Compiler   int                     `json:"compiler"`
 	Sources    map[string]sourceOrigin `json:"sources"`
@@ -259,6 +278,9 @@ func (in *input) origins() map[string]sourceOrigin {
 	for _, x := range in.exports {
 		origins["osv/"+x.ecosystem] = sourceOrigin{x.url, x.fetched}
 	}
+	for _, x := range in.sources {
+		origins[x.name] = x.origin()
+	}
 	for _, x := range in.extras {
 		origins[x.name] = sourceOrigin{x.url, x.fetched}
 	}
@@ -269,12 +291,13 @@ func (in *input) origins() map[string]sourceOrigin {
 // provided that no copy has changed since.
 func (in *input) current(dir string) (plimsoll.Generation, bool) {
 	if slices.ContainsFunc(in.exports, func(x export) bool { return x.local }) ||
+		slices.ContainsFunc(in.sources, func(x sourceFiles) bool { return x.local }) ||
 		slices.ContainsFunc(in.extras, func(x extraFile) bool { return x.local }) {
 		return plimsoll.Generation{}, false
 	}
 	s, err := readState(dir)
 	origins := in.origins()
-	if err != nil || s.Compiler != compilerVersion || len(s.Sources) != len(origins) {
+	if err != nil || s.Compiler != compilerVersion || !slices.Equal(s.Prefer, in.prefer) || len(s.Sources) != len(origins) {
 		return plimsoll.Generation{}, false
 	}
 	for name, o := range origins {
@@ -303,7 +326,7 @@ func currentID(dir string) plimsoll.Digest {
 // remember writes the state. It is replaced in one step; without it nothing is
 // lost but the dates of fetching and one compilation.
 func (in *input) remember(dir string, id plimsoll.Digest) error {
-	b, err := json.MarshalIndent(state{Generation: id, Compiler: compilerVersion, Sources: in.origins()}, "", "\t")
+	b, err := json.MarshalIndent(state{Prefer: in.prefer, Generation: id, Compiler: compilerVersion, Sources: in.origins()}, "", "\t")
 	if err == nil {
 		err = os.WriteFile(statePath(dir)+".tmp", append(b, '\n'), 0o644)
 	}
