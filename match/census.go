@@ -250,12 +250,16 @@ func (c *counter) systemScope(p *plimsoll.Package, owned bool) *scope {
 	if owned {
 		prefix = string(p.Type) + " in packages of "
 	}
+	var own []string
+	if sys != nil && !sys.known {
+		own = c.own(sys)
+	}
 	switch {
-	case sys == nil || !sys.known:
+	case sys == nil || !sys.known && own == nil:
 		return c.add("unknown:"+prefix+p.Root, func() *scope {
 			return &scope{group: prefix + nameOf(sys), why: "the distribution is not known"}
 		})
-	case p.Origin != "" && !owned:
+	case p.Origin != "" && !owned && (own == nil || p.Origin != p.Supplier): // whose vendor nobody knows is its own
 		return c.add("foreign:"+string(p.Type)+p.Origin, func() *scope {
 			return &scope{group: fmt.Sprintf("%s (third-party: %s)", p.Type, p.Origin),
 				why: "the distribution's advisories say nothing about packages of others"}
@@ -265,7 +269,11 @@ func (c *counter) systemScope(p *plimsoll.Package, owned bool) *scope {
 			return &scope{group: fmt.Sprintf("%s on %s", p.Type, nameOf(sys)), why: "the distribution does not use this package manager"}
 		})
 	}
-	return c.add("system:"+prefix+p.Root, func() *scope {
+	key := "system:" + prefix + p.Root
+	if own != nil {
+		key = "own:" + string(p.Type) + p.Root
+	}
+	return c.add(key, func() *scope {
 		s := &scope{
 			group:   prefix + nameOf(sys),
 			scheme:  systemSchemes[p.Type],
@@ -274,8 +282,10 @@ func (c *counter) systemScope(p *plimsoll.Package, owned bool) *scope {
 			distro:  sys.distro,
 			ended:   hasEnded(sys.distro, c.now),
 		}
-		s.use(c.available, slices.Concat(sys.distro.Ecosystems, minorStreams(sys))...)
-		s.use(c.available, sys.distro.Bound())
+		s.use(c.available, slices.Concat(sys.distro.Ecosystems, minorStreams(sys), own)...)
+		if sys.known {
+			s.use(c.available, sys.distro.Bound())
+		}
 		switch {
 		case len(s.ecosystems) > 0:
 			s.why = ""
@@ -285,6 +295,23 @@ func (c *counter) systemScope(p *plimsoll.Package, owned bool) *scope {
 		s.names = namesUnder(p.Type, s.ecosystems)
 		return s
 	})
+}
+
+// own names the ecosystems under which an operator publishes advisories for a
+// distribution of his own, which the table does not know: "acme:1", and "acme"
+// for all releases. Nil when the generation has neither.
+func (c *counter) own(s *system) []string {
+	if _, taken := version.ForEcosystem(s.os.ID); taken || s.os.ID == "" {
+		return nil // an image may call itself "npm"
+	}
+	patterns := []string{s.os.ID}
+	if s.os.VersionID != "" {
+		patterns = append(patterns, s.os.ID+":"+s.os.VersionID)
+	}
+	if !slices.ContainsFunc(patterns, func(p string) bool { _, found := slices.BinarySearch(c.available, p); return found }) {
+		return nil
+	}
+	return patterns
 }
 
 // hasEnded says whether the last day of support lies before now.

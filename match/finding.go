@@ -40,12 +40,13 @@ func (s *trial) finding(flaw plimsoll.Vulnerability, about []opinion, authority 
 // first one who denies.
 func (s *trial) reasons(about []opinion) []plimsoll.Reason {
 	var reasons []plimsoll.Reason
-	var denied []string
+	var denied, words []string
 	for i := range about {
 		o := &about[i]
 		if !o.affected {
 			if !slices.Contains(denied, o.AdvisoryID) {
 				denied = append(denied, o.AdvisoryID)
+				words = append(words, o.Note)
 			}
 			continue
 		}
@@ -63,9 +64,15 @@ func (s *trial) reasons(about []opinion) []plimsoll.Reason {
 		})
 	}
 	reasons = slices.Compact(reasons)
-	denied = slices.DeleteFunc(denied, func(id string) bool { // one of its ranges affirms
-		return slices.ContainsFunc(reasons, func(r plimsoll.Reason) bool { return r.Advisory == id })
-	})
+	for i, id := range denied {
+		switch {
+		case slices.ContainsFunc(reasons, func(r plimsoll.Reason) bool { return r.Advisory == id }):
+			denied[i] = "" // one of its ranges affirms
+		case words[i] != "":
+			denied[i] = id + " (" + words[i] + ")"
+		}
+	}
+	denied = slices.DeleteFunc(denied, func(id string) bool { return id == "" })
 	if len(denied) > 0 {
 		note := "not affected according to " + strings.Join(denied, ", ")
 		if reasons[0].Note != "" {

@@ -385,7 +385,7 @@ func TestEvaluate(t *testing.T) {
 			problems: []string{"no-advisory-source"},
 		},
 		{
-			name: "want 18: a fix of Ubuntu Pro is no fix for others",
+			name: "DEB-09, want 18: a fix of Ubuntu Pro is no fix for others",
 			adv: generation(about("UBUNTU-CVE-2024-1", "Ubuntu:16.04:LTS", "tar", "introduced 0"),
 				about("UBUNTU-CVE-2024-1", "Ubuntu:Pro:16.04:LTS", "tar", "introduced 0", "fixed 1.28-2+esm1"),
 				about("UBUNTU-CVE-2024-2", "Ubuntu:Pro:16.04:LTS", "tar", "introduced 0", "fixed 1.28-2+esm2"),
@@ -396,7 +396,7 @@ func TestEvaluate(t *testing.T) {
 				"tar 1.28-2: CVE-2024-3 (< 1.28-2ubuntu1) -> 1.28-2ubuntu1"},
 		},
 		{
-			name: "want 18: an esm build is compared with Ubuntu Pro",
+			name: "DEB-09, want 18: an esm build is compared with Ubuntu Pro",
 			adv: generation(about("UBUNTU-CVE-2024-1", "Ubuntu:16.04:LTS", "tar", "introduced 0"),
 				about("UBUNTU-CVE-2024-1", "Ubuntu:Pro:16.04:LTS", "tar", "introduced 0", "fixed 1.28-2+esm1"),
 				about("UBUNTU-CVE-2024-2", "Ubuntu:Pro:16.04:LTS", "tar", "introduced 0", "fixed 1.28-2+esm2"),
@@ -445,6 +445,27 @@ func TestEvaluate(t *testing.T) {
 			problems: []string{"end-of-life"},
 		},
 		{
+			name: "OS-06 a distribution of the operator's own is judged by his own advisories, in the package manager's order",
+			adv: generation(about("ACME-1", "acme:1", "tool", "introduced 0", "fixed 1:2-1"), about("ACME-2", "acme", "tool", "introduced 0"), about("ACME-3", "acme:2", "tool", "introduced 0"),
+				about("GHSA-1", "npm", "tool", "introduced 0")),
+			inv:      install("acme", "1", withOrigin(withSupplier(rpm("tool", "9-1"), "Acme Corp"), "Acme Corp"), withOrigin(withSupplier(rpm("tool", "8-1"), "Docker Inc."), "Docker")),
+			want:     []string{"tool 9-1: ACME-1 (< 1:2-1) -> 1:2-1", "tool 9-1: ACME-2 (>= 0) not-fixed"},
+			problems: []string{"no-advisory-source"},
+		},
+		{
+			name:     "OS-06 a system that calls itself by the name of an ecosystem is none of it",
+			adv:      generation(about("GHSA-1", "npm", "tool", "introduced 0"), about("GHSA-2", "npm:1", "tool", "introduced 0")),
+			inv:      install("npm", "1", rpm("tool", "9-1")),
+			problems: []string{"unknown-distro"},
+		},
+		{
+			name: "DEB-09 a release between those with long support ends soon",
+			adv:  generation(about("UBUNTU-CVE-2024-1", "Ubuntu:23.10", "tar", "introduced 0"), about("UBUNTU-CVE-2024-2", "Ubuntu:24.04:LTS", "tar", "introduced 0")),
+			inv:  install("ubuntu", "23.10", deb("tar", "1.0-1")), options: Options{Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
+			want:     []string{"tar 1.0-1: CVE-2024-1 (>= 0) end-of-life"},
+			problems: []string{"end-of-life"},
+		},
+		{
 			name:    "OS-08 the caller may name the distribution",
 			adv:     generation(about("DEBIAN-CVE-2024-1", eco12, "tar", "introduced 0")),
 			inv:     plimsoll.Inventory{Packages: []plimsoll.Package{deb("tar", "1.0-1")}},
@@ -478,10 +499,11 @@ func withRatings(a plimsoll.Affected, r ...plimsoll.Rating) plimsoll.Affected {
 func preferred(a plimsoll.Affected) plimsoll.Affected             { a.Preferred = true; return a }
 func withNote(a plimsoll.Affected, note string) plimsoll.Affected { a.Note = note; return a }
 
-func withOrigin(p plimsoll.Package, o string) plimsoll.Package { p.Origin = o; return p }
-func withOwner(p plimsoll.Package, o string) plimsoll.Package  { p.Owner = o; return p }
-func withArch(p plimsoll.Package, a string) plimsoll.Package   { p.Arch = a; return p }
-func withModule(p plimsoll.Package, m string) plimsoll.Package { p.Module = m; return p }
+func withOrigin(p plimsoll.Package, o string) plimsoll.Package   { p.Origin = o; return p }
+func withSupplier(p plimsoll.Package, s string) plimsoll.Package { p.Supplier = s; return p }
+func withOwner(p plimsoll.Package, o string) plimsoll.Package    { p.Owner = o; return p }
+func withArch(p plimsoll.Package, a string) plimsoll.Package     { p.Arch = a; return p }
+func withModule(p plimsoll.Package, m string) plimsoll.Package   { p.Module = m; return p }
 
 func rpm(name, v string) plimsoll.Package {
 	return plimsoll.Package{Type: plimsoll.TypeRPM, Name: name, Version: v, Path: "var/lib/rpm/rpmdb.sqlite"}
@@ -531,6 +553,16 @@ func TestRPM08TheVendorsNoteIsKept(t *testing.T) {
 	e := evaluate(t, adv, install("rhel", "8.4", rpm("a", "1-5.el8")), Options{})
 	if len(e.Findings) != 1 || e.Findings[0].State != plimsoll.FixEndOfLife || e.Findings[0].Reasons[0].Note != "Red Hat: Out of support scope" {
 		t.Errorf("got %+v, want the state and the note", e.Findings)
+	}
+}
+
+// Who denies is named with his reason beside those who affirm.
+func TestReasonOfADenial(t *testing.T) {
+	adv := generation(withFlaw(preferred(about("RHSA-1", "Red Hat:enterprise_linux:8::baseos", "a", "introduced 0", "fixed 2")), "CVE-2024-1"),
+		withNote(about("REDHAT-CVE-2024-1", "Red Hat:enterprise_linux:8", "a", "introduced 0", "fixed 0"), "vulnerable_code_not_present"))
+	e := evaluate(t, adv, install("rhel", "8.4", rpm("a", "1-5.el8")), Options{})
+	if len(e.Findings) != 1 || e.Findings[0].Reasons[0].Note != "not affected according to REDHAT-CVE-2024-1 (vulnerable_code_not_present)" {
+		t.Errorf("got %+v", e.Findings)
 	}
 }
 

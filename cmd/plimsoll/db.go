@@ -68,6 +68,7 @@ func feedFlags(cmd *cobra.Command, o *feed.Options) {
 	f.StringVar(&o.EPSS, "epss", feed.PublicEPSS, "address or file of EPSS scores (CSV); empty for none")
 	f.StringVar(&o.CVSS, "cvss", "", "address or file of further CVSS scores (CSV: cve, source, version, vector, base_score, base_severity)")
 	f.Var((*sourcesValue)(&o.Sources), "advisories", "a further source of advisories, KIND[@DISTRIBUTION:RELEASE]=URL|FILE|DIR; repeatable")
+	f.Var((*preferencesValue)(&o.Prefer), "prefer", "whom to believe first where sources disagree, ECOSYSTEM=SOURCE; repeatable")
 	f.StringSliceVar(&o.Ecosystems, "ecosystems", nil, "OSV ecosystems to fetch (default: all that Plimsoll can match)")
 }
 
@@ -93,6 +94,28 @@ func (v *sourcesValue) String() string {
 
 // Type ends like those of other flags that may be repeated.
 func (v *sourcesValue) Type() string { return "sourceArray" }
+
+// preferencesValue makes a flag of preferences.
+type preferencesValue []feed.Preference
+
+func (v *preferencesValue) Set(s string) error {
+	p, err := feed.ParsePreference(s)
+	if err != nil {
+		return usagef("%w", err)
+	}
+	*v = append(*v, p)
+	return nil
+}
+
+func (v *preferencesValue) String() string {
+	var list []string
+	for _, p := range *v {
+		list = append(list, p.String())
+	}
+	return "[" + strings.Join(list, ",") + "]"
+}
+
+func (v *preferencesValue) Type() string { return "preferenceArray" }
 
 func (a *app) updateDatabase(ctx context.Context, o feed.Options) error {
 	o.Dir = a.dbDir()

@@ -12,6 +12,7 @@ var debOrigins = [...]struct{ origin, maintainer, version string }{
 	{"Amazon Corretto", "corretto-team@amazon.com", ""},
 	{"Azul", "@azul.com", ""},
 	{"Chef", "@chef.io", ""},
+	{"ClickHouse", "@clickhouse.com", ""},
 	{"Containerd", "help@containerd.io", ""},
 	{"Datadog", "package@datadoghq.com", ""},
 	{"Docker", "support@docker.com", ""},
@@ -43,6 +44,7 @@ var debOrigins = [...]struct{ origin, maintainer, version string }{
 	{"Puppet", "info@puppetlabs.com", ""},
 	{"Puppet", "release@puppet.com", ""},
 	{"Sury", "", "+deb.sury.org"},
+	{"Tailscale", "info@tailscale.com", ""},
 	{"Varnish", "@varnish-software.com", ""},
 	{"Yarn", "yarn@dan.cx", ""},
 	{"Zabbix", "@zabbix.com", ""},
@@ -122,6 +124,14 @@ var rpmOrigins = [...]struct{ vendor, origin string }{
 	{"zabbix", "Zabbix"},
 }
 
+// rpmReleases are the marks that third parties put into the release of a package
+// for which they name no vendor.
+var rpmReleases = [...]struct{ mark, origin string }{
+	{"PGDG", "PGDG"},
+	{"nodesource", "NodeSource"},
+	{".remi", "Remi"},
+}
+
 // rpmOrigin names who made an rpm package when it was not the distribution
 // (acceptance RPM-09). An rpm names its vendor, so unlike with Debian packages
 // an unknown vendor counts as a third party; no vendor at all does not.
@@ -129,8 +139,10 @@ func rpmOrigin(vendor, release string) string {
 	v := strings.ToLower(vendor)
 	switch {
 	case v == "" || v == "(none)":
-		if strings.Contains(release, "PGDG") {
-			return "PGDG"
+		for _, o := range rpmReleases {
+			if strings.Contains(release, o.mark) {
+				return o.origin
+			}
 		}
 		return ""
 	case strings.HasPrefix(v, "fedora project") && strings.Contains(release, ".el"):

@@ -1,6 +1,7 @@
 package ospkg
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ const (
 type rpm struct{}
 
 func (rpm) Name() string { return "rpm" }
-func (rpm) Version() int { return 1 }
+func (rpm) Version() int { return 2 }
 
 func (rpm) Wants(path string) inventory.Want {
 	if _, ok := rpmDatabase(path); ok {
@@ -121,7 +122,7 @@ func (c *collector) addRPM(h *rpmHeader) error {
 		Arch:     h.string(tagArch),
 		Module:   h.string(tagModularityLabel),
 		Supplier: h.string(tagVendor),
-		Origin:   rpmOrigin(h.string(tagVendor), h.string(tagRelease)),
+		Origin:   cmp.Or(rpmSigners[h.signer()], rpmOrigin(h.string(tagVendor), h.string(tagRelease))),
 	}
 	if version == "-" {
 		p.Version = ""

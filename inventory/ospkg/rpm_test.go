@@ -266,6 +266,8 @@ func TestRPM09VendorIsNotTheDistribution(t *testing.T) {
 		{"obs://build.opensuse.org/home:someone", "1.1", "Open Build Service"},
 		{"Acme Corp", "1.el9", "Acme Corp"},
 		{"", "1.el9", ""},
+		{"", "1nodesource", "NodeSource"},
+		{"(none)", "2.el8.remi", "Remi"},
 		{"(none)", "1.el9", ""},
 	}
 	for _, tt := range tests {
@@ -273,6 +275,55 @@ func TestRPM09VendorIsNotTheDistribution(t *testing.T) {
 			t.Errorf("%q %q: got %q, want %q", tt.vendor, tt.release, got, tt.want)
 		}
 	}
+}
+
+// The key that signed a package tells who made it, also where the vendor does
+// not: the packages of the two real databases are signed with CentOS's and
+// SUSE's keys, those that are made here with keys of third parties.
+func TestRPM09SigningKeyTells(t *testing.T) {
+	v3 := append(signature{0x88, 70, 3, 5, 0, 1, 2, 3, 4}, 0x8A, 0x38, 0x72, 0xBF, 0x32, 0x28, 0x46, 0x7C, 1, 8)
+	subpacket := []byte{9, 16, 0x9C, 0xD0, 0xA4, 0x93, 0xD4, 0x2D, 0x06, 0x85}
+	v4 := append(append(signature{0xC2, 40, 4, 0, 1, 8, 0, 6, 5, 2, 1, 2, 3, 4, 0, byte(len(subpacket))}, subpacket...), 1, 2)
+	fingerprint := append([]byte{22, 33, 4}, bytes.Repeat([]byte{7}, 12)...)
+	fingerprint = append(fingerprint, 0x1F, 0x16, 0xD2, 0xE1, 0x44, 0x2D, 0xF0, 0xF8)
+	hashed := append(append(signature{0x89, 1, 0, 4, 0, 1, 8, 0, byte(len(fingerprint))}, fingerprint...), 0, 0)
+	blob := func(name string, tag uint32, s signature) []byte {
+		return buildHeader(map[uint32]headerValue{1000: name, 1001: "1", 1002: "1.el9", tag: s})
+	}
+	facts := mustAnalyze(t, "var/lib/rpm/Packages", buildBDB(binary.LittleEndian, [][]byte{
+		blob("old", 259, v3), blob("new", 268, v4), blob("newest", 267, hashed), blob("cut", 268, v4[:20]), blob("none", 268, signature{0}),
+	}))
+	got := map[string]string{}
+	for _, p := range facts.Packages {
+		got[p.Name] = p.Origin
+	}
+	want := map[string]string{"old": "EPEL", "new": "NVIDIA", "newest": "PGDG", "cut": "", "none": ""}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("origins (-want +got):\n%s", diff)
+	}
+	for name, want := range map[string]uint64{"rpm/centos8-modular.bdb.zst": 0x05B555B38483C65D, "rpm/sle15-bci.ndb.zst": 0x70AF9E8139DB7C82} {
+		signers := map[uint64]int{}
+		err := map[string]blobReader{"bdb": readBDB, "ndb": readNDB}[strings.Split(name, ".")[1]](bytes.NewReader(fixture(t, name)), int64(len(fixture(t, name))), func(blob []byte) error {
+			h, err := parseHeader(blob)
+			if err == nil && h.string(tagName) != "gpg-pubkey" {
+				signers[h.signer()]++
+			}
+			return err
+		}, func(err error) { t.Error(err) })
+		if err != nil || len(signers) != 1 || signers[want] == 0 {
+			t.Errorf("%s: signed with %X (%v), want %X alone", name, signers, err, want)
+		}
+	}
+}
+
+func FuzzSignature(f *testing.F) {
+	f.Add([]byte{0x88, 70, 3, 5, 0, 1, 2, 3, 4, 0x8A, 0x38, 0x72, 0xBF, 0x32, 0x28, 0x46, 0x7C, 1, 8})
+	f.Add([]byte{0xC2, 40, 4, 0, 1, 8, 0, 6, 5, 2, 1, 2, 3, 4, 0, 10, 9, 16, 1, 2, 3, 4, 5, 6, 7, 8})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if id := signatureIssuer(b); id != 0 && !bytes.Contains(b, binary.BigEndian.AppendUint64(nil, id)) {
+			t.Errorf("key ID %x is not in the signature", id)
+		}
+	})
 }
 
 func TestOnlyFilesInPlaceAreOwned(t *testing.T) {

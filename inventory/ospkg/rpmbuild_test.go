@@ -9,6 +9,9 @@ import (
 // []string, a []uint32 or a []byte.
 type headerValue any
 
+// signature is the value of a tag that holds an OpenPGP signature.
+type signature []byte
+
 // buildHeader writes a package header of the given tags (by rpm's numbers).
 func buildHeader(tags map[uint32]headerValue) []byte {
 	numbers := make([]uint32, 0, len(tags))
@@ -38,6 +41,9 @@ func buildHeader(tags map[uint32]headerValue) []byte {
 			for _, x := range v {
 				data = be.AppendUint32(data, x)
 			}
+		case signature:
+			kind, count = typeBin, uint32(len(v))
+			data = append(data, v...)
 		case []byte:
 			kind, count = typeChar, uint32(len(v))
 			data = append(data, v...)

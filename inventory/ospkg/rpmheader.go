@@ -18,6 +18,10 @@ const (
 	tagArch
 	tagSourceRPM
 	tagModularityLabel
+	tagSigPGP
+	tagSigGPG
+	tagDSAHeader
+	tagRSAHeader
 	tagFileStates
 	tagDirIndexes
 	tagBaseNames
@@ -27,6 +31,14 @@ const (
 
 func tagOf(number uint32) int {
 	switch number {
+	case 259:
+		return tagSigPGP
+	case 262:
+		return tagSigGPG
+	case 267:
+		return tagDSAHeader
+	case 268:
+		return tagRSAHeader
 	case 1000:
 		return tagName
 	case 1001:
@@ -63,6 +75,7 @@ const (
 	typeInt8        = 2
 	typeInt32       = 4
 	typeString      = 6
+	typeBin         = 7
 	typeStringArray = 8
 	typeI18NString  = 9
 )

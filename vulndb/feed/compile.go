@@ -46,7 +46,8 @@ type member struct {
 type reader struct {
 	w        *vulndb.Writer
 	take     map[string]bool // ecosystem families; nil takes all
-	latest   time.Time       // dates after it are mistakes; zero knows no limit
+	prefer   map[string]string
+	latest   time.Time // dates after it are mistakes; zero knows no limit
 	progress func(Progress)
 	watch    func(vulndb.Record) // of tests
 
@@ -221,6 +222,7 @@ func readLimited(f io.Reader, buf []byte, limit int) ([]byte, error) {
 func (r *reader) keep(p parsed, source *plimsoll.DataSource) error {
 	err := p.err
 	if err == nil {
+		r.mark(&p.record, source.Name)
 		err = r.w.Add(p.record)
 		if code := plimsoll.CodeOf(err); code != "" && code != plimsoll.CodeInvalid {
 			return err

@@ -132,7 +132,11 @@ const (
 )
 
 var kinds = map[string]kind{
-	"updateinfo": {bind: bindAlways, system: plimsoll.TypeRPM, fetch: fetchRepository, list: listRepository, read: readUpdateInfo},
+	"csaf":           {bind: bindMaybe, system: plimsoll.TypeRPM, list: listDocuments, read: readCSAF},
+	"debian-tracker": {read: readTracker},
+	"osv-files":      {list: listDocuments, read: readOSV},
+	"secdb":          {bind: bindMaybe, system: plimsoll.TypeAPK, list: listDocuments, read: readSecDB},
+	"updateinfo":     {bind: bindAlways, system: plimsoll.TypeRPM, fetch: fetchRepository, list: listRepository, read: readUpdateInfo},
 }
 
 // Kinds returns the kinds of sources, sorted.

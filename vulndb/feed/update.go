@@ -34,6 +34,7 @@ type Options struct {
 	// kernel and of OSS-Fuzz, GitHub Actions, editor extensions.
 	Ecosystems []string
 	Sources    []Source         // further advisories
+	Prefer     []Preference     // whom to believe first where sources disagree
 	Dir        string           // of generations; copies of the sources are kept in its "raw"
 	Force      bool             // activate a generation that is older or has lost records
 	Client     *http.Client     // nil: one with sensible time limits
@@ -91,7 +92,7 @@ func update(ctx context.Context, o Options, dir *vulndb.Dir, f *fetcher) (g plim
 		sum.Unchanged = true
 		return g, sum, in.remember(o.Dir, g.ID)
 	}
-	r := &reader{w: dir.NewWriter(), take: in.families(), latest: o.Now().Add(24 * time.Hour), progress: o.Progress}
+	r := &reader{w: dir.NewWriter(), take: in.families(), prefer: preferences(o.Prefer), latest: o.Now().Add(24 * time.Hour), progress: o.Progress}
 	defer r.w.Abort()
 	sources, err := in.read(ctx, r, f)
 	sum.Problems, sum.Broken = r.problems, r.broken
@@ -116,6 +117,7 @@ func update(ctx context.Context, o Options, dir *vulndb.Dir, f *fetcher) (g plim
 
 // input is all that one generation is made of, on this disk.
 type input struct {
+	prefer  []Preference
 	exports []export
 	sources []sourceFiles
 	extras  []extraFile
@@ -142,7 +144,7 @@ func gather(ctx context.Context, o Options, f *fetcher) (*input, error) {
 		}
 	}
 	slices.Sort(names)
-	in := &input{}
+	in := &input{prefer: sortedPreferences(o.Prefer)}
 	for _, name := range slices.Compact(names) {
 		x, err := from.export(ctx, name)
 		if err != nil {
@@ -249,6 +251,7 @@ func (x *extraFile) load(r *reader) (plimsoll.DataSource, error) {
 // state is what is known beside a generation and is no part of it, because it
 // differs from one fetch to the next.
 type state struct {
+	Prefer     []Preference            `json:"prefer,omitempty"`
 	Generation plimsoll.Digest         `json:"generation"`
 	Compiler   int                     `json:"compiler"`
 	Sources    map[string]sourceOrigin `json:"sources"`
@@ -294,7 +297,7 @@ func (in *input) current(dir string) (plimsoll.Generation, bool) {
 	}
 	s, err := readState(dir)
 	origins := in.origins()
-	if err != nil || s.Compiler != compilerVersion || len(s.Sources) != len(origins) {
+	if err != nil || s.Compiler != compilerVersion || !slices.Equal(s.Prefer, in.prefer) || len(s.Sources) != len(origins) {
 		return plimsoll.Generation{}, false
 	}
 	for name, o := range origins {
@@ -323,7 +326,7 @@ func currentID(dir string) plimsoll.Digest {
 // remember writes the state. It is replaced in one step; without it nothing is
 // lost but the dates of fetching and one compilation.
 func (in *input) remember(dir string, id plimsoll.Digest) error {
-	b, err := json.MarshalIndent(state{Generation: id, Compiler: compilerVersion, Sources: in.origins()}, "", "\t")
+	b, err := json.MarshalIndent(state{Prefer: in.prefer, Generation: id, Compiler: compilerVersion, Sources: in.origins()}, "", "\t")
 	if err == nil {
 		err = os.WriteFile(statePath(dir)+".tmp", append(b, '\n'), 0o644)
 	}
