@@ -24,6 +24,7 @@ type scope struct {
 	release    string // VERSION_ID of the system
 	distro     plimsoll.Distribution
 	ended      bool           // the system gets no more advisories
+	mainline   bool           // it was built from no repository of an extended release, as its records say
 	class      plimsoll.Class // of the packages
 	why        string
 	packages   int
@@ -40,7 +41,8 @@ const (
 )
 
 // languages says which OSV ecosystem speaks about a package type. Types that
-// are missing (conda, generic binaries) have none: inventory only. Conda's
+// are missing (conda) have none: inventory only. Programs without a package are
+// left to NVD, whose records the operator may have added. Conda's
 // packages are builds of their own, under names that only look like PyPI's.
 var languages = map[plimsoll.PackageType]string{
 	plimsoll.TypeMaven:    "Maven",
@@ -51,15 +53,16 @@ var languages = map[plimsoll.PackageType]string{
 	plimsoll.TypeNuGet:    "NuGet",
 	plimsoll.TypeComposer: "Packagist",
 	plimsoll.TypeGem:      "RubyGems",
-	"hex":                 "Hex",
-	"pub":                 "Pub",
-	"cran":                "CRAN",
-	"hackage":             "Hackage",
-	"swift":               "SwiftURL",
+	plimsoll.TypeHex:      "Hex",
+	plimsoll.TypePub:      "Pub",
+	plimsoll.TypeCRAN:     "CRAN",
+	plimsoll.TypeHackage:  "Hackage",
+	plimsoll.TypeSwift:    "SwiftURL",
 	"julia":               "Julia",
 	"opam":                "opam",
 	"bitnami":             "Bitnami",
 	"githubactions":       "GitHub Actions",
+	plimsoll.TypeGeneric:  plimsoll.EcosystemNVD,
 }
 
 // systemSchemes are the version orders of package managers. They hold for any
@@ -275,12 +278,13 @@ func (c *counter) systemScope(p *plimsoll.Package, owned bool) *scope {
 	}
 	return c.add(key, func() *scope {
 		s := &scope{
-			group:   prefix + nameOf(sys),
-			scheme:  systemSchemes[p.Type],
-			system:  true,
-			release: sys.os.VersionID,
-			distro:  sys.distro,
-			ended:   hasEnded(sys.distro, c.now),
+			group:    prefix + nameOf(sys),
+			scheme:   systemSchemes[p.Type],
+			system:   true,
+			release:  sys.os.VersionID,
+			distro:   sys.distro,
+			ended:    hasEnded(sys.distro, c.now),
+			mainline: mainline(sys.os),
 		}
 		s.use(c.available, slices.Concat(sys.distro.Ecosystems, minorStreams(sys), own)...)
 		if sys.known {
@@ -330,10 +334,28 @@ func minorStreams(s *system) []string {
 		return nil
 	}
 	var patterns []string
-	for _, stream := range [...]string{"eus", "aus", "tus", "e4s"} {
+	for _, stream := range extendedStreams {
+		if len(s.os.Repositories) > 0 && !fromStream(s.os, stream) {
+			continue
+		}
 		patterns = append(patterns, extendedPrefix+stream+":"+s.os.VersionID+":*")
 	}
 	return patterns
+}
+
+// extendedStreams are the ways in which Red Hat keeps minor releases alive.
+var extendedStreams = [...]string{"eus", "aus", "tus", "e4s"}
+
+// fromStream says whether a system was built from a repository of an extended
+// stream: "rhel-8-for-x86_64-baseos-eus-rpms" (acceptance RPM-07).
+func fromStream(os plimsoll.OS, stream string) bool {
+	return slices.ContainsFunc(os.Repositories, func(id string) bool { return strings.Contains(id, "-"+stream+"-") })
+}
+
+// mainline says that the system's build records name its repositories, and that
+// none is of an extended stream.
+func mainline(os plimsoll.OS) bool {
+	return len(os.Repositories) > 0 && !slices.ContainsFunc(extendedStreams[:], func(stream string) bool { return fromStream(os, stream) })
 }
 
 // extendedPrefix begins the ecosystems of Red Hat's extended minor releases.

@@ -60,7 +60,7 @@ database.
 	a.scanFlags(cmd, &o)
 	o.filter.flags(f)
 	vexFlag(cmd, &o)
-	f.StringVar(&o.failOn, "fail-on", "", "end with exit code 3 when a finding fits: none, low, medium, high, critical (at least), fixable, kev, malicious; join with + (and) and , (or)")
+	f.StringVar(&o.failOn, "fail-on", "", "end with exit code 3 when a finding fits: none, low, medium, high, critical (at least), fixable, kev, malicious, confident (not of low confidence); join with + (and) and , (or)")
 	f.IntVar(&o.exitCode, "exit-code", exitGate, "the exit code of --fail-on")
 	f.StringVar(&o.distro, "distro", "", `judge the system as "family:version" instead of what it says it is`)
 	f.BoolVar(&o.comprehensive, "comprehensive", false, "also judge language packages that the distribution owns, as information")
