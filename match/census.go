@@ -152,7 +152,36 @@ func ask(ecosystems []string, inv plimsoll.Inventory, o Options) (census, error)
 		return cmp.Compare(a.index, b.index)
 	})
 	c.account(&out)
+	out.problems = append(out.problems, endedRuntimes(inv.Packages, o.Now)...)
 	return out, nil
+}
+
+// endedRuntimes tells of runtimes that get no more fixes, once for each release
+// however many copies there are (acceptance OS-07 for what is no system).
+func endedRuntimes(packages []plimsoll.Package, now time.Time) []plimsoll.Problem {
+	ended := make(map[plimsoll.Runtime]*plimsoll.Problem)
+	for i := range packages {
+		p := &packages[i]
+		r, known := p.Runtime()
+		if !known || !past(r.EndOfLife, now) {
+			continue
+		}
+		told := ended[r]
+		if told == nil {
+			told = &plimsoll.Problem{Code: plimsoll.ProblemEndOfLife, Path: p.Path, Layer: p.Layer,
+				Detail: fmt.Sprintf("%s %s reached its end of life on %s", r.Name, r.Release, r.EndOfLife.Format(time.DateOnly))}
+			ended[r] = told
+		}
+		if told.Count++; p.Path < told.Path {
+			told.Path, told.Layer = p.Path, p.Layer
+		}
+	}
+	var problems []plimsoll.Problem
+	for _, p := range ended {
+		problems = append(problems, *p)
+	}
+	sortProblems(problems)
+	return problems
 }
 
 // owner finds the system package that owns p, nil when there is none or nobody
@@ -291,8 +320,11 @@ func (c *counter) own(s *system) []string {
 
 // hasEnded says whether the last day of support lies before now.
 func hasEnded(d plimsoll.Distribution, now time.Time) bool {
-	return !d.EndOfLife.IsZero() && !now.Before(d.EndOfLife.AddDate(0, 0, 1))
+	return !d.EndOfLife.IsZero() && past(d.EndOfLife, now)
 }
+
+// past says whether a day is over.
+func past(day, now time.Time) bool { return !now.Before(day.AddDate(0, 0, 1)) }
 
 // minorStreams names the ecosystems of Red Hat's extended minor releases for a
 // system that says which minor release it is. They are asked about packages
