@@ -77,10 +77,10 @@ func TestCSAF(t *testing.T) {
 	}{
 		{"RPM-05 RPM-06 RPM-08 Red Hat's state of one flaw", "redhat-vex.json", "", []string{
 			"REDHAT-CVE-2024-10041 by Red Hat about CVE-2024-10041",
-			"  Red Hat:enterprise_linux:6 pam src: <0 (vulnerable_code_not_present)",
-			"  Red Hat:enterprise_linux:7 pam src: end-of-life (Out of support scope)",
-			"  Red Hat:enterprise_linux:8 nodejs src nodejs:18: deferred (Fix deferred)",
-			"  Red Hat:enterprise_linux:8 pam src: under-investigation (Under investigation)",
+			"  Red Hat:enterprise_linux:6 src:pam: <0 (vulnerable_code_not_present)",
+			"  Red Hat:enterprise_linux:7 src:pam: end-of-life (Out of support scope)",
+			"  Red Hat:enterprise_linux:8 src:nodejs nodejs:18: deferred (Fix deferred)",
+			"  Red Hat:enterprise_linux:8 src:pam: under-investigation (Under investigation)",
 			"  Red Hat:enterprise_linux:8::appstream nodejs nodejs:20: <1:20.16.0-1.module+el8.10.0+22202+761b9a65",
 			"  Red Hat:enterprise_linux:9::baseos pam: <1.5.1-21.el9_5",
 			"  Red Hat:rhel_eus:9.2::baseos pam: <1.5.1-15.el9_2 extended-only",
