@@ -54,6 +54,11 @@ type Affected struct {
 // package where its neighbours name binary packages: "src:openssl".
 const SourcePrefix = "src:"
 
+// EcosystemNVD is the ecosystem of NVD's lists of affected versions. OSV has none
+// of this name: these records are about programs without a package, told by text
+// in their data, and their versions are compared without knowing who built them.
+const EcosystemNVD = "NVD"
+
 // RangeType says how the events of a range are compared.
 type RangeType string
 
