@@ -257,6 +257,22 @@ func TestErrata(t *testing.T) {
 	}
 }
 
+// The first scan fetches the advisories itself, from where the configuration says.
+func TestErrataAtTheFirstScan(t *testing.T) {
+	s := errataSystems[2]
+	mirror := t.TempDir()
+	s.repository(t, mirror)
+	config := filepath.Join(t.TempDir(), "plimsoll.yaml")
+	text := fmt.Sprintf("osv: %s\necosystems: [npm]\nkev: \"\"\nepss: \"\"\nadvisories:\n  - updateinfo@%s=%s\n", smallExports(t), s.claim, serve(t, mirror))
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := only(t, newUser(t).report([]string{"scan", "-o", "json", "--config", config, "--input", s.image().Archive(t)}, 0))
+	if len(r.Findings) != len(s.found()) {
+		t.Errorf("%d findings, want %d", len(r.Findings), len(s.found()))
+	}
+}
+
 // The console judges a fleet by the errata that its configuration names.
 func TestErrataInTheConsole(t *testing.T) {
 	l := lab.New(t)

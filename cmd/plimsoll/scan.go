@@ -15,6 +15,7 @@ import (
 	"plimsoll/report"
 	"plimsoll/sbom"
 	"plimsoll/vulndb"
+	"plimsoll/vulndb/feed"
 )
 
 type scanOptions struct {
@@ -30,7 +31,8 @@ type scanOptions struct {
 	dbPath        string
 	maxDBAge      time.Duration
 	timeout       time.Duration
-	vex           []string // documents
+	vex           []string     // documents
+	feed          feed.Options // of the first generation, which is fetched when there is none
 }
 
 func (a *app) scanCommand() *cobra.Command {
@@ -70,6 +72,7 @@ database.
 	f.StringVar(&o.dbPath, "db-path", "", "use this advisory database file")
 	f.DurationVar(&o.maxDBAge, "max-db-age", 0, "end with exit code 4 when the advisories are older; 0 means any age")
 	hideFlags(f, "list-all-pkgs")
+	firstFetchFlags(cmd, &o)
 	return cmd
 }
 
