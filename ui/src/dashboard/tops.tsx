@@ -6,6 +6,7 @@ import type { Schemas } from '../api'
 import { ImageName } from '../images/name'
 import { Counts, Reason, Tag } from '../parts/tags'
 import { Time, useNumber } from '../parts/time'
+import { useSuggestion } from '../vulnerabilities/suggestion'
 
 function Kev() {
   const { t } = useTranslation()
@@ -20,6 +21,7 @@ function Kev() {
 export function TopVulnerabilities({ rows }: { rows: Schemas['Vulnerability'][] }) {
   const { t } = useTranslation('dashboard')
   const number = useNumber()
+  const suggestion = useSuggestion()
   if (rows.length === 0) return null
   return (
     <section className="card half">
@@ -57,7 +59,7 @@ export function TopVulnerabilities({ rows }: { rows: Schemas['Vulnerability'][] 
               </td>
               <td className="long">
                 <span className="clip" title={v.packages?.join('\n')}>
-                  {v.suggestion ?? v.packages?.join(', ')}
+                  {suggestion(v.suggestion) ?? v.packages?.join(', ')}
                 </span>
               </td>
               <td className="figure">
