@@ -52,6 +52,11 @@ type Affected struct {
 	Malicious bool
 }
 
+// EcosystemNVD is the ecosystem of NVD's lists of affected versions. OSV has none
+// of this name: these records are about programs without a package, told by text
+// in their data, and their versions are compared without knowing who built them.
+const EcosystemNVD = "NVD"
+
 // ArchSource stands among the architectures of a record that names a source
 // package where its neighbours name binary packages.
 const ArchSource = "src"

@@ -45,6 +45,28 @@ type Finding struct {
 	VEX []VEXStatement
 }
 
+// Confidence says how sure it is that a finding's package is what it is taken for
+// and that the records are about this build of it.
+type Confidence string
+
+// The confidences.
+const (
+	ConfidenceHigh   Confidence = "high"   // a package manager's or the package's own records, judged by advisories about them
+	ConfidenceMedium Confidence = "medium" // an SBOM's claim, or a file's name
+	ConfidenceLow    Confidence = "low"    // a text in a binary, or versions that are compared without knowing who built them
+)
+
+// Confidence of the finding: that of the weakest link (acceptance BIN-03).
+func (f *Finding) Confidence() Confidence {
+	switch {
+	case f.Package.Evidence == EvidenceBinary, len(f.Reasons) > 0 && f.Reasons[0].Ecosystem == EcosystemNVD:
+		return ConfidenceLow
+	case f.Package.Evidence == EvidenceSBOM, f.Package.Evidence == EvidenceFileName:
+		return ConfidenceMedium
+	}
+	return ConfidenceHigh
+}
+
 // Reason is the evidence of a match: enough to check it by hand.
 type Reason struct {
 	Advisory  string // the record that matched

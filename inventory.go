@@ -22,6 +22,9 @@ const (
 	TypeCRAN     PackageType = "cran"
 	TypeCPAN     PackageType = "cpan"
 	TypeLuaRocks PackageType = "luarocks"
+	TypePub      PackageType = "pub"
+	TypeHackage  PackageType = "hackage"
+	TypeSwift    PackageType = "swift"
 	TypeGeneric  PackageType = "generic"
 )
 
@@ -108,8 +111,12 @@ type OS struct {
 	// Release is the text of a fallback file (debian_version, redhat-release, …)
 	// when it says more than os-release; empty otherwise.
 	Release string
-	Root    string // as Package.Root
-	Path    string // the file that told
+	// Repositories are the IDs of the package repositories that the image was built
+	// from ("rhel-8-for-x86_64-baseos-eus-rpms"), sorted, where Red Hat's build
+	// system recorded them; empty otherwise.
+	Repositories []string
+	Root         string // as Package.Root
+	Path         string // the file that told
 }
 
 // Inventory is what one image contains. It is a pure value of the image and

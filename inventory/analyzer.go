@@ -94,7 +94,8 @@ type Facts struct {
 	// Packages need Type, Name and Version; Path defaults to the file's path.
 	// Layer, Owner, Root and PURL are set by the merge.
 	Packages []plimsoll.Package
-	// System is set by the analyser of distribution identity.
+	// System is set by the analyser of distribution identity, and with nothing but
+	// Repositories and its root by the one of build records.
 	System *plimsoll.OS
 	// Owns lists files that a system package installed.
 	Owns []Ownership

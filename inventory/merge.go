@@ -233,12 +233,12 @@ func (m *merger) addLocations(file visitedFile, again []plimsoll.Package) {
 func (m *merger) inventory() plimsoll.Inventory {
 	inv := plimsoll.Inventory{ImageID: m.img.ID, Systems: withPackages(chooseSystems(m.systems), m.packages)}
 	m.installed = make(map[ownedPath]bool)
-	known := make(map[claim]bool) // by better evidence than an SBOM's word
+	known := make(map[claim]bool) // by better evidence than somebody's word
 	for _, p := range m.packages {
 		if p.Type.System() {
 			m.installed[ownedPath{p.Root, p.Name}] = true
 		}
-		if p.Evidence != plimsoll.EvidenceSBOM {
+		if !claimed(&p) {
 			known[claimOf(&p)] = true
 		}
 	}
@@ -247,7 +247,7 @@ func (m *merger) inventory() plimsoll.Inventory {
 		if !m.annotate(&p) {
 			continue
 		}
-		if p.Evidence == plimsoll.EvidenceSBOM {
+		if claimed(&p) {
 			if known[claimOf(&p)] {
 				continue
 			}
@@ -309,7 +309,19 @@ func (m *merger) inventory() plimsoll.Inventory {
 	return inv
 }
 
-// claim is a package as an SBOM within the image names it.
+// PackageMap says whether the file at path only names packages that lie in other
+// files: the map of Yarn's Plug'n'Play. They count where no archive or directory
+// proves the same package (acceptance NPM-05).
+func PackageMap(path string) bool {
+	return strings.HasSuffix(path, ".pnp.cjs") || strings.HasSuffix(path, ".pnp.data.json")
+}
+
+// claimed says that p rests on the word of a list within the image.
+func claimed(p *plimsoll.Package) bool {
+	return p.Evidence == plimsoll.EvidenceSBOM || p.Type == plimsoll.TypeNPM && PackageMap(p.Path)
+}
+
+// claim is a package as an SBOM or a map within the image names it.
 type claim struct {
 	typ           plimsoll.PackageType
 	name, version string

@@ -17,7 +17,12 @@ func chooseSystems(found []plimsoll.OS) []plimsoll.OS {
 		return cmp.Or(strings.Compare(a.Root, b.Root), cmp.Compare(systemRank(a), systemRank(b)), strings.Compare(a.Path, b.Path))
 	})
 	var chosen []plimsoll.OS
+	repositories := make(map[string][]string) // by root
 	for _, s := range found {
+		if len(s.Repositories) > 0 { // of a layer, which is no identity
+			repositories[s.Root] = append(repositories[s.Root], s.Repositories...)
+			continue
+		}
 		if n := len(chosen); n > 0 && chosen[n-1].Root == s.Root {
 			best := &chosen[n-1]
 			if best.Release == "" {
@@ -28,6 +33,11 @@ func chooseSystems(found []plimsoll.OS) []plimsoll.OS {
 			continue
 		}
 		chosen = append(chosen, s)
+	}
+	for i := range chosen {
+		list := repositories[chosen[i].Root]
+		slices.Sort(list)
+		chosen[i].Repositories = slices.Compact(list)
 	}
 	return chosen
 }

@@ -24,6 +24,7 @@ type scope struct {
 	release    string // VERSION_ID of the system
 	distro     plimsoll.Distribution
 	ended      bool           // the system gets no more advisories
+	mainline   bool           // it was built from no repository of an extended release, as its records say
 	class      plimsoll.Class // of the packages
 	why        string
 	packages   int
@@ -40,7 +41,8 @@ const (
 )
 
 // languages says which OSV ecosystem speaks about a package type. Types that
-// are missing (conda, generic binaries) have none: inventory only. Conda's
+// are missing (conda) have none: inventory only. Programs without a package are
+// left to NVD, whose records the operator may have added. Conda's
 // packages are builds of their own, under names that only look like PyPI's.
 var languages = map[plimsoll.PackageType]string{
 	plimsoll.TypeMaven:    "Maven",
@@ -51,15 +53,16 @@ var languages = map[plimsoll.PackageType]string{
 	plimsoll.TypeNuGet:    "NuGet",
 	plimsoll.TypeComposer: "Packagist",
 	plimsoll.TypeGem:      "RubyGems",
-	"hex":                 "Hex",
-	"pub":                 "Pub",
-	"cran":                "CRAN",
-	"hackage":             "Hackage",
-	"swift":               "SwiftURL",
+	plimsoll.TypeHex:      "Hex",
+	plimsoll.TypePub:      "Pub",
+	plimsoll.TypeCRAN:     "CRAN",
+	plimsoll.TypeHackage:  "Hackage",
+	plimsoll.TypeSwift:    "SwiftURL",
 	"julia":               "Julia",
 	"opam":                "opam",
 	"bitnami":             "Bitnami",
 	"githubactions":       "GitHub Actions",
+	plimsoll.TypeGeneric:  plimsoll.EcosystemNVD,
 }
 
 // systemSchemes are the version orders of package managers. They hold for any
@@ -149,7 +152,36 @@ func ask(ecosystems []string, inv plimsoll.Inventory, o Options) (census, error)
 		return cmp.Compare(a.index, b.index)
 	})
 	c.account(&out)
+	out.problems = append(out.problems, endedRuntimes(inv.Packages, o.Now)...)
 	return out, nil
+}
+
+// endedRuntimes tells of runtimes that get no more fixes, once for each release
+// however many copies there are (acceptance OS-07 for what is no system).
+func endedRuntimes(packages []plimsoll.Package, now time.Time) []plimsoll.Problem {
+	ended := make(map[plimsoll.Runtime]*plimsoll.Problem)
+	for i := range packages {
+		p := &packages[i]
+		r, known := p.Runtime()
+		if !known || !past(r.EndOfLife, now) {
+			continue
+		}
+		told := ended[r]
+		if told == nil {
+			told = &plimsoll.Problem{Code: plimsoll.ProblemEndOfLife, Path: p.Path, Layer: p.Layer,
+				Detail: fmt.Sprintf("%s %s reached its end of life on %s", r.Name, r.Release, r.EndOfLife.Format(time.DateOnly))}
+			ended[r] = told
+		}
+		if told.Count++; p.Path < told.Path {
+			told.Path, told.Layer = p.Path, p.Layer
+		}
+	}
+	var problems []plimsoll.Problem
+	for _, p := range ended {
+		problems = append(problems, *p)
+	}
+	sortProblems(problems)
+	return problems
 }
 
 // owner finds the system package that owns p, nil when there is none or nobody
@@ -246,12 +278,13 @@ func (c *counter) systemScope(p *plimsoll.Package, owned bool) *scope {
 	}
 	return c.add(key, func() *scope {
 		s := &scope{
-			group:   prefix + nameOf(sys),
-			scheme:  systemSchemes[p.Type],
-			system:  true,
-			release: sys.os.VersionID,
-			distro:  sys.distro,
-			ended:   hasEnded(sys.distro, c.now),
+			group:    prefix + nameOf(sys),
+			scheme:   systemSchemes[p.Type],
+			system:   true,
+			release:  sys.os.VersionID,
+			distro:   sys.distro,
+			ended:    hasEnded(sys.distro, c.now),
+			mainline: mainline(sys.os),
 		}
 		s.use(c.available, slices.Concat(sys.distro.Ecosystems, minorStreams(sys), own)...)
 		if sys.known {
@@ -287,8 +320,11 @@ func (c *counter) own(s *system) []string {
 
 // hasEnded says whether the last day of support lies before now.
 func hasEnded(d plimsoll.Distribution, now time.Time) bool {
-	return !d.EndOfLife.IsZero() && !now.Before(d.EndOfLife.AddDate(0, 0, 1))
+	return !d.EndOfLife.IsZero() && past(d.EndOfLife, now)
 }
+
+// past says whether a day is over.
+func past(day, now time.Time) bool { return !now.Before(day.AddDate(0, 0, 1)) }
 
 // minorStreams names the ecosystems of Red Hat's extended minor releases for a
 // system that says which minor release it is. They are asked about packages
@@ -298,10 +334,28 @@ func minorStreams(s *system) []string {
 		return nil
 	}
 	var patterns []string
-	for _, stream := range [...]string{"eus", "aus", "tus", "e4s"} {
+	for _, stream := range extendedStreams {
+		if len(s.os.Repositories) > 0 && !fromStream(s.os, stream) {
+			continue
+		}
 		patterns = append(patterns, extendedPrefix+stream+":"+s.os.VersionID+":*")
 	}
 	return patterns
+}
+
+// extendedStreams are the ways in which Red Hat keeps minor releases alive.
+var extendedStreams = [...]string{"eus", "aus", "tus", "e4s"}
+
+// fromStream says whether a system was built from a repository of an extended
+// stream: "rhel-8-for-x86_64-baseos-eus-rpms" (acceptance RPM-07).
+func fromStream(os plimsoll.OS, stream string) bool {
+	return slices.ContainsFunc(os.Repositories, func(id string) bool { return strings.Contains(id, "-"+stream+"-") })
+}
+
+// mainline says that the system's build records name its repositories, and that
+// none is of an extended stream.
+func mainline(os plimsoll.OS) bool {
+	return len(os.Repositories) > 0 && !slices.ContainsFunc(extendedStreams[:], func(stream string) bool { return fromStream(os, stream) })
 }
 
 // extendedPrefix begins the ecosystems of Red Hat's extended minor releases.

@@ -178,6 +178,9 @@ func (e *evaluator) judge(who *subject) error {
 	return nil
 }
 
+// nvdNote says what a match with NVD's list does not know (acceptance BIN-03).
+const nvdNote = "low confidence: the version is a text in the program, and whoever built it may have fixed the flaw without changing it"
+
 func (e *evaluator) records(ecosystem, key string, scheme version.Scheme) ([]record, error) {
 	k := [2]string{ecosystem, key}
 	if r, ok := e.known[k]; ok {
@@ -207,6 +210,9 @@ func (e *evaluator) weigh(s *trial, asked *name, records []record) (hit bool) {
 		}
 		o := opinion{record: r, asked: asked, authority: s.authority(r)}
 		s.evaluate(r, &o)
+		if o.affected && r.Ecosystem == plimsoll.EcosystemNVD {
+			o.note = nvdNote
+		}
 		hit = hit || o.affected
 		e.opinions = append(e.opinions, o)
 	}

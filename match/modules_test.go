@@ -25,7 +25,7 @@ import (
 func TestRPM05ModulesOfARealDatabase(t *testing.T) {
 	inv := plimsoll.Inventory{
 		Systems:  []plimsoll.OS{{ID: "almalinux", VersionID: "8.4", Version: "8.4"}},
-		Packages: packagesOf(t, filepath.Join("..", "inventory", "ospkg", "testdata", "rpm", "centos8-modular.bdb.zst")),
+		Packages: packagesOf(t, filepath.Join("..", "inventory", "ospkg", "testdata", "rpm", "centos8.bdb.zst")),
 	}
 	path := filepath.Join(t.TempDir(), "alma.plim")
 	w := vulndb.NewWriter(path)

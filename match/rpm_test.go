@@ -1,6 +1,7 @@
 package match
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -169,6 +170,44 @@ func TestRPM06MinorStreamUnknownIsMarked(t *testing.T) {
 		e := evaluate(t, adv, install("rhel", release, rpm("a", "1-5.el8_4")), Options{})
 		if len(e.Findings) != 1 || e.Findings[0].Reasons[0].Note != want {
 			t.Errorf("release %s: got %+v, want the note %q", release, e.Findings, want)
+		}
+	}
+}
+
+// The repositories that an image was built from tell which minor stream it is of:
+// an extended one is asked where it was used, and its fixes are no riddle where it
+// was not.
+func TestRPM07RepositoriesTellTheStream(t *testing.T) {
+	const eus = "Red Hat:rhel_eus:8.4::baseos"
+	adv := generation(about("RHSA-1", "Red Hat:enterprise_linux:8::baseos", "a", "introduced 0", "fixed 1-9.el8_6"),
+		about("RHSA-2", eus, "a", "introduced 0", "fixed 1-6.el8_4"))
+	for repository, want := range map[string][]string{
+		"":                                  {"RHSA-1", "RHSA-2"},
+		"rhel-8-for-x86_64-baseos-rpms":     {"RHSA-1"},
+		"rhel-8-for-x86_64-baseos-eus-rpms": {"RHSA-1", "RHSA-2"},
+		"rhel-8-for-x86_64-baseos-aus-rpms": {"RHSA-1"},
+	} {
+		inv := install("rhel", "8.4", rpm("a", "1-5.el8_4"))
+		note := "minor stream unknown: installed for el8_4, fixed for el8_6"
+		if repository != "" {
+			inv.Systems[0].Repositories = []string{repository}
+		}
+		if repository == "rhel-8-for-x86_64-baseos-rpms" {
+			note = ""
+		}
+		e := evaluate(t, adv, inv, Options{})
+		var got []string
+		for _, f := range e.Findings {
+			for _, r := range f.Reasons {
+				got = append(got, r.Advisory)
+				if r.Advisory == "RHSA-1" && r.Note != note {
+					t.Errorf("%q: note %q", repository, r.Note)
+				}
+			}
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q: %s", repository, diff)
 		}
 	}
 }

@@ -182,9 +182,9 @@ func (s *trial) under(sp *span, r *record) (v version.Version, ok bool) {
 // noteMinor marks a match of a package that was built for one minor release by
 // a fix that was built for a later one than the system's. Red Hat keeps some
 // minor releases alive with their own fixes; without the repositories of the
-// image nobody can tell whether this is one (acceptance RPM-06).
+// image nobody can tell whether this is one (acceptance RPM-06, RPM-07).
 func (s *trial) noteMinor(r *record, o *opinion) {
-	if !strings.HasPrefix(r.Ecosystem, "Red Hat:") {
+	if s.scope.mainline || !strings.HasPrefix(r.Ecosystem, "Red Hat:") {
 		return
 	}
 	installed := minorStream(s.pkg.Version)

@@ -181,6 +181,7 @@ type findingDoc struct {
 	Vulnerability  string      `json:"vulnerability" doc:"id of an entry of vulnerabilities"`
 	Class          string      `json:"class" enum:"system|application"`
 	Status         string      `json:"status" enum:"affected|component-not-present|owned-by-system|handled-by-vex"`
+	Confidence     string      `json:"confidence" enum:"high|medium|low" doc:"of the weakest link: what proves the package, and what its version is compared with"`
 	Severity       string      `json:"severity" enum:"none|low|unknown|medium|high|critical"`
 	SeveritySource string      `json:"severitySource,omitempty" doc:"whose rating severity is"`
 	Ratings        []ratingDoc `json:"ratings" doc:"all ratings for this package"`

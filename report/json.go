@@ -178,7 +178,7 @@ func newPackageDoc(p plimsoll.Package) packageDoc {
 func newFindingDoc(f plimsoll.Finding) findingDoc {
 	v := f.Vulnerability
 	d := findingDoc{
-		Vulnerability: raw(v.ID, maxName), Class: string(f.Class), Status: string(f.Status),
+		Vulnerability: raw(v.ID, maxName), Class: string(f.Class), Status: string(f.Status), Confidence: string(f.Confidence()),
 		Severity: v.Severity.String(), SeveritySource: raw(v.SeveritySource, maxName), Ratings: each(v.Ratings, newRatingDoc),
 		KnownExploited: v.KEV != nil, Package: newPackageDoc(f.Package),
 		State: state(f.State), FixedVersion: raw(f.FixedVersion, maxName), FixedVersions: rawAll(f.FixedVersions, maxName),

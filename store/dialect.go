@@ -205,7 +205,7 @@ var migrations = []struct {
 	file    string
 }{
 	{1, "schema/0001_fleet.sql"},
-	{2, "schema/0002_changes_of_software.sql"},
+	{2, "schema/0002_lookups.sql"},
 }
 
 // migrate brings the schema up to date. Consoles that start together wait for

@@ -21,7 +21,10 @@ func ForEcosystem(osvEcosystem string) (Scheme, bool) {
 		return NPM, true
 	case "PyPI":
 		return PEP440, true
-	case "Maven":
+	case "Maven", "NVD":
+		// NVD's programs have no order of their own. Maven's knows numbers, the
+		// words for pre-releases, and letters behind a release, OpenSSL's
+		// 1.1.1k < 1.1.1za among them (acceptance BIN-01).
 		return Maven, true
 	case "Go":
 		return Go, true

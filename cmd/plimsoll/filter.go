@@ -146,6 +146,8 @@ func parseGate(expression string) (gate, error) {
 				t.fits = func(f *plimsoll.Finding) bool { return f.State == plimsoll.FixAvailable }
 			case "kev":
 				t.fits = func(f *plimsoll.Finding) bool { return f.Vulnerability.KEV != nil }
+			case "confident":
+				t.fits = func(f *plimsoll.Finding) bool { return f.Confidence() != plimsoll.ConfidenceLow }
 			case "malicious":
 				t.fits = func(f *plimsoll.Finding) bool { return f.Vulnerability.Malicious }
 			default:

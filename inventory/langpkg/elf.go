@@ -16,6 +16,8 @@ type elfFile struct {
 	// cut says that the section headers, their names or a section that is looked
 	// for lie beyond the end of the file.
 	cut bool
+	// end is where the last section or the section headers end.
+	end int64
 }
 
 type elfSection struct {
@@ -95,8 +97,12 @@ func readElf(r io.ReaderAt, size int64, header []byte) (f elfFile, ok bool, err 
 		return f, false, notEOF(err)
 	}
 	f.headers = true
+	f.end = shoff + int64(len(table))
 	for i := range shnum {
 		name, offset, length := at(i)
+		if kind(i) != noBits && offset >= 0 && length >= 0 && offset <= size-length {
+			f.end = max(f.end, offset+length)
+		}
 		if int64(name) >= int64(len(names)) || offset < 0 || length <= 0 {
 			continue
 		}

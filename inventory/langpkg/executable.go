@@ -19,7 +19,7 @@ type executable struct{}
 const maxBinary = 512 << 20
 
 func (executable) Name() string { return "binary" }
-func (executable) Version() int { return 2 }
+func (executable) Version() int { return 3 }
 
 func (executable) Wants(p string) inventory.Want {
 	_, base := split(p)
@@ -114,8 +114,17 @@ func elfFacts(ctx context.Context, f inventory.File, header []byte) (inventory.F
 	if s, ok := e.section(".dep-v0"); ok {
 		return rustFacts(f, s)
 	}
+	// A bundle is appended: behind the last section there is a program's worth.
+	if f.Mode&0o111 != 0 && f.Size-e.end > minBundle {
+		if facts, ok, err := bundled(f, e); ok || err != nil {
+			return facts, err
+		}
+	}
 	return wellKnown(ctx, f, e)
 }
+
+// minBundle is less than the smallest .NET program has behind its sections.
+const minBundle = 4 << 10
 
 // packed looks for the mark that UPX writes behind the program headers.
 func packed(f inventory.File) (bool, error) {

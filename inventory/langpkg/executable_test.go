@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -151,6 +152,33 @@ func TestGO02ReplaceAndDevelopmentVersions(t *testing.T) {
 	}
 }
 
+func TestGO02VersionFromLinkerFlags(t *testing.T) {
+	t.Parallel()
+	for flags, want := range map[string]string{
+		"-s -w -X main.version=1.2.3":                                "v1.2.3",
+		"-X 'main.Version=v1.2.3-rc.1' -X main.commit=abc":           "v1.2.3-rc.1",
+		"-X=example.org/app/internal/build.Version=0.9.1 -s":         "v0.9.1",
+		`-X "example.org/app/cmd.buildVersion=1.0.0"`:                "v1.0.0",
+		"-X main.version=24.0.5":                                     "v24.0.5+incompatible",
+		"-X main.version=1.2.3 -X example.org/app/pkg.Version=1.2.4": "", // they disagree
+		"-X example.org/other.Version=1.2.3":                         "", // another module's
+		"-X example.org/application.Version=1.2.3":                   "",
+		"-X main.goVersion=1.21.0":                                   "",
+		"-X main.version=dev -X main.version=":                       "",
+		"-X main.version=main-abcdef0":                               "",
+		"-s -w":                                                      "",
+		"-X":                                                         "",
+	} {
+		info := &debug.BuildInfo{Main: debug.Module{Path: "example.org/app", Version: "(devel)"}, Settings: []debug.BuildSetting{{Key: "-ldflags", Value: flags}}}
+		if got := linkedVersion(info); got != want {
+			t.Errorf("%s: %q, not %q", flags, got, want)
+		}
+	}
+	for path, want := range map[string]string{"a/b/v3": "v3.0.1", "a/b/v2": "", "a/b": "v3.0.1+incompatible"} {
+		equal(t, moduleVersion(path, "3.0.1"), want)
+	}
+}
+
 func TestGO03StandardLibraryVersion(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
@@ -226,6 +254,9 @@ func TestBIN01VersionStrings(t *testing.T) {
 		{"usr/sbin/nginx", "\x00nginx/\x00nginx/1.25.3\x00", "nginx 1.25.3"},
 		{"usr/local/apache2/bin/httpd", "Apache/2.4.58 (Unix)\x00", "httpd 2.4.58"},
 		{"usr/local/bin/redis-server", "\x007.2.4buildkitsandbox-1704\x00", "redis 7.2.4"},
+		{"usr/local/bin/redis-server", "\x006.2.14f2c1a0b3d4e5-1704067200000000000\x00", "redis 6.2.14"},
+		{"usr/local/bin/valkey-server", "\x008.0.1buildkitsandbox-1727\x00", "valkey 8.0.1"},
+		{"usr/sbin/mysqld", "/build/mysql-8.0.36/sql/mysqld.cc\x00", "mysql 8.0.36"},
 		{"usr/local/bin/postgres", "upgrading to PostgreSQL 9.1.\x00PostgreSQL 16.2 on x86_64", "postgresql 16.2"},
 		{"bin/busybox", "BusyBox v1.36.1 (2023-11-07)", "busybox 1.36.1"},
 		{"bin/bash", "@(#)Bash version 5.2.15(1) release GNU\x00", "bash 5.2.15"},
@@ -254,6 +285,40 @@ func TestBIN01VersionStrings(t *testing.T) {
 			equal(t, brief(analyze(t, executable{}, c.path, elfOf(".rodata", "none", ".data", data))), want)
 		}
 	}
+}
+
+// The same strings as programs of two releases of Debian have them, on two
+// architectures.
+func TestBIN01RealPrograms(t *testing.T) {
+	t.Parallel()
+	table, err := os.ReadFile("testdata/binaries.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs := map[string]map[string]bool{} // versions by name
+	arches := map[string]bool{}
+	for line := range strings.Lines(string(table)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		column := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		data, err := strconv.Unquote(column[4])
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, brief(analyze(t, executable{}, column[3], elfOf(".rodata", data))), []string{column[5]})
+		name, version, _ := strings.Cut(column[5], " ")
+		if programs[name] == nil {
+			programs[name] = map[string]bool{}
+		}
+		programs[name][version], arches[column[1]] = true, true
+	}
+	for name, versions := range programs {
+		if len(versions) < 2 {
+			t.Errorf("%s: one version only", name)
+		}
+	}
+	equal(t, []int{len(programs), len(arches)}, []int{13, 2})
 }
 
 func TestELF32BigEndian(t *testing.T) {

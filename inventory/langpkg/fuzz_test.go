@@ -55,20 +55,22 @@ func FuzzPython(f *testing.F) {
 }
 
 func FuzzNPM(f *testing.F) {
-	fuzz(f, npm{}, []string{"node_modules/a/package.json", "node_modules/.package-lock.json", ".pnp.data.json", ".pnp.cjs"}, usualPackageJSON, pnp,
-		`{"packages":{"node_modules/a":{"dev":true},"node_modules/a/node_modules/b":{"inBundle":true,"name":"c"}}}`, "const RAW_RUNTIME_STATE =\n'"+`{"packageRegistryData":[]}';`)
+	fuzz(f, npm{}, []string{"node_modules/a/package.json", "node_modules/.package-lock.json", ".pnp.data.json", ".pnp.cjs", ".yarn/cache/a.zip"}, usualPackageJSON, pnp,
+		`{"packages":{"node_modules/a":{"dev":true},"node_modules/a/node_modules/b":{"inBundle":true,"name":"c"}}}`, "const RAW_RUNTIME_STATE =\n'"+`{"packageRegistryData":[]}';`,
+		zipOf(f, zip.Deflate, "node_modules/a/package.json", usualPackageJSON))
 }
 
 func FuzzJar(f *testing.F) {
 	name, content := pom("org.a", "alpha", "1.0")
 	inner := jar(f, name, content)
 	fuzz(f, java{}, []string{"alpha-1.0.jar", "app.war"}, inner, zipOf(f, zip.Deflate, "lib/a.jar", inner, "META-INF/MANIFEST.MF", "Implementation-Version: 1.0\n"),
-		jar(f, "lib/a.jar", inner, "META-INF/sbom/application.cdx.json", `{"components":[{"purl":"pkg:maven/a/b@1"}]}`), directoryOf(3))
+		jar(f, "lib/a.jar", inner, "META-INF/sbom/application.cdx.json", `{"components":[{"purl":"pkg:maven/a/b@1"}]}`), directoryOf(3),
+		jar(f, "x/com/alibaba/fastjson/JSON.class", class("1.2.3")), jar(f, "log4j/core/LoggerContext.class", ""))
 }
 
 func FuzzExecutable(f *testing.F) {
 	fuzz(f, executable{}, []string{"usr/bin/nginx", "usr/lib/libpython3.12.so.1.0", "x.exe"}, elfOf(".rodata", "nginx/1.2.3\x003.12.1\x00"),
-		elfOf(".dep-v0", compressed(`{"packages":[{"name":"a","version":"1","source":"crates.io"}]}`)), elfOf(".go.buildinfo", "\xff Go buildinf:\x08\x02"), "MZ")
+		elfOf(".dep-v0", compressed(`{"packages":[{"name":"a","version":"1","source":"crates.io"}]}`)), elfOf(".go.buildinfo", "\xff Go buildinf:\x08\x02"), "MZ", bundleOf(depsJSON, nil))
 }
 
 func FuzzRecords(f *testing.F) {
@@ -78,14 +80,16 @@ func FuzzRecords(f *testing.F) {
 	}
 	entries := []entry{{dotnet{}, "a.deps.json"}, {composer{}, "composer/installed.json"}, {gem{}, "specifications/a-1.gemspec"},
 		{conda{}, "conda-meta/a.json"}, {erlang{}, "ebin/a.app"}, {erlang{}, "releases/1/OTP_VERSION"}, {cran{}, "library/a/DESCRIPTION"},
-		{cpan{}, ".meta/a/install.json"}, {sbom{}, "bom.json"}, {jdk{}, "jdk/release"}}
+		{cpan{}, ".meta/a/install.json"}, {sbom{}, "bom.json"}, {jdk{}, "jdk/release"}, {dotnet{}, "a.dll"},
+		{dart{}, "dart/version"}, {dart{}, "hosted/pub.dev/a-1/pubspec.yaml"}, {haskell{}, "x/package.db/a.conf"}, {swift{}, ".build/workspace-state.json"}}
 	var paths []string
 	byPath := map[string]inventory.Analyzer{}
 	for _, e := range entries {
 		paths, byPath[e.path] = append(paths, e.path), e.a
 	}
 	fuzz(f, dispatch(byPath), paths, depsJSON, gemspec, `{"packages":[{"name":"a/b","version":"1"}],"dev-package-names":["a/b"]}`,
-		`{application, a, [{vsn, "1"}]}.`, "Package: a\nVersion: 1\nBuilt: x\n", `{"components":[{"purl":"pkg:npm/a@1"}]}`, "JAVA_VERSION=\"17\"\n")
+		`{application, a, [{vsn, "1"}]}.`, "Package: a\nVersion: 1\nBuilt: x\n", `{"components":[{"purl":"pkg:npm/a@1"}]}`, "JAVA_VERSION=\"17\"\n",
+		assemblyOf(true, "ProductVersion", "1.2.3"), "name: a\nversion: 1\n", `{"object":{"dependencies":[{"packageRef":{"location":"https://a/b"},"state":{"checkoutState":{"version":"1.0.0"}}}]}}`)
 }
 
 // dispatch is one analyser for several, by path.

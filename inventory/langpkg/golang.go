@@ -1,6 +1,7 @@
 package langpkg
 
 import (
+	"bytes"
 	"debug/buildinfo"
 	"io"
 	"runtime/debug"
@@ -16,9 +17,9 @@ const maxBuildInfo = 64 << 20
 
 // goFacts lists the modules that a Go program was linked from and the standard
 // library. An executable without build information (before Go 1.13, or stripped
-// of it) gives nothing. The version of the main module is "(devel)" unless the
-// linker recorded one; a version that -ldflags put into some variable is not
-// taken for it.
+// of it) gives nothing. The version of the main module is what the go command
+// recorded or, where that is "(devel)", what -ldflags put into a variable that is
+// called a version, see linkedVersion.
 func goFacts(f inventory.File) (inventory.Facts, error) {
 	var facts inventory.Facts
 	limited := &readBudget{r: f.ReaderAt, left: maxBuildInfo}
@@ -43,6 +44,16 @@ func goFacts(f inventory.File) (inventory.Facts, error) {
 	}
 	if info.Main.Path != "" {
 		addModule(add, &info.Main)
+		if n := len(facts.Packages); n > 0 && facts.Packages[n-1].Version == devel && info.Main.Replace == nil {
+			if v := linkedVersion(info); v != "" {
+				facts.Packages[n-1].Version, facts.Packages[n-1].Remark = v, "the version is from -ldflags"
+			} else if v, err := releaseVersion(f, info.Main.Path); v != "" || err != nil {
+				if err != nil {
+					return facts, err
+				}
+				facts.Packages[n-1].Version, facts.Packages[n-1].Evidence = v, plimsoll.EvidenceBinary
+			}
+		}
 	}
 	for _, m := range info.Deps {
 		if m != nil {
@@ -63,9 +74,128 @@ func addModule(add func(name, version string), m *debug.Module) {
 		}
 	}
 	if version == "" {
-		version = "(devel)"
+		version = devel
 	}
 	add(name, version)
+}
+
+// devel is the go command's word for a module built outside a release.
+const devel = "(devel)"
+
+// linkedVersion returns the version of the main module that the build wrote into
+// one of its own variables: "-X main.version=1.2.3". Variables of other modules
+// say nothing about it, and two that disagree say nothing either (acceptance
+// GO-02). A build with -trimpath does not record its flags.
+func linkedVersion(info *buildinfo.BuildInfo) string {
+	flags := ""
+	for _, s := range info.Settings {
+		if s.Key == "-ldflags" {
+			flags = s.Value
+		}
+	}
+	found := ""
+	for len(flags) > 0 {
+		i := strings.Index(flags, "-X")
+		if i < 0 {
+			break
+		}
+		flags = strings.TrimLeft(flags[i+2:], " =\"'")
+		variable, rest, ok := strings.Cut(flags, "=")
+		if !ok || strings.ContainsAny(variable, " \"'") {
+			continue
+		}
+		value := strings.TrimLeft(rest, `"'`)
+		if end := strings.IndexAny(value, " \"'"); end >= 0 {
+			value = value[:end]
+		}
+		pkg, name := variable, ""
+		if dot := strings.LastIndexByte(variable, '.'); dot > 0 {
+			pkg, name = variable[:dot], variable[dot+1:]
+		}
+		if pkg != "main" && pkg != info.Main.Path && !strings.HasPrefix(pkg, info.Main.Path+"/") || !versionVariable(name) {
+			continue
+		}
+		v := moduleVersion(info.Main.Path, value)
+		if v == "" {
+			continue
+		}
+		if found != "" && v != found {
+			return ""
+		}
+		found = v
+	}
+	return found
+}
+
+// versionVariable knows the names under which programs keep their version;
+// "goVersion" and "apiVersion" are versions of something else.
+func versionVariable(name string) bool {
+	switch strings.ToLower(name) {
+	case "version", "buildversion", "appversion", "releaseversion", "semver", "tag", "gittag", "gitversion", "versionstring":
+		return true
+	}
+	return false
+}
+
+// moduleVersion writes a release as versions of the module at path are written:
+// with "v", and "+incompatible" where the path lacks the suffix for the major
+// version. A release that the path contradicts is none of it.
+func moduleVersion(path, release string) string {
+	v := strings.TrimPrefix(release, "v")
+	if !versionText(v) || strings.Count(strings.SplitN(v, "-", 2)[0], ".") != 2 {
+		return ""
+	}
+	major, _, _ := strings.Cut(v, ".")
+	_, suffix := split(path)
+	switch {
+	case len(suffix) > 1 && suffix[0] == 'v' && strings.Trim(suffix[1:], "0123456789") == "":
+		if suffix[1:] != major {
+			return ""
+		}
+	case major != "0" && major != "1":
+		return "v" + v + "+incompatible"
+	}
+	return "v" + v
+}
+
+// linkedPrograms are programs whose releases are built without recording a
+// version, but with -X, so that it stands in the data by itself.
+var linkedPrograms = [...]string{"github.com/traefik/traefik", "github.com/containous/traefik"}
+
+// releaseVersion returns the version of such a program: the first text between
+// two zero bytes that fits the module's path.
+func releaseVersion(f inventory.File, path string) (string, error) {
+	known := false
+	for _, p := range linkedPrograms {
+		known = known || path == p || strings.HasPrefix(path, p+"/v")
+	}
+	var header [64]byte
+	if _, err := f.ReadAt(header[:], 0); !known || err != nil {
+		return "", notEOF(err)
+	}
+	e, ok, err := readElf(f.ReaderAt, f.Size, header[:])
+	if err != nil || !ok {
+		return "", err
+	}
+	s, ok := e.section(".rodata")
+	if !ok || s.size > maxBinary {
+		return "", nil
+	}
+	found := ""
+	err = windows(f, s, func(data []byte) bool {
+		for len(data) > 0 && found == "" {
+			i := bytes.IndexByte(data, 0)
+			if i < 0 || i+1 >= len(data) {
+				break
+			}
+			data = data[i+1:]
+			if end := bytes.IndexByte(data[:min(len(data), 32)], 0); end > 4 {
+				found = moduleVersion(path, string(data[:end]))
+			}
+		}
+		return found != ""
+	})
+	return found, err
 }
 
 // goVersion turns "go1.21" and "go1.22.1 X:boringcrypto" into versions of the

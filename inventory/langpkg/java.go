@@ -20,7 +20,7 @@ import (
 // section of its manifest, its file name. An archive with several pom.properties
 // is a shaded one: the one that the file name or manifest confirms is the
 // archive itself, the others were copied into it. pom.xml is a wish list and not
-// read. An archive with classes of which none of these tells name and version is
+// read. Classes of famous libraries betray those whose metadata was lost. An archive with classes of which none of these tells name and version is
 // a Problem, so that it is counted.
 type java struct{}
 
@@ -43,7 +43,7 @@ const (
 var errBudget = errors.New("nested archives expand beyond the limits")
 
 func (java) Name() string { return "java" }
-func (java) Version() int { return 1 }
+func (java) Version() int { return 2 }
 
 func (java) Wants(p string) inventory.Want {
 	if javaArchive(p) {
@@ -109,19 +109,13 @@ type jarContents struct {
 	manifest zipEntry
 	sbom     zipEntry
 	classes  bool
-	log4j    bool // classes of log4j-core, wherever they were relocated to
-	jndi     bool // among them the one that CVE-2021-44228 is about
+	probed   probed
 }
 
 func (c *jarContents) want(name []byte) bool {
 	if bytes.HasSuffix(name, []byte(".class")) {
 		c.classes = true
-		if bytes.HasSuffix(name, []byte("log4j/core/LoggerContext.class")) {
-			c.log4j = true
-		} else if bytes.HasSuffix(name, []byte("log4j/core/lookup/JndiLookup.class")) {
-			c.jndi = true
-		}
-		return false
+		return c.probed.class(name)
 	}
 	return bytes.HasPrefix(name, []byte("META-INF/")) && (bytes.HasSuffix(name, []byte("/pom.properties")) ||
 		bytes.EqualFold(name, []byte("META-INF/MANIFEST.MF")) || string(name) == "META-INF/sbom/application.cdx.json") ||
@@ -132,6 +126,8 @@ func (c *jarContents) add(e zipEntry) error {
 	switch {
 	case strings.HasSuffix(e.name, "/pom.properties"):
 		c.poms = append(c.poms, e)
+	case strings.HasSuffix(e.name, ".class"):
+		c.probed.add(e)
 	case strings.HasSuffix(e.name, ".json"):
 		c.sbom = e
 	case strings.EqualFold(e.name, "META-INF/MANIFEST.MF"):
@@ -308,29 +304,15 @@ func (t *jarTree) identify(r io.ReaderAt, size int64, path string, c *jarContent
 			found = t.add(inner) || found
 		}
 	}
-	if c.log4j {
-		t.log4j(path, first, c.jndi)
+	name := ""
+	if own.artifact != "" && own.version != "" {
+		name = own.name()
 	}
+	found = t.probes(r, size, path, first, name, &c.probed) || found
 	if !found && c.classes && len(c.nested) == 0 && !m.partOfJDK() {
 		t.report(plimsoll.Problem{Code: plimsoll.ProblemUnidentified, Path: path,
 			Detail: fmt.Sprintf("neither pom.properties nor manifest nor file name tell name and version of this archive, so it is not judged (manifest title %q)", text(m.main["implementation-title"], maxName))})
 	}
-}
-
-// log4j looks at the package of log4j-core's classes among those added since
-// first. Removing JndiLookup.class was the way to disarm old versions, so it is
-// remarked; classes without their metadata are a Problem (acceptance JAR-06).
-func (t *jarTree) log4j(path string, first int, jndi bool) {
-	for i := range t.facts.Packages[first:] {
-		if p := &t.facts.Packages[first+i]; strings.HasSuffix(p.Name, "log4j-core") {
-			if !jndi {
-				p.Remark = "JndiLookup.class is not in the archive"
-			}
-			return
-		}
-	}
-	t.report(plimsoll.Problem{Code: plimsoll.ProblemUnidentified, Path: path,
-		Detail: "it contains classes of log4j-core without their version: find out where they come from"})
 }
 
 // embedded adds what an SBOM in the archive claims beyond what was found in it

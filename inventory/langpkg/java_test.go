@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -175,6 +176,69 @@ func TestJAR06Log4jByClass(t *testing.T) {
 	facts = analyze(t, java{}, "renamed.jar", jar(t, "org/apache/logging/log4j/core/LoggerContext.class", "",
 		"org/apache/logging/log4j/core/lookup/JndiLookup.class", "", name, content))
 	equal(t, facts.Packages[0].Remark, "")
+}
+
+// class makes the beginning of a class file whose constant pool holds texts.
+func class(texts ...string) string {
+	b := []byte("\xca\xfe\xba\xbe\x00\x00\x00\x34")
+	b = binary.BigEndian.AppendUint16(b, uint16(len(texts)+3))
+	b = append(b, 5, 0, 0, 0, 0, 0, 0, 0, 1) // a long, which takes two places
+	for _, s := range texts {
+		b = append(b, 1)
+		b = binary.BigEndian.AppendUint16(b, uint16(len(s)))
+		b = append(b, s...)
+	}
+	return string(b)
+}
+
+// Famous libraries are told by their classes where metadata was lost, with a
+// version where a class holds it.
+func TestJAR06FamousLibrariesByClass(t *testing.T) {
+	t.Parallel()
+	const json = "com/alibaba/fastjson/JSON.class"
+	for _, c := range []struct {
+		name, path string
+		pairs      []string
+		want       []string
+		problem    string
+	}{
+		{"renamed, with a version constant", "lib.jar", []string{json, class("VERSION", "1.2.24", "()V")}, []string{"com.alibaba:fastjson 1.2.24"}, ""},
+		{"relocated into another archive", "app-1.0.jar", []string{"com/acme/shaded/" + json, class("1.2.24")}, []string{"app 1.0", "com.alibaba:fastjson 1.2.24 in app"}, ""},
+		{"two constants", "lib.jar", []string{json, class("1.2.24", "1.2.25")}, nil, "classes of fastjson without"},
+		{"no class file", "lib.jar", []string{json, "garbage"}, nil, "classes of fastjson without"},
+		{"jackson", "x.jar", []string{"com/fasterxml/jackson/databind/ObjectMapper.class", "", "com/fasterxml/jackson/databind/cfg/PackageVersion.class", class("2.9.10.8")},
+			[]string{"com.fasterxml.jackson.core:jackson-databind 2.9.10.8"}, ""},
+		{"several without version", "x-1.0.jar", []string{"org/springframework/core/SpringVersion.class", "", "org/apache/commons/text/StringSubstitutor.class", ""},
+			[]string{"x 1.0"}, "classes of spring-core, commons-text without"},
+		{"log4j-core, disarmed", "x-1.0.jar", []string{"shaded/log4j/core/LoggerContext.class", ""}, []string{"x 1.0"}, "log4j-core (its JndiLookup.class was removed)"},
+		{"the library itself", "spring-core-5.3.1.jar", []string{"org/springframework/core/SpringVersion.class", ""}, []string{"org.springframework:spring-core 5.3.1"}, ""},
+		{"all of Spring in one archive", "spring-2.5.6.jar", []string{"org/springframework/core/SpringVersion.class", "", "org/springframework/beans/CachedIntrospectionResults.class", ""}, []string{"spring 2.5.6"}, ""},
+		{"another class by the name", "x-1.0.jar", []string{"org/acme/JSON.class", "", "myalibaba/fastjson/JSON.class", ""}, []string{"x 1.0"}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			facts := analyze(t, java{}, c.path, jar(t, c.pairs...))
+			equal(t, brief(facts), c.want)
+			detail := ""
+			for _, p := range facts.Problems {
+				if p.Code == plimsoll.ProblemUnidentified && strings.Contains(p.Detail, "contains classes") {
+					detail = p.Detail
+				}
+			}
+			if !strings.Contains(detail, c.problem) || c.problem == "" && detail != "" {
+				t.Errorf("problem %q", detail)
+			}
+		})
+	}
+}
+
+func TestClassVersionIsBounded(t *testing.T) {
+	t.Parallel()
+	whole := class("1.2.3")
+	equal(t, classVersion([]byte(whole)), "1.2.3")
+	for n := range len(whole) {
+		equal(t, classVersion([]byte(whole[:n])), "")
+	}
+	equal(t, classVersion([]byte("\xca\xfe\xba\xbe\x00\x00\x00\x34\xff\xff\x63")), "") // a tag that does not exist
 }
 
 func TestJAR03SignedManifest(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 type jdk struct{}
 
 func (jdk) Name() string { return "jdk" }
-func (jdk) Version() int { return 1 }
+func (jdk) Version() int { return 2 }
 
 func (jdk) Wants(p string) inventory.Want {
 	// Many files are called so; those of runtimes lie in a directory named for
@@ -22,7 +22,7 @@ func (jdk) Wants(p string) inventory.Want {
 	if !ok {
 		return inventory.No
 	}
-	for _, word := range [...]string{"java", "jdk", "jre", "jvm", "zulu", "graalvm", "corretto", "temurin"} {
+	for _, word := range [...]string{"java", "jdk", "jre", "jvm", "zulu", "graalvm", "corretto", "temurin", "runtime"} {
 		if strings.Contains(dir, word) {
 			return inventory.Yes
 		}
@@ -64,11 +64,14 @@ func (jdk) Analyze(_ context.Context, f inventory.File) (inventory.Facts, error)
 	return inventory.Facts{Packages: []plimsoll.Package{p}}, nil
 }
 
-// javaVersion writes the old form "1.8.0_131" as the new one, "8.0.131", and
-// keeps that of Java 9 and later, "17.0.9".
+// javaVersion writes the old forms "1.8.0_131" and "8u131" as the new one,
+// "8.0.131", and keeps that of Java 9 and later, "17.0.9".
 func javaVersion(v string) string {
 	if i := strings.LastIndex(v, "-b"); i > 0 && i+2 < len(v) && digit(v[i+2]) {
 		v = v[:i]
+	}
+	if major, update, ok := strings.Cut(v, "u"); ok && major != "" && update != "" && strings.Trim(major+update, "0123456789") == "" {
+		return major + ".0." + update
 	}
 	rest, old := strings.CutPrefix(v, "1.")
 	if !old || !strings.Contains(v, "_") && len(rest) > 0 && rest[0] > '8' {

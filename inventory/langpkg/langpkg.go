@@ -54,6 +54,9 @@ func Analyzers() []inventory.Analyzer {
 		cran{},
 		cpan{},
 		luarocks{},
+		dart{},
+		haskell{},
+		swift{},
 		sbom{},
 	}
 }

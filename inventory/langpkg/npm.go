@@ -17,7 +17,7 @@ import (
 type npm struct{}
 
 func (npm) Name() string { return "npm" }
-func (npm) Version() int { return 1 }
+func (npm) Version() int { return 2 }
 
 func (npm) Wants(p string) inventory.Want {
 	switch _, base := split(p); base {
@@ -31,6 +31,10 @@ func (npm) Wants(p string) inventory.Want {
 		}
 	case ".pnp.data.json", ".pnp.cjs":
 		return inventory.Yes
+	default:
+		if strings.HasSuffix(base, ".zip") && yarnCache(p) {
+			return inventory.Yes
+		}
 	}
 	return inventory.No
 }
@@ -41,15 +45,22 @@ func (npm) Analyze(_ context.Context, f inventory.File) (inventory.Facts, error)
 		return hiddenLock(f)
 	case ".pnp.data.json", ".pnp.cjs":
 		return plugAndPlay(f)
+	case "package.json":
+		data, err := read(f, maxText, "read package.json")
+		if err != nil {
+			return inventory.Facts{}, err
+		}
+		return nodeMetadata(f.Path, data)
 	}
+	return yarnArchive(f)
+}
+
+// nodeMetadata reads the package.json at path, which may lie in an archive.
+func nodeMetadata(path string, data []byte) (inventory.Facts, error) {
 	var facts inventory.Facts
-	data, err := read(f, maxText, "read package.json")
-	if err != nil {
-		return facts, err
-	}
-	p := plimsoll.Package{Type: plimsoll.TypeNPM, Path: f.Path, Evidence: plimsoll.EvidenceMetadata}
+	p := plimsoll.Package{Type: plimsoll.TypeNPM, Path: path, Evidence: plimsoll.EvidenceMetadata}
 	private := false
-	err = members(data, func(key string, value []byte) error {
+	err := members(data, func(key string, value []byte) error {
 		switch key {
 		case "name":
 			p.Name = jsonString(value)
@@ -72,7 +83,11 @@ func (npm) Analyze(_ context.Context, f inventory.File) (inventory.Facts, error)
 	if p.Version = strings.TrimLeft(p.Version, "v= "); private || !identified(&p) {
 		return facts, nil
 	}
-	p.Bundled, _ = nodePackage(f.Path)
+	_, inner, archived := strings.Cut(path, "!/")
+	if !archived {
+		inner = path
+	}
+	p.Bundled, _ = nodePackage(inner)
 	facts.Packages = []plimsoll.Package{p}
 	return facts, nil
 }

@@ -1,6 +1,7 @@
 package langpkg
 
 import (
+	"archive/zip"
 	"context"
 	"fmt"
 	"strings"
@@ -94,6 +95,30 @@ func TestNPM05PlugAndPlay(t *testing.T) {
 	script := "#!/usr/bin/env node\n\"use strict\";\n\nconst RAW_RUNTIME_STATE =\n'" + strings.ReplaceAll(pnp, "\n", "\\\n") + "';\n\nfunction $$SETUP_STATE(h,b){}"
 	equal(t, brief(analyze(t, npm{}, "app/.pnp.cjs", script)), want)
 	equal(t, brief(analyze(t, npm{}, "app/.pnp.cjs", "module.exports = {}")), nil)
+}
+
+func TestNPM05ArchivesOfTheCache(t *testing.T) {
+	t.Parallel()
+	const path = "app/.yarn/cache/lodash-npm-4.17.21-6382451519-eb835a2e51.zip"
+	archive := zipOf(t, zip.Deflate, "node_modules/lodash/package.json", `{"name":"lodash","version":"4.17.21","license":"MIT"}`,
+		"node_modules/lodash/fp/package.json", `{"name":"fp","version":"1.0.0"}`,
+		"node_modules/lodash/node_modules/inner/package.json", `{"name":"inner","version":"2.0.0"}`)
+	facts := analyze(t, npm{}, path, archive)
+	equal(t, brief(facts), []string{"lodash 4.17.21", "inner 2.0.0"})
+	equal(t, facts.Packages[0].Path, path+"!/node_modules/lodash/package.json")
+	equal(t, facts.Packages[0].Licenses, []string{"MIT"})
+	for what, content := range map[string]string{"no zip": "x", "not JSON": zipOf(t, zip.Store, "node_modules/a/package.json", "{"), "cut": archive[:len(archive)-30]} {
+		if _, err := (npm{}).Analyze(context.Background(), file(path, content)); plimsoll.CodeOf(err) != plimsoll.CodeCorrupt {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	var many []string
+	for i := range maxYarnArchive + 1 {
+		many = append(many, fmt.Sprintf("node_modules/a%d/package.json", i), `{"name":"a","version":"1.0.0"}`)
+	}
+	if _, err := (npm{}).Analyze(context.Background(), file(path, zipOf(t, zip.Store, many...))); plimsoll.CodeOf(err) == "" {
+		t.Error("more packages than the limit and no error")
+	}
 }
 
 func TestBrokenPackageJSONIsCorrupt(t *testing.T) {

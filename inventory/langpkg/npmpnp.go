@@ -11,7 +11,9 @@ import (
 // plugAndPlay reads the map that Yarn's Plug'n'Play linker resolves from, either
 // as data (.pnp.data.json) or inlined in its loader (.pnp.cjs). It is what Node
 // loads packages by, so it is the record of what is installed; instances that
-// differ in their peers only ("virtual:") are one package.
+// differ in their peers only ("virtual:") are one package. Where the archives that
+// it leads to are in the image too, they speak for themselves, see
+// [inventory.PackageMap].
 func plugAndPlay(f inventory.File) (inventory.Facts, error) {
 	const op = "read Yarn's package map"
 	var facts inventory.Facts
@@ -62,6 +64,54 @@ func plugAndPlay(f inventory.File) (inventory.Facts, error) {
 	}
 	if err != nil {
 		return facts, recordsError(op, err)
+	}
+	return facts, nil
+}
+
+// yarnCache says whether an archive at p is one that Yarn loads packages from: in
+// the project's .yarn/cache, or in the cache that projects share.
+func yarnCache(p string) bool {
+	dir, _ := split(p)
+	return strings.HasSuffix(dir, ".yarn/cache") || strings.HasSuffix(dir, "/berry/cache")
+}
+
+// maxYarnArchive bounds the packages of one archive: the one that it is named
+// for, and those bundled in it.
+const maxYarnArchive = 1000
+
+// yarnArchive reads a package that Yarn keeps zipped and Node loads from there.
+func yarnArchive(f inventory.File) (inventory.Facts, error) {
+	const op = "read Yarn's archive"
+	var facts inventory.Facts
+	var entries []zipEntry
+	_, damage := walkZip(f.ReaderAt, f.Size, func(name []byte) bool {
+		if !bytes.HasSuffix(name, []byte("/package.json")) {
+			return false
+		}
+		_, ok := nodePackage(string(name))
+		return ok
+	}, func(e zipEntry) error {
+		if len(entries) == maxYarnArchive {
+			return errTooMany
+		}
+		entries = append(entries, e)
+		return nil
+	})
+	var unzip inflater
+	for _, e := range entries {
+		path := f.Path + "!/" + text(e.name, maxJarPath)
+		data, err := e.content(&unzip, f.ReaderAt, f.Size, maxText)
+		if err != nil {
+			return facts, zipError(op, err)
+		}
+		inner, err := nodeMetadata(path, data)
+		if err != nil {
+			return facts, err
+		}
+		facts.Packages = append(facts.Packages, inner.Packages...)
+	}
+	if damage != nil {
+		return facts, zipError(op, damage)
 	}
 	return facts, nil
 }

@@ -15,7 +15,7 @@ import (
 type sbom struct{}
 
 func (sbom) Name() string { return "sbom" }
-func (sbom) Version() int { return 2 }
+func (sbom) Version() int { return 3 }
 
 func (sbom) Wants(p string) inventory.Want {
 	if !strings.HasSuffix(p, ".json") && !strings.HasSuffix(p, ".spdx") {
@@ -226,10 +226,10 @@ func fromPURL(purl string) (p plimsoll.Package, ok bool) {
 		if namespace != "" {
 			p.Name = namespace + ":" + name
 		}
-	case plimsoll.TypeNPM, plimsoll.TypeGo, plimsoll.TypeComposer:
+	case plimsoll.TypeNPM, plimsoll.TypeGo, plimsoll.TypeComposer, plimsoll.TypeSwift:
 		p.Name = strings.Trim(namespace+"/"+name, "/")
 	case plimsoll.TypePyPI, plimsoll.TypeCargo, plimsoll.TypeNuGet, plimsoll.TypeGem, plimsoll.TypeConda, plimsoll.TypeGeneric,
-		plimsoll.TypeHex, plimsoll.TypeCRAN, plimsoll.TypeCPAN, plimsoll.TypeLuaRocks:
+		plimsoll.TypeHex, plimsoll.TypeCRAN, plimsoll.TypeCPAN, plimsoll.TypeLuaRocks, plimsoll.TypePub, plimsoll.TypeHackage:
 		p.Name = name
 	default:
 		return p, false

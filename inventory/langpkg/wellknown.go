@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"regexp"
 	"strings"
 
 	"plimsoll"
@@ -22,6 +23,8 @@ type program struct {
 	before bool
 	// whole: the mark is the beginning of the version.
 	whole bool
+	// built: the version stands before the host and time of the build.
+	built bool
 }
 
 // programs is searched in order; the first mark that is followed by a version
@@ -33,9 +36,14 @@ var programs = [...]program{
 	{file: "httpd", name: "httpd", mark: "Apache/"},
 	{file: "lighttpd", name: "lighttpd", mark: "lighttpd/"},
 	{file: "redis-server", name: "redis", mark: "buildkitsandbox-", before: true},
+	{file: "redis-server", name: "redis", built: true},
 	{file: "valkey-server", name: "valkey", mark: "buildkitsandbox-", before: true},
+	{file: "valkey-server", name: "valkey", built: true},
 	{file: "memcached", name: "memcached", mark: "memcached "},
 	{file: "mariadbd", name: "mariadb", mark: "-MariaDB", before: true},
+	{file: "mysqld", name: "mysql", mark: "/mysql-", then: "/"},
+	{file: "mysql", name: "mysql", mark: "/mysql-", then: "/"},
+	{file: "mariadb", name: "mariadb", mark: "-MariaDB", before: true},
 	{file: "postgres", name: "postgresql", mark: "\x00PostgreSQL "},
 	{file: "haproxy", name: "haproxy", mark: " version ", then: ", released 20"},
 	{file: "busybox", name: "busybox", mark: "BusyBox v"},
@@ -104,33 +112,50 @@ func findVersion(ctx context.Context, f inventory.File, e elfFile, p program) (s
 }
 
 // searchSection goes through a section window by window.
-func searchSection(ctx context.Context, f inventory.File, s elfSection, p program) (string, error) {
+func searchSection(ctx context.Context, f inventory.File, s elfSection, p program) (version string, err error) {
+	err = windows(f, s, func(data []byte) bool {
+		version = p.version(data)
+		return version != "" || ctx.Err() != nil
+	})
+	if err == nil && ctx.Err() != nil {
+		err = readError("read executable", ctx.Err())
+	}
+	return version, err
+}
+
+// windows calls look with one part of a section after the other until it says
+// that it has seen enough. Parts overlap by more than a mark and its version.
+func windows(f inventory.File, s elfSection, look func([]byte) (done bool)) error {
 	const (
 		window  = 256 << 10
-		overlap = 256 // a mark and its version are shorter
+		overlap = 256
 	)
 	if s.size > maxBinary {
-		return "", plimsoll.Errorf(plimsoll.CodeLimit, "read executable", "its data of %d bytes is larger than the limit", s.size)
+		return plimsoll.Errorf(plimsoll.CodeLimit, "read executable", "its data of %d bytes is larger than the limit", s.size)
 	}
 	buf := make([]byte, min(window, s.size))
 	for at := int64(0); ; at += window - overlap {
-		if err := ctx.Err(); err != nil {
-			return "", readError("read executable", err)
-		}
 		n, err := f.ReadAt(buf[:min(int64(len(buf)), s.size-at)], s.offset+at)
 		if err != nil && err != io.EOF {
-			return "", readError("read executable", err)
+			return readError("read executable", err)
 		}
-		if v := p.version(buf[:n]); v != "" {
-			return v, nil
-		}
-		if at+int64(len(buf)) >= s.size {
-			return "", nil
+		if look(buf[:n]) || at+int64(len(buf)) >= s.size {
+			return nil
 		}
 	}
 }
 
+// buildHost is what Redis puts together: its version, the name of the machine that
+// built it, which in a container is twelve digits, and the time.
+var buildHost = regexp.MustCompile(`(\d{1,3}\.\d{1,3}\.\d{1,3})[0-9a-f]{12}-\d{10,20}`)
+
 func (p program) version(data []byte) string {
+	if p.built {
+		if m := buildHost.FindSubmatch(data); m != nil {
+			return string(m[1])
+		}
+		return ""
+	}
 	for i := 0; ; i++ {
 		n := bytes.Index(data[i:], []byte(p.mark))
 		if n < 0 {

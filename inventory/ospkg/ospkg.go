@@ -67,6 +67,7 @@ func Analyzers() []inventory.Analyzer {
 		rpm{},
 		rpmWAL{},
 		rpmManifest{},
+		contentSets{},
 		alpm{},
 	}
 }

@@ -121,10 +121,11 @@ func order4(order binary.ByteOrder, n uint32) []byte {
 // buildNDB writes an ndb file with the blobs as packages 1, 2, ….
 func buildNDB(blobs [][]byte) []byte {
 	le := binary.LittleEndian
-	file := make([]byte, ndbPage)
+	pages := (len(blobs)+2)*16/ndbPage + 1
+	file := make([]byte, pages*ndbPage)
 	copy(file, ndbMagic)
-	le.PutUint32(file[12:], 1)
-	for at := 32; at < ndbPage; at += 16 {
+	le.PutUint32(file[12:], uint32(pages))
+	for at := 32; at < len(file); at += 16 {
 		copy(file[at:], ndbSlotMark)
 	}
 	for i, blob := range blobs {

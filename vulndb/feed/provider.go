@@ -1,6 +1,10 @@
 package feed
 
-import "strings"
+import (
+	"strings"
+
+	"plimsoll"
+)
 
 // publisher says who publishes the records with a prefix of IDs.
 type publisher struct {
@@ -28,6 +32,7 @@ func publisherOf(id string) publisher {
 var publishers = map[string]publisher{
 	// Those who publish about software as its authors release it.
 	"CVE":     {name: "CVE"},
+	"NVD":     {name: plimsoll.EcosystemNVD},
 	"GHSA":    {name: "GitHub"},
 	"GO":      {name: "Go"},
 	"PYSEC":   {name: "PyPA"},

@@ -134,6 +134,7 @@ const (
 var kinds = map[string]kind{
 	"csaf":           {bind: bindMaybe, system: plimsoll.TypeRPM, list: listDocuments, read: readCSAF},
 	"debian-tracker": {read: readTracker},
+	"nvd":            {bind: bindNever, fetch: fetchNVD, list: listNVD, read: readNVD},
 	"osv-files":      {list: listDocuments, read: readOSV},
 	"secdb":          {bind: bindMaybe, system: plimsoll.TypeAPK, list: listDocuments, read: readSecDB},
 	"updateinfo":     {bind: bindAlways, system: plimsoll.TypeRPM, fetch: fetchRepository, list: listRepository, read: readUpdateInfo},

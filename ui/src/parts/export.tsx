@@ -1,11 +1,11 @@
 // Taking a list away as a file. The console makes it in the background.
-import { DownloadOutlined } from '@ant-design/icons'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { App, Button, Dropdown } from 'antd'
 import { useTranslation } from 'react-i18next'
 
 import { client, ok, type Schemas } from '../api'
 import { useMay } from '../session'
+import { DownloadOutlined } from './icons'
 import { useSentence } from './problem'
 
 type Request = Schemas['ExportRequest']
