@@ -1,5 +1,5 @@
 // What surrounds every page: language, appearance, the asker of the API, errors.
-import { QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query'
+import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { createRouter, RouterProvider } from '@tanstack/react-router'
 import { App as Ant, Button, ConfigProvider, type ConfigProviderProps } from 'antd'
 import dayjs from 'dayjs'
@@ -17,11 +17,8 @@ import { parseSearch, stringifySearch } from './search'
 import { themeOf, useDark } from './theme'
 
 const queries = new QueryClient({
-  queryCache: new QueryCache({
-    onError: (error) => {
-      if (error instanceof ApiError && error.status === 401) signIn()
-    },
-  }),
+  queryCache: new QueryCache({ onError: unknown }),
+  mutationCache: new MutationCache({ onError: unknown }),
   defaultOptions: {
     queries: {
       staleTime: 5_000,
@@ -47,6 +44,11 @@ declare module '@tanstack/react-router' {
   interface Register {
     router: typeof router
   }
+}
+
+/** Whoever is not known any more signs in again. */
+function unknown(error: Error) {
+  if (error instanceof ApiError && error.status === 401) signIn()
 }
 
 /** Asks for a new session, then comes back to where the user was. */

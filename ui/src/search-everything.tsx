@@ -15,7 +15,7 @@ export function SearchEverything() {
   const navigate = useNavigate()
   const [text, setText] = useState('')
   const asked = useSettled(text.trim())
-  const { data, isFetching } = useQuery({
+  const { data, error } = useQuery({
     queryKey: ['search', asked],
     enabled: asked.length > 1,
     queryFn: async ({ signal }) => {
@@ -46,6 +46,7 @@ export function SearchEverything() {
         { label: t('hosts'), options: data.hosts.items?.map((h) => ({ value: `h ${h.id}`, label: h.name })) ?? [] },
       ].filter((group) => group.options.length > 0)
     : []
+  const current = asked.length > 1 && asked === text.trim() // else Enter would open what was found for another text
   const go = (value: string) => {
     const [kind, name] = [value[0], value.slice(2)]
     setText('')
@@ -59,11 +60,11 @@ export function SearchEverything() {
       <AutoComplete
         style={{ width: 320 }}
         value={text}
-        options={asked.length > 1 ? groups : []}
+        options={current ? groups : []}
         onChange={(value) => !/^[vish] /.test(value) && setText(value)}
         onSelect={go}
         defaultActiveFirstOption
-        notFoundContent={asked.length > 1 && !isFetching && data ? t('searchNothing') : null}
+        notFoundContent={!current ? null : error ? t('error.title') : data ? t('searchNothing') : null}
         optionRender={(option) => <span className="clip">{option.label}</span>}
       >
         <Input prefix={<SearchOutlined />} aria-label={t('searchEverything')} title={t('searchEverythingHint')} placeholder={t('searchEverything')} maxLength={300} />

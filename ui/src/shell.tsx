@@ -1,11 +1,11 @@
 // The frame of all pages: menu, search over everything, the age of the advisories.
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, Outlet, useLocation, useNavigate } from '@tanstack/react-router'
-import { Badge, Button, Dropdown, Layout, Menu, Modal, Tooltip } from 'antd'
+import { App, Badge, Button, Dropdown, Layout, Menu, Modal, Tooltip } from 'antd'
 import { useEffect, useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
-import { client, ok } from './api'
+import { ApiError, client, ok } from './api'
 import { useEvents } from './events'
 import { choose, type Language } from './i18n'
 import { useShortcuts } from './keyboard'
@@ -22,6 +22,7 @@ import {
   ThunderboltOutlined,
   UserOutlined,
 } from './parts/icons'
+import { useSentence } from './parts/problem'
 import { useDuration } from './parts/time'
 import { useWord } from './parts/tags'
 import { remember, usePreference } from './preferences'
@@ -116,13 +117,13 @@ function Advisories() {
   const duration = useDuration()
   const { data } = useQuery({ queryKey: ['database', 'state'], queryFn: () => ok(client.GET('/api/v1/database')), refetchInterval: 60_000 })
   if (!data) return null
-  const age = data.ageSeconds ?? 0
-  const status = !data.current || data.stale ? 'error' : data.current.sample || age > 86_400 ? 'warning' : 'success'
+  const age = data.ageSeconds // absent when nobody knows
+  const status = !data.current || data.stale ? 'error' : data.current.sample || age === undefined || age > 86_400 ? 'warning' : 'success'
   return (
     <Link to="/settings/$section" params={{ section: 'database' }}>
       <Badge
         status={status}
-        text={!data.current ? t('advisoriesNone') : `${data.current.sample ? t('advisoriesSample') + ' · ' : ''}${t('advisoriesAge', { age: duration(age) })}`}
+        text={!data.current ? t('advisoriesNone') : `${data.current.sample ? t('advisoriesSample') + ' · ' : ''}${t('advisoriesAge', { age: age === undefined ? t('unknown') : duration(age) })}`}
       />
     </Link>
   )
@@ -185,8 +186,15 @@ function Account({ help }: { help: () => void }) {
   const me = useMe()
   const queries = useQueryClient()
   const navigate = useNavigate()
+  const { message } = App.useApp()
+  const sentence = useSentence()
   const signOut = async () => {
-    await client.POST('/api/v1/logout')
+    try {
+      await ok(client.POST('/api/v1/logout'))
+    } catch (error) {
+      // Whoever leaves this machine has to know that the session goes on.
+      if (!(error instanceof ApiError && error.status === 401)) return void message.error(t('failed', { reason: sentence(error) }), 8)
+    }
     queries.clear()
     await navigate({ to: '/login' })
   }

@@ -43,7 +43,10 @@ function useWarnings(d: Schemas['Dashboard']): Warning[] {
   const images = (key: string, count: number | undefined, title: (count: number) => string, hint: string, search: Search): (Warning | false)[] => [
     (count ?? 0) > 0 && { key, title: title(count ?? 0), hint, to: '/images', search },
   ]
+  const { current, stale, pending } = d.database
+  const advisories = !current ? 'none' : current.sample ? 'sample' : stale ? 'old' : undefined
   const warnings = [
+    advisories && { key: 'advisories', title: t(`warn.advisories.${advisories}`), hint: t(`warn.advisories.${advisories}!`), to: '/settings/database' },
     ...images('never', d.imageStates.never, (count) => t('warn.never', { count }), t('warn.never!'), { state: 'never' }),
     ...images('unreadable', d.imageStates.unreadable, (count) => t('warn.unreadable', { count }), t('warn.unreadable!'), { state: 'unreadable' }),
     ...images('failed', d.imageStates.failed, (count) => t('warn.failed', { count }), t('warn.failed!'), { state: 'failed' }),
@@ -54,7 +57,7 @@ function useWarnings(d: Schemas['Dashboard']): Warning[] {
     ...images('stale', d.warnings.stale, (count) => t('warn.stale', { count }), t('warn.stale!'), { warning: 'stale' }),
     ...images('offline', d.warnings.offline, (count) => t('warn.offline', { count }), t('warn.offline!'), { warning: 'offline' }),
     d.hostProblems > 0 && { key: 'hosts', title: t('warn.hosts', { count: d.hostProblems }), hint: t('warn.hosts!'), to: '/hosts', search: { problems: 'true' } },
-    d.database.pending > 0 && { key: 'pending', title: t('warn.pending', { count: d.database.pending }), hint: t('warn.pending!'), to: '/settings/database' },
+    pending > 0 && { key: 'pending', title: t('warn.pending', { count: pending }), hint: t('warn.pending!'), to: '/settings/database' },
   ]
-  return warnings.filter((w) => w !== false)
+  return warnings.filter((w) => w !== false && w !== undefined)
 }

@@ -16,10 +16,12 @@ export function Images({ d }: { d: Schemas['Dashboard'] }) {
   return (
     <section className="card slim">
       <h2>{t('images', { ns: 'common' })}</h2>
-      <div className="part">
-        <h3>{t('byRisk')}</h3>
-        <Shares to="/images" label={t('byRisk')} shares={worst.map((risk) => ({ value: risk, label: word('risk', risk), count: d.risks[risk] ?? 0, search: { risk } }))} />
-      </div>
+      {d.database.current && ( // without advisories nothing is found, which is not safety
+        <div className="part">
+          <h3>{t('byRisk')}</h3>
+          <Shares to="/images" label={t('byRisk')} shares={worst.map((risk) => ({ value: risk, label: word('risk', risk), count: d.risks[risk] ?? 0, search: { risk } }))} />
+        </div>
+      )}
       <div className="part">
         <h3>{t('byState')}</h3>
         <Shares to="/images" label={t('byState')} shares={read.map((state) => ({ value: state, label: word('scan', state), count: d.imageStates[state] ?? 0, search: { state } }))} />

@@ -7,6 +7,7 @@ import type { Schemas } from '../api'
 import { ImageName } from '../images/name'
 import { Counts, Reason, Tag } from '../parts/tags'
 import { Time, useNumber } from '../parts/time'
+import { useSuggestion } from '../vulnerabilities/suggestion'
 
 function Kev() {
   const { t } = useTranslation()
@@ -46,6 +47,7 @@ function Top({ title, to, heads, figures, children }: { title: string; to: strin
 export function TopVulnerabilities({ rows }: { rows: Schemas['Vulnerability'][] }) {
   const { t } = useTranslation('dashboard')
   const number = useNumber()
+  const suggestion = useSuggestion()
   return (
     <Top
       title={t('topVulnerabilities')}
@@ -68,7 +70,7 @@ export function TopVulnerabilities({ rows }: { rows: Schemas['Vulnerability'][] 
           </td>
           <td className="long">
             <span className="clip" title={v.packages?.join('\n')}>
-              {v.suggestion ?? v.packages?.join(', ')}
+              {suggestion(v.suggestion) ?? v.packages?.join(', ')}
             </span>
           </td>
           <td className="figure">

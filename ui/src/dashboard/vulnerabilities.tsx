@@ -3,7 +3,6 @@ import { useTranslation } from 'react-i18next'
 
 import type { Schemas } from '../api'
 import { useWord } from '../parts/tags'
-import { useNumber } from '../parts/time'
 import { total } from './figures'
 import { Shares } from './shares'
 
@@ -11,7 +10,6 @@ import { Shares } from './shares'
 export function Vulnerabilities({ d }: { d: Schemas['Dashboard'] }) {
   const { t } = useTranslation('dashboard')
   const word = useWord()
-  const number = useNumber()
   const rows = [
     { kind: 'system', counts: d.vulnerabilities.system, findings: total(d.system) },
     { kind: 'application', counts: d.vulnerabilities.application, findings: total(d.application) },
@@ -35,7 +33,7 @@ export function Vulnerabilities({ d }: { d: Schemas['Dashboard'] }) {
                     {t(`packages.${kind}`)}
                   </Link>
                 </h3>
-                <span className="muted grow">{t('nVulnerabilities', { count: total(counts), findings: number(findings) })}</span>
+                <span className="muted grow">{t('nVulnerabilities', { count: total(counts), findings: t('nFindings', { ns: 'common', count: findings }) })}</span>
               </div>
               <Shares
                 to="/vulnerabilities"

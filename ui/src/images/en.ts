@@ -80,6 +80,7 @@ export const images = {
   isUnreadable: 'Cannot be scanned',
   isOlder: 'The newest scan failed: this is what the one before it found',
   notJudged: 'Read, but judged by nobody',
+  unjudged: 'Not judged',
   notJudgedHint: 'There are no advisories yet, or they have not been asked. Nothing found does not mean clean.',
   notRead: 'Not scanned yet',
   notReadHint: 'Nobody has read what is in this image.',

@@ -8,7 +8,7 @@ import { useAddress } from '../list/address'
 import { Digest } from '../parts/copy'
 import { CloseOutlined } from '../parts/icons'
 import { useBytes, useNumber } from '../parts/time'
-import { read } from './state'
+import { judged, read } from './state'
 
 type Image = Schemas['ImageDetail']
 type Layer = Schemas['Layer']
@@ -52,7 +52,7 @@ export function Layers({ image }: { image: Image }) {
               title: t('findingsOpen'),
               align: 'right',
               className: 'number',
-              render: (_, l) => <FindingsOfLayer image={image} layer={l} known={known} />,
+              render: (_, l) => <FindingsOfLayer image={image} layer={l} />,
             },
             { key: 'size', title: t('size'), align: 'right', className: 'number', render: (_, l) => (l.size ? bytes(l.size) : '–') },
             { key: 'diffID', title: t('diffID'), render: (_, l) => <Digest value={l.diffID} copy /> },
@@ -87,10 +87,10 @@ function PackagesOfLayer({ layer }: { layer: Layer }) {
 }
 
 /** Findings of a layer lie in two parts of the page. */
-function FindingsOfLayer({ image, layer, known }: { image: Image; layer: Layer; known: boolean }) {
+function FindingsOfLayer({ image, layer }: { image: Image; layer: Layer }) {
   const { t } = useTranslation('images')
   const number = useNumber()
-  if (!known) return <span className="muted">–</span>
+  if (!judged(image)) return <span className="muted">–</span>
   if (layer.findings === 0) return '0'
   const sum = (counts: Schemas['Counts']) => Object.values(counts).reduce((all, n) => all + n, 0)
   const parts = [

@@ -12,10 +12,10 @@ import { ExportButton } from '../parts/export'
 import { Head } from '../parts/head'
 import { Empty } from '../parts/problem'
 import { ScanButton } from '../parts/scan'
-import { Counts, risks, scanStates, severities, Tag, useWord } from '../parts/tags'
+import { Counts, risks, scanStates, severities, useWord } from '../parts/tags'
 import { Time, useBytes, useNumber } from '../parts/time'
 import { ImageName } from './name'
-import { judged, read, ScanState, Uncovered } from './state'
+import { judged, read, Risk, ScanState, Uncovered } from './state'
 
 type Image = Schemas['Image']
 
@@ -111,7 +111,7 @@ export function useColumns(): Column<Image>[] {
     judged(i) && i.packages > 0 && i.uncovered === i.packages ? <Uncovered /> : <Counts counts={judged(i) ? of : undefined} />
   return [
     { key: 'name', title: t('image'), sort: 'name', upwards: true, render: (i) => <ImageName id={i.id} names={i.names} digest={i.digest} /> },
-    { key: 'risk', title: t('risk'), sort: 'risk', render: (i) => <Tag group="risk" value={i.risk} /> },
+    { key: 'risk', title: t('risk'), sort: 'risk', render: (i) => <Risk image={i} /> },
     { key: 'systemFindings', title: t('systemFindings'), render: (i) => counts(i, i.systemFindings) },
     { key: 'applicationFindings', title: t('applicationFindings'), render: (i) => counts(i, i.applicationFindings) },
     { key: 'fixable', title: t('fixable'), sort: 'fixable', numeric: true, render: (i) => (judged(i) ? number(i.fixable) : '–') },
@@ -134,7 +134,7 @@ export function useColumns(): Column<Image>[] {
     { key: 'uncovered', title: t('uncovered'), numeric: true, render: (i) => (judged(i) ? number(i.uncovered) : '–') },
     { key: 'size', title: t('size'), sort: 'size', numeric: true, render: (i) => (i.size > 0 ? bytes(i.size) : '–') },
     { key: 'digest', title: t('digest'), render: (i) => <Digest value={i.digest} /> },
-    { key: 'handled', title: t('handled'), optional: true, numeric: true, render: (i) => number(i.handled) },
+    { key: 'handled', title: t('handled'), optional: true, numeric: true, render: (i) => (judged(i) ? number(i.handled) : '–') },
     { key: 'platform', title: t('platform'), optional: true, render: (i) => i.platform ?? '–' },
     { key: 'evaluatedAt', title: t('evaluatedAt'), optional: true, render: (i) => <Time at={i.evaluatedAt} /> },
     { key: 'created', title: t('created'), optional: true, sort: 'created', render: (i) => <Time at={i.created} /> },

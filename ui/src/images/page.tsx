@@ -11,7 +11,7 @@ import { Head } from '../parts/head'
 import { DownloadOutlined } from '../parts/icons'
 import { Empty, Loaded } from '../parts/problem'
 import { ScanButton } from '../parts/scan'
-import { Reason, Tag } from '../parts/tags'
+import { Reason } from '../parts/tags'
 import { Time, useNumber } from '../parts/time'
 import { Findings } from '../vulnerabilities/findings'
 import { History } from './history'
@@ -20,7 +20,7 @@ import { about } from './list'
 import { Overview } from './overview'
 import { PlanOf } from './plan'
 import { Installed } from './software'
-import { judged, judgement, read } from './state'
+import { judged, judgement, read, Risk } from './state'
 import { WhereItRuns } from './where'
 
 type Image = Schemas['ImageDetail']
@@ -52,7 +52,7 @@ function Shown({ image }: { image: Image }) {
         title={title(image)}
         marks={
           <>
-            <Tag group="risk" value={image.risk} />
+            <Risk image={image} />
             {(image.names?.length ?? 0) > 1 && (
               <span className="tag" title={image.names?.join('\n')}>
                 +{(image.names?.length ?? 1) - 1}

@@ -16,6 +16,18 @@ export function judged(image: Pick<Schemas['Image'], 'risk' | 'evaluatedAt'>): b
   return read(image) && image.evaluatedAt !== undefined
 }
 
+/** An image's risk. What nobody judged has no findings, and is not safe for that. */
+export function Risk({ image }: { image: Pick<Schemas['Image'], 'risk' | 'evaluatedAt'> }) {
+  const { t } = useTranslation('images')
+  if (judged(image) || !read(image)) return <Tag group="risk" value={image.risk} />
+  return (
+    <span className="tag unknown" title={t('notJudgedHint')}>
+      <span aria-hidden="true">?</span>
+      {t('unjudged')}
+    </span>
+  )
+}
+
 /** Packages of a class, and how many of them nobody judges. */
 export function judgement(image: Schemas['ImageDetail'], kind: 'system' | 'application') {
   const groups = (image.coverage ?? []).filter((group) => group.class === kind)

@@ -83,6 +83,7 @@ export const images: Translated<typeof english> = {
   isUnreadable: '无法扫描',
   isOlder: '最近一次扫描失败，当前显示上一次的结果',
   notJudged: '已读取，但尚未判定',
+  unjudged: '尚未判定',
   notJudgedHint: '还没有漏洞公告，或尚未比对。没有结果不代表安全。',
   notRead: '尚未扫描',
   notReadHint: '还没有读取过此镜像的内容。',

@@ -42,7 +42,7 @@ export function Filters({ filters, search, change, box }: Props) {
   const boxed = filters.find((f) => f.key === box)
   return (
     <>
-      {boxed && <SearchBox key={textOf(search[boxed.key])} label={boxed.label} value={textOf(search[boxed.key])} change={(value) => change({ [boxed.key]: value })} />}
+      {boxed && <SearchBox label={boxed.label} value={textOf(search[boxed.key])} change={(value) => change({ [boxed.key]: value })} />}
       {shown.map((f) => (
         <Chip key={f.key} filter={f} search={search} change={change} opened={opened === f.key} open={(is) => setOpened(is ? f.key : undefined)} />
       ))}
@@ -73,6 +73,12 @@ export function Filters({ filters, search, change, box }: Props) {
 
 function SearchBox({ label, value, change }: { label: string; value: string; change: (value: string | undefined) => void }) {
   const [text, setText] = useState(value)
+  const [shown, setShown] = useState(value)
+  // The address has changed. (A new box with each search would take the focus away.)
+  if (shown !== value) {
+    setShown(value)
+    setText(value)
+  }
   return (
     <Input
       style={{ width: 280 }}

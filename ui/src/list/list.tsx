@@ -103,10 +103,14 @@ export function List<T extends object>(p: Props<T>) {
     setPicked(new Map())
     setAll(false)
   }
-  const change = (patch: Search) => {
+  // Whatever changes the list (its own filters, a switch beside it, the way back): what
+  // was selected in another list is not meant by what is done in this one.
+  const [selectedIn, setSelectedIn] = useState(key)
+  if (selectedIn !== key) {
+    setSelectedIn(key)
     clear()
-    p.change({ cursor: undefined, page: undefined, ...patch })
   }
+  const change = (patch: Search) => p.change({ cursor: undefined, page: undefined, ...patch })
   const turn = (to: number, cursor: string | undefined) => {
     box.current?.scrollTo({ top: 0 })
     p.change({ cursor: cursor || undefined, page: to > 1 ? String(to) : undefined })
@@ -256,7 +260,16 @@ export function List<T extends object>(p: Props<T>) {
               }
             }
             locale={{
-              emptyText: query.isPending ? <Loading /> : narrowed ? <Empty title={t('noMatch')} hint={t('noMatchHint')} /> : (p.empty ?? <Empty title={t('noRows')} />),
+              emptyText: query.isPending ? (
+                <Loading />
+              ) : page > 1 ? (
+                // Its rows have gone meanwhile; that says nothing of the pages before.
+                <Empty title={t('pageEmpty')} action={<Button onClick={() => turn(1, undefined)}>{t('first')}</Button>} />
+              ) : narrowed ? (
+                <Empty title={t('noMatch')} hint={t('noMatchHint')} />
+              ) : (
+                (p.empty ?? <Empty title={t('noRows')} />)
+              ),
             }}
             onChange={(_, __, sorter, { action }) => {
               if (action !== 'sort' || Array.isArray(sorter)) return

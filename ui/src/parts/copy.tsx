@@ -1,5 +1,5 @@
 // Text to take along: commands, tokens, digests.
-import { Button, Tooltip } from 'antd'
+import { App, Button, Tooltip } from 'antd'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
@@ -8,15 +8,20 @@ import { CheckOutlined, CopyOutlined } from './icons'
 export function CopyButton({ text, label }: { text: string; label?: string }) {
   const { t } = useTranslation()
   const [copied, setCopied] = useState(false)
-  const copy = () => {
-    void navigator.clipboard.writeText(text).then(() => {
+  const { message } = App.useApp()
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text)
       setCopied(true)
       setTimeout(() => setCopied(false), 2000)
-    })
+    } catch {
+      // Browsers refuse it, and have no clipboard at all on a page without TLS.
+      void message.error(t('copyRefused'), 8)
+    }
   }
   return (
     <Tooltip title={copied ? t('copied') : t('copy')}>
-      <Button size="small" type="text" aria-label={`${t('copy')} ${label ?? ''}`.trim()} icon={copied ? <CheckOutlined /> : <CopyOutlined />} onClick={copy} />
+      <Button size="small" type="text" aria-label={`${t('copy')} ${label ?? ''}`.trim()} icon={copied ? <CheckOutlined /> : <CopyOutlined />} onClick={() => void copy()} />
     </Tooltip>
   )
 }

@@ -14,7 +14,8 @@ const units = [
 export function relative(language: string, time: Date, now = Date.now()): string {
   const seconds = Math.round((time.getTime() - now) / 1000)
   const [unit, size] = units.find(([, size]) => Math.abs(seconds) >= size) ?? (['second', 1] as const)
-  return new Intl.RelativeTimeFormat(language, { numeric: 'auto' }).format(Math.trunc(seconds / size), unit)
+  // "now" is true; "yesterday" need not be: what is 26 hours old may be of the day before.
+  return new Intl.RelativeTimeFormat(language, { numeric: seconds === 0 ? 'auto' : 'always' }).format(Math.trunc(seconds / size), unit)
 }
 
 export function exact(language: string, time: Date): string {
@@ -35,19 +36,32 @@ export function Time({ at, absent, precise }: { at: string | undefined | null; a
   )
 }
 
-/** Seconds as "2 h 5 min". */
+/** A date without a time of day: that of UTC, for no zone may move it. */
+export function Day({ at }: { at: string }) {
+  const { i18n } = useTranslation()
+  const time = new Date(at)
+  return (
+    <time dateTime={at.slice(0, 10)} title={relative(i18n.language, time)}>
+      {new Intl.DateTimeFormat(i18n.language, { dateStyle: 'medium', timeZone: 'UTC' }).format(time)}
+    </time>
+  )
+}
+
+/** Seconds as "2 hr 5 min". */
+export function duration(language: string, seconds: number): string {
+  const format = (n: number, unit: string) => new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay: 'short' }).format(n)
+  if (seconds > 0 && seconds < 1) return format(Math.ceil(seconds * 1000), 'millisecond')
+  if (Math.round(seconds) < 60) return format(Math.round(seconds), 'second')
+  const minutes = Math.round(seconds / 60) // before it is cut: 1 hr 60 min is no time
+  if (minutes < 60) return format(minutes, 'minute')
+  if (minutes >= 48 * 60 || (minutes >= 24 * 60 && seconds % 86_400 === 0)) return format(Math.round(minutes / (24 * 60)), 'day')
+  const rest = minutes % 60
+  return `${format(Math.floor(minutes / 60), 'hour')}${rest > 0 ? ` ${format(rest, 'minute')}` : ''}`
+}
+
 export function useDuration() {
   const { i18n } = useTranslation()
-  return (seconds: number): string => {
-    const format = (n: number, unit: string) => new Intl.NumberFormat(i18n.language, { style: 'unit', unit, unitDisplay: 'short' }).format(n)
-    if (seconds > 0 && seconds < 1) return format(Math.ceil(seconds * 1000), 'millisecond')
-    if (seconds < 60) return format(Math.round(seconds), 'second')
-    if (seconds < 3600) return format(Math.round(seconds / 60), 'minute')
-    const hours = Math.floor(seconds / 3600)
-    const minutes = Math.round((seconds % 3600) / 60)
-    if (hours >= 24 && seconds % 86_400 === 0) return format(seconds / 86_400, 'day')
-    return hours < 48 ? `${format(hours, 'hour')}${minutes > 0 ? ` ${format(minutes, 'minute')}` : ''}` : format(Math.round(seconds / 86_400), 'day')
-  }
+  return (seconds: number): string => duration(i18n.language, seconds)
 }
 
 /** Bytes as "1.2 GB". */

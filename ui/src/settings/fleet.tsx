@@ -2,7 +2,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useBlocker } from '@tanstack/react-router'
 import { App, Button, Form, Input, InputNumber } from 'antd'
-import { useState } from 'react'
+import { useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { client, ok } from '../api'
@@ -49,20 +49,26 @@ function Fields({ group, settings }: { group: Group; settings: Settings }) {
   const queries = useQueryClient()
   const may = useMayAll()
   const [form] = Form.useForm<Settings>()
-  const [changed, setChanged] = useState(false)
+  const [before, setBefore] = useState<Settings>() // what stood there before the first change; nothing is changed without it
+  const changed = before !== undefined
+  useEffect(() => {
+    if (!changed) form.setFieldsValue(settings) // somebody else's changes
+  }, [changed, form, settings])
   useBlocker({ shouldBlockFn: () => !window.confirm(t('leaveUnsaved', { ns: 'common' })), disabled: !changed, enableBeforeUnload: () => changed })
   const save = useMutation({
-    // What others have changed meanwhile, and what this page does not show, stays.
-    mutationFn: async (values: Partial<Settings>) => ok(client.PUT('/api/v1/settings', { body: { ...(await settingsQuery.queryFn()), ...values } })),
+    // What others have changed meanwhile, on this page too, and what it does not show stays.
+    mutationFn: async (values: Partial<Settings>) => {
+      const own = Object.fromEntries(Object.entries(values).filter(([name, value]) => value !== before?.[name as Name]))
+      return ok(client.PUT('/api/v1/settings', { body: { ...(await settingsQuery.queryFn()), ...own } }))
+    },
     onSuccess: (kept) => {
       queries.setQueryData(settingsQuery.queryKey, kept)
-      form.setFieldsValue(kept)
-      setChanged(false)
+      setBefore(undefined)
       void message.success(t('saved', { ns: 'common' }))
     },
   })
   return (
-    <Form form={form} layout="vertical" requiredMark={false} disabled={!may} initialValues={settings} onValuesChange={() => setChanged(true)} onFinish={(values) => save.mutate(values)}>
+    <Form form={form} layout="vertical" requiredMark={false} disabled={!may} initialValues={settings} onValuesChange={() => setBefore(before ?? settings)} onFinish={(values) => save.mutate(values)}>
       <Refused error={save.error} form={form} />
       <div className="form-grid">
         {fields[group].map((field) => (

@@ -39,7 +39,7 @@ function rangeOf(search: Search): Range {
 }
 
 /** Give it a key of what it shows: it starts with what the address says. */
-export function Ask({ search, change }: { search: Search; change: (patch: Search) => void }) {
+export function Ask({ search, change, focused }: { search: Search; change: (patch: Search) => void; focused: boolean }) {
   const { t } = useTranslation('software')
   const [name, setName] = useState(textOf(search.name) || textOf(search.q))
   const [exact, setExact] = useState(textOf(search.name) !== '')
@@ -80,7 +80,7 @@ export function Ask({ search, change }: { search: Search; change: (patch: Search
       <div className="row">
         <label>
           {t('packageName')}
-          <Input autoComplete="off" style={{ width: 260 }} maxLength={600} value={name} placeholder={t('example')} onChange={(event) => setName(event.target.value)} />
+          <Input autoFocus={focused} autoComplete="off" style={{ width: 260 }} maxLength={600} value={name} placeholder={t('example')} onChange={(event) => setName(event.target.value)} />
         </label>
         <label>
           {t('match')}

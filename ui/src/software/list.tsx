@@ -1,4 +1,5 @@
 import { Link } from '@tanstack/react-router'
+import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { textOf, type Schemas, type Search } from '../api'
@@ -22,6 +23,7 @@ export function Software() {
   const [search, change] = useAddress()
   const columns = useColumns()
   const filters = useFilters()
+  const [answered, setAnswered] = useState(false) // the form begins anew then, and whoever typed goes on there
   const asked: Search = Object.fromEntries(identity.filter((key) => key !== 'system').map((key) => [key, textOf(search[key]) || undefined]))
   const some = Object.values(asked).some((value) => value !== undefined)
   return (
@@ -30,7 +32,15 @@ export function Software() {
         <ExportButton request={{ kind: 'software', software: filterBody(filters, search, asked) }} />
       </Head>
       <div className="stack">
-        <Ask key={JSON.stringify(asked)} search={search} change={change} />
+        <Ask
+          key={JSON.stringify(asked)}
+          focused={answered}
+          search={search}
+          change={(patch) => {
+            setAnswered(true)
+            change(patch)
+          }}
+        />
         <List<Package>
           id="software"
           label={t('software', { ns: 'common' })}

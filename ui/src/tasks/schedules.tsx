@@ -16,13 +16,15 @@ import { useRhythm } from './times'
 
 type Schedule = Schemas['Schedule']
 
+const schedulesQuery = { queryKey: ['tasks', 'schedules'], queryFn: () => ok(client.GET('/api/v1/schedules')) }
+
 export function Schedules() {
   const { t } = useTranslation('tasks')
   const rhythm = useRhythm()
   const selected = useSelectionWords()
   const may = useMay('operator')
   const [edited, setEdited] = useState<Schedule | 'new'>()
-  const schedules = useQuery({ queryKey: ['tasks', 'schedules'], queryFn: () => ok(client.GET('/api/v1/schedules')) })
+  const schedules = useQuery(schedulesQuery)
   const add = may && (
     <Button type="primary" icon={<PlusOutlined />} onClick={() => setEdited('new')}>
       {t('addSchedule')}
@@ -134,7 +136,11 @@ function useChange() {
 function Enabled({ schedule, may }: { schedule: Schedule; may: boolean }) {
   const { t } = useTranslation('tasks')
   const put = useMutation({
-    mutationFn: (enabled: boolean) => ok(client.PUT('/api/v1/schedules/{id}', { params: { path: { id: schedule.id ?? 0 } }, body: { ...written(schedule), enabled } })),
+    // All else stays as it is now, which may not be what this page shows.
+    mutationFn: async (enabled: boolean) => {
+      const now = (await schedulesQuery.queryFn()).items?.find(({ id }) => id === schedule.id) ?? schedule
+      return ok(client.PUT('/api/v1/schedules/{id}', { params: { path: { id: schedule.id ?? 0 } }, body: { ...written(now), enabled } }))
+    },
     ...useChange(),
   })
   return <Switch size="small" aria-label={t('enabledNamed', { name: schedule.name })} disabled={!may} loading={put.isPending} checked={schedule.enabled} onChange={(enabled) => put.mutate(enabled)} />

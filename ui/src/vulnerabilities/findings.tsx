@@ -82,10 +82,16 @@ export function Findings({ fixed, without }: Props) {
   )
 }
 
+const most = 100 // IDs that one address holds
+
 /** The decisions that handle these findings. */
 async function decisionsOf(ids: string[]): Promise<number[]> {
-  const page = await list<Finding>('/api/v1/findings', { ids, state: handledStates, limit: '200' })
-  return [...new Set(page.items?.flatMap((f) => f.decisions?.map((d) => d.decisionID) ?? []))]
+  const found = new Set<number>()
+  for (let at = 0; at < ids.length; at += most) {
+    const page = await list<Finding>('/api/v1/findings', { ids: ids.slice(at, at + most), state: handledStates, limit: String(most) })
+    page.items?.forEach((f) => f.decisions?.forEach((d) => found.add(d.decisionID)))
+  }
+  return [...found]
 }
 
 function useColumns(without: Props['without']): Column<Finding>[] {

@@ -15,8 +15,9 @@ import { Head } from '../parts/head'
 import { Empty, Problem } from '../parts/problem'
 import { ScanButton } from '../parts/scan'
 import { Marks, severities, useWord } from '../parts/tags'
-import { Time, useNumber } from '../parts/time'
+import { Day, Time, useNumber } from '../parts/time'
 import { Epss, Severity } from './rating'
+import { useSuggestion } from './suggestion'
 
 type Vulnerability = Schemas['Vulnerability']
 
@@ -148,7 +149,7 @@ function useColumns(classes: boolean): Column<Vulnerability>[] {
             <Marks kev={v.kev} malicious={v.malicious} />
             {v.kevDue && (
               <span className="muted">
-                {t('due')} <Time at={v.kevDue} />
+                {t('due')} <Day at={v.kevDue} />
               </span>
             )}
           </span>
@@ -171,17 +172,6 @@ function useColumns(classes: boolean): Column<Vulnerability>[] {
     { key: 'aliases', title: t('aliases'), optional: true, render: (v) => <Clip text={v.aliases?.join(', ')} width={260} /> },
     { key: 'summary', title: t('summary'), optional: true, render: (v) => <Clip text={v.summary} width={360} /> },
   ]
-}
-
-/** What the console suggests, in the user's language: it says it in one of three forms. */
-function useSuggestion() {
-  const { t } = useTranslation('vulnerabilities')
-  return (says: string | undefined): string | undefined => {
-    const [, name, to] = /^upgrade (.+?)(?: to (\S+))?$/s.exec(says ?? '') ?? []
-    const many = /^(\d+) packages$/.exec(name ?? '')?.[1]
-    if (!name) return says
-    return many ? t('suggest.many', { count: Number(many) }) : to ? t('suggest.one', { package: name, to }) : t('suggest.some', { package: name })
-  }
 }
 
 function useFilters(): Filter[] {

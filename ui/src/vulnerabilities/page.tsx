@@ -17,7 +17,7 @@ import { Head } from '../parts/head'
 import { Loaded } from '../parts/problem'
 import { ScanButton } from '../parts/scan'
 import { Marks, Tag, useWord } from '../parts/tags'
-import { Time, useNumber } from '../parts/time'
+import { Day, Time, useNumber } from '../parts/time'
 import { Findings } from './findings'
 import { AffectedContainers, AffectedHosts, AffectedImages } from './places'
 import { Epss, Severity } from './rating'
@@ -40,16 +40,18 @@ function Whole({ detail: v, choose }: { detail: Detail; choose: (kind: Detail['c
   const word = useWord()
   const number = useNumber()
   const [search, change] = useAddress()
-  const counted = (label: string, n: number) => (
+  const counted = (label: string, n: number | undefined) => (
     <>
-      {label} <span className="muted number">{number(n)}</span>
+      {label} {n !== undefined && <span className="muted number">{number(n)}</span>}
     </>
   )
+  // Where it is in both classes, figures of one would not be those of the lists of places.
+  const places = (n: number) => ((v.classes?.length ?? 0) > 1 ? undefined : n)
   const tabs = [
     { key: 'findings', label: counted(t('findings'), v.findings), children: <Findings fixed={{ vulnerability: v.name, class: v.class }} without="vulnerability" /> },
-    { key: 'images', label: counted(t('images'), v.images), children: <AffectedImages name={v.name} /> },
-    { key: 'hosts', label: counted(t('hosts'), v.hosts), children: <AffectedHosts name={v.name} /> },
-    { key: 'containers', label: counted(t('running'), v.containers), children: <AffectedContainers name={v.name} /> },
+    { key: 'images', label: counted(t('images'), places(v.images)), children: <AffectedImages name={v.name} /> },
+    { key: 'hosts', label: counted(t('hosts'), places(v.hosts)), children: <AffectedHosts name={v.name} /> },
+    { key: 'containers', label: counted(t('running'), places(v.containers)), children: <AffectedContainers name={v.name} /> },
     { key: 'handling', label: counted(t('handlingHistory'), v.decisions?.length ?? 0), children: <Handling detail={v} /> },
     { key: 'changes', label: counted(t('advisoryChanges'), v.changes?.length ?? 0), children: <Changes changes={v.changes ?? []} /> },
   ]
@@ -170,12 +172,12 @@ function Known({ entry }: { entry: Detail['kevEntry'] }) {
         {entry?.ransomware && <span className="tag critical">{t('ransomware')}</span>}
         {entry?.added && (
           <span>
-            {t('kevAdded')} <Time at={entry.added} />
+            {t('kevAdded')} <Day at={entry.added} />
           </span>
         )}
         {entry?.due && (
           <span>
-            {t('kevDue')} <Time at={entry.due} />
+            {t('kevDue')} <Day at={entry.due} />
           </span>
         )}
       </div>
