@@ -41,7 +41,7 @@ e2e: build ## tests on real engines and a real kernel; installs what is missing 
 	@echo "end-to-end tests; the whole log is in bin/e2e.log"
 	@set -o pipefail; PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -v -tags e2e -count=1 -timeout 40m -p 1 ./version ./layerfs ./engine/... ./match ./store ./server ./ui ./agent ./e2e/... 2>&1 \
 	  | tee bin/e2e.log | grep --line-buffered -E '^(ok|FAIL|--- [A-Z]+: )|NOT TESTED' \
-	  || { grep -v -E '^=== ' bin/e2e.log; exit 1; }
+	  || { grep -v -E '^=== ' bin/e2e.log; echo; echo "what failed:"; grep -A 12 -E '^ *--- FAIL|^panic: |^FAIL' bin/e2e.log; exit 1; }
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, govulncheck; types, eslint, tests and licences of the pages
@@ -71,6 +71,10 @@ bigfleet: build ## fill DIR as a console with 6,000 images and two million findi
 .PHONY: screenshots
 screenshots: ui ## pictures of the user guide, of the console at PLIMSOLL_URL with PLIMSOLL_LOGIN=NAME:PASSWORD
 	cd ui && npx --no-install playwright test --project screens
+
+.PHONY: pagetimes
+pagetimes: ui ## how soon each page can be used, of the console at PLIMSOLL_URL with PLIMSOLL_LOGIN=NAME:PASSWORD
+	cd ui && npx --no-install playwright test --project times --reporter line
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s) each

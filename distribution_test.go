@@ -56,6 +56,11 @@ func TestDistribution(t *testing.T) {
 		{name: "OS-05 EulerOS, and another spelling", os: OS{ID: "euleros", VersionID: "2.0", Version: "2.0 (SP12 x86_64)"}, want: "EulerOS 2.0-SP12 "},
 		{name: "OS-05 HCE", os: OS{ID: "hce", VersionID: "2.0", Version: "2.0 (x86_64)"}, want: "Huawei Cloud EulerOS 2.0 "},
 		{name: "OS-05 Kylin's service packs have names", os: OS{ID: "kylin", VersionID: "V10", Version: "V10 (Lance)"}, want: "Kylin V10-SP3 "},
+		{name: "OS-05 Anolis: one stream of errata for a major release", os: OS{ID: "anolis", VersionID: "8.6"}, want: "Anolis OS 8 "},
+		{name: "OS-05 CTyunOS", os: OS{ID: "ctyunos", VersionID: "23.01", Version: "23.01"}, want: "CTyunOS 23.01 "},
+		{name: "OS-05 UnionTech's server", os: OS{ID: "uos", VersionID: "20", Name: "UnionTech OS Server 20"}, want: "UnionTech OS Server 20 ", typ: TypeRPM},
+		{name: "OS-05 UnionTech's desktop", os: OS{ID: "uos", VersionID: "20", Name: "UnionTech OS Desktop 20 Home"}, want: "UnionTech OS 20 ", typ: TypeDeb},
+		{name: "OS-06 EuroLinux", os: OS{ID: "eurolinux", VersionID: "9.2"}, want: "EuroLinux 9 Red Hat:enterprise_linux:9|Red Hat:enterprise_linux:9.*|Red Hat:enterprise_linux:9::*", assumed: true, endOfLife: "2032-05-31"},
 		{name: "OS-05 Wolfi", os: OS{ID: "wolfi", VersionID: "20230201"}, want: "Wolfi  Wolfi"},
 		{name: "OS-05 Chainguard", os: OS{ID: "chainguard", VersionID: "20230214"}, want: "Chainguard  Chainguard"},
 		{name: "OS-06 Raspbian", os: OS{ID: "raspbian", VersionID: "11", IDLike: []string{"debian"}}, want: "Raspbian 11 Debian:11", assumed: true, endOfLife: "2026-08-31"},
@@ -93,6 +98,52 @@ func TestDistribution(t *testing.T) {
 				t.Errorf("type %q", d.Type)
 			}
 		})
+	}
+}
+
+// TestBound: every row of mission section 2 can be given advisories by its release
+// alone, and what people write in a configuration is what its images are.
+func TestBound(t *testing.T) {
+	for _, tt := range []struct {
+		claim string
+		os    OS
+		want  string
+	}{
+		{"euleros:2.0-SP9", OS{ID: "euleros", VersionID: "2.0", Version: "2.0 (SP9x86_64)"}, "EulerOS:2.0-SP9"},
+		{"hce:1.1", OS{ID: "hce", VersionID: "1.1", Version: "1.1 (x86_64)"}, "Huawei Cloud EulerOS:1.1"},
+		{"hce:2.0", OS{ID: "hce", VersionID: "2.0", Version: "2.0 (x86_64)"}, "Huawei Cloud EulerOS:2.0"},
+		{"kylin:V10-SP1", OS{ID: "kylin", VersionID: "V10", Version: "V10 (Tercel)"}, "Kylin:V10-SP1"},
+		{"kylin:V10-SP2", OS{ID: "kylin", VersionID: "V10", Version: "V10 (Sword)"}, "Kylin:V10-SP2"},
+		{"kylin:V10-SP3", OS{ID: "kylin", VersionID: "V10", Version: "V10 (Lance)"}, "Kylin:V10-SP3"},
+		{"uniontech-os-server:20", OS{ID: "uos", VersionID: "20", Name: "UnionTech OS Server 20"}, "UnionTech OS Server:20"},
+		{"ctyunos:23.01", OS{ID: "ctyunos", VersionID: "23.01"}, "CTyunOS:23.01"},
+		{"anolis:8", OS{ID: "anolis", VersionID: "8.6"}, "Anolis OS:8"},
+		{"amzn:2", OS{ID: "amzn", VersionID: "2"}, "Amazon Linux:2"},
+		{"amzn:2023", OS{ID: "amzn", VersionID: "2023"}, "Amazon Linux:2023"},
+		{"ol:9", OS{ID: "ol", VersionID: "9.4"}, "Oracle Linux:9"},
+		{"fedora:42", OS{ID: "fedora", VersionID: "42"}, "Fedora:42"},
+		{"photon:5.0", OS{ID: "photon", VersionID: "5.0"}, "Photon OS:5.0"},
+		{"azurelinux:3", OS{ID: "azurelinux", VersionID: "3.0"}, "Azure Linux:3"},
+		{"centos-stream:9", OS{ID: "centos", VersionID: "9", Name: "CentOS Stream 9"}, "CentOS Stream:9"},
+		{"centos:7", OS{ID: "centos", VersionID: "7", Name: "CentOS Linux 7 (Core)"}, "CentOS:7"},
+		{"mageia:9", OS{ID: "mageia", VersionID: "9"}, "Mageia:9"},
+		{"opensuse-tumbleweed", OS{ID: "opensuse-tumbleweed", VersionID: "20260101"}, "openSUSE Tumbleweed"},
+		{"openeuler:22.03-LTS-SP3", OS{ID: "openEuler", VersionID: "22.03", Version: "22.03 (LTS-SP3)"}, "openEuler:22.03-LTS-SP3"},
+		{"debian:12", OS{ID: "debian", VersionID: "12"}, "Debian:12"},
+		{"debian:sid", OS{ID: "debian", Codename: "sid"}, "Debian:sid"},
+	} {
+		claimed, known := ParseOS(tt.claim, "")
+		if !known {
+			t.Errorf("%s is not known", tt.claim)
+		}
+		for _, os := range []OS{claimed, tt.os} {
+			if d, _ := os.Distribution(); d.Bound() != tt.want {
+				t.Errorf("%s: %+v is %q, want %q", tt.claim, os, d.Bound(), tt.want)
+			}
+		}
+	}
+	if os, known := ParseOS("nonesuch:1", ""); known {
+		t.Errorf("%+v", os)
 	}
 }
 

@@ -30,7 +30,7 @@ const (
 	ProblemNoPackages       ProblemCode = "no-packages"        // a distribution with a package manager and no package
 	ProblemUnknownDistro    ProblemCode = "unknown-distro"     // no or unknown distribution identity
 	ProblemNoAdvisorySource ProblemCode = "no-advisory-source" // inventory only: nobody was asked about these packages
-	ProblemEndOfLife        ProblemCode = "end-of-life"        // the distribution gets no more advisories
+	ProblemEndOfLife        ProblemCode = "end-of-life"        // the distribution or a runtime gets no more fixes
 	ProblemBadVersion       ProblemCode = "bad-version"        // a version that cannot be compared
 	ProblemStreamUnknown    ProblemCode = "stream-unknown"     // an rpm module whose stream its advisories or its header do not tell
 )

@@ -37,7 +37,7 @@ const (
 	byOwnName nameRule = iota // language packages
 	bySource                  // dpkg and apk: the source package and its version
 	byBoth                    // RPM families whose records name either
-	byMarked                  // RPM families whose records name binary packages, or sources and say so
+	byMarked                  // RPM families whose records name binary packages, and sources with a prefix
 )
 
 // languages says which OSV ecosystem speaks about a package type. Types that
@@ -152,7 +152,36 @@ func ask(ecosystems []string, inv plimsoll.Inventory, o Options) (census, error)
 		return cmp.Compare(a.index, b.index)
 	})
 	c.account(&out)
+	out.problems = append(out.problems, endedRuntimes(inv.Packages, o.Now)...)
 	return out, nil
+}
+
+// endedRuntimes tells of runtimes that get no more fixes, once for each release
+// however many copies there are (acceptance OS-07 for what is no system).
+func endedRuntimes(packages []plimsoll.Package, now time.Time) []plimsoll.Problem {
+	ended := make(map[plimsoll.Runtime]*plimsoll.Problem)
+	for i := range packages {
+		p := &packages[i]
+		r, known := p.Runtime()
+		if !known || !past(r.EndOfLife, now) {
+			continue
+		}
+		told := ended[r]
+		if told == nil {
+			told = &plimsoll.Problem{Code: plimsoll.ProblemEndOfLife, Path: p.Path, Layer: p.Layer,
+				Detail: fmt.Sprintf("%s %s reached its end of life on %s", r.Name, r.Release, r.EndOfLife.Format(time.DateOnly))}
+			ended[r] = told
+		}
+		if told.Count++; p.Path < told.Path {
+			told.Path, told.Layer = p.Path, p.Layer
+		}
+	}
+	var problems []plimsoll.Problem
+	for _, p := range ended {
+		problems = append(problems, *p)
+	}
+	sortProblems(problems)
+	return problems
 }
 
 // owner finds the system package that owns p, nil when there is none or nobody
@@ -291,8 +320,11 @@ func (c *counter) own(s *system) []string {
 
 // hasEnded says whether the last day of support lies before now.
 func hasEnded(d plimsoll.Distribution, now time.Time) bool {
-	return !d.EndOfLife.IsZero() && !now.Before(d.EndOfLife.AddDate(0, 0, 1))
+	return !d.EndOfLife.IsZero() && past(d.EndOfLife, now)
 }
+
+// past says whether a day is over.
+func past(day, now time.Time) bool { return !now.Before(day.AddDate(0, 0, 1)) }
 
 // minorStreams names the ecosystems of Red Hat's extended minor releases for a
 // system that says which minor release it is. They are asked about packages
@@ -402,32 +434,24 @@ func (s *scope) keyOf(p *plimsoll.Package) string {
 // namesOf appends every name under which p is looked up, with the version that
 // belongs to it.
 func (s *scope) namesOf(names []name, p *plimsoll.Package) []name {
-	own := name{key: s.keyOf(p), version: strings.TrimPrefix(p.Version, "(none):")}
+	own := name{s.keyOf(p), strings.TrimPrefix(p.Version, "(none):")}
 	if s.names == byOwnName {
 		return append(names, own)
 	}
-	if p.Source.Name == "" {
-		own.source = true // nothing else tells its name
-		return append(names, own)
-	}
-	if s.names != byMarked {
-		own.key = p.Name
-	}
-	source := name{key: p.Source.Name, version: own.version, source: true}
+	source := name{cmp.Or(p.Source.Name, p.Name), own.version}
 	if p.Source.Version != "" {
 		source.version = strings.TrimPrefix(p.Source.Version, "(none):")
 	}
-	switch {
-	case s.names == byMarked && own.key == source.key:
-		own.source = true
-		return append(names, own)
-	case s.names == byMarked:
-		source.sourceOnly = true
-		return append(names, own, source)
-	case s.names == bySource || own.key == source.key:
+	marked := name{plimsoll.SourcePrefix + source.key, source.version}
+	switch own.key = p.Name; {
+	case s.names == bySource:
 		return append(names, source)
+	case s.names == byMarked:
+		return append(names, own, marked)
+	case own.key == source.key:
+		return append(names, source, marked)
 	}
-	return append(names, source, own)
+	return append(names, source, own, marked)
 }
 
 func nameOf(s *system) string {

@@ -40,3 +40,32 @@ func TestCoverage(t *testing.T) {
 		t.Errorf("problems (-want +got):\n%s", diff)
 	}
 }
+
+// TestOS07RuntimesEnd: a runtime that no distribution looks after is judged as the
+// system is: shown, and its findings stay.
+func TestOS07RuntimesEnd(t *testing.T) {
+	node := func(path string) plimsoll.Package {
+		return plimsoll.Package{Type: plimsoll.TypeGeneric, Name: "node", Version: "16.20.2", Path: path}
+	}
+	inv := debian(deb("nodejs", "12.22.12-1"), node("opt/b/node"), node("opt/a/node"), lang(plimsoll.TypeNPM, "ws", "1.0.0"))
+	adv := generation(about("GHSA-1", "npm", "ws", "introduced 0"))
+	for day, want := range map[int]int{10: 0, 12: 1} { // September 11 is the last day
+		e := evaluate(t, adv, inv, Options{Now: time.Date(2023, 9, day, 0, 0, 0, 0, time.UTC)})
+		var told []plimsoll.Problem
+		for _, p := range e.Problems {
+			if p.Code == plimsoll.ProblemEndOfLife {
+				told = append(told, p)
+			}
+		}
+		if len(told) != want || want == 1 && (told[0].Count != 2 || told[0].Path != "opt/a/node" || told[0].Detail != "Node.js 16 reached its end of life on 2023-09-11") {
+			t.Errorf("on day %d: %+v", day, told)
+		}
+		if len(e.Findings) != 1 {
+			t.Errorf("findings %q", brief(e.Findings))
+		}
+	}
+	verdicts, err := Judge(t.Context(), adv, plimsoll.OS{}, []plimsoll.Package{node("x")}, Options{Now: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)})
+	if err != nil || len(verdicts[0].Problems) != 1 {
+		t.Errorf("judged alone: %+v %v", verdicts, err)
+	}
+}

@@ -30,6 +30,7 @@ func Judge(ctx context.Context, adv Advisories, system plimsoll.OS, packages []p
 		verdicts[i] = plimsoll.Verdict{
 			Group: s.group, Ecosystem: strings.Join(s.asked, ", "), Why: s.why,
 			Ended: s.ended, Assumed: s.distro.Assumed,
+			Problems: endedRuntimes(packages[i:i+1], o.Now),
 		}
 	}
 	e := evaluator{adv: adv, flaws: make(map[string]plimsoll.Vulnerability), known: make(map[[2]string][]record)}
@@ -48,7 +49,7 @@ func Judge(ctx context.Context, adv Advisories, system plimsoll.OS, packages []p
 		for i := range v.Findings {
 			v.Findings[i].Package = packages[who.index]
 		}
-		v.Problems = slices.Concat(e.problems, e.streamProblem())
+		v.Problems = slices.Concat(v.Problems, e.problems, e.streamProblem())
 		sortProblems(v.Problems)
 	}
 	return verdicts, nil

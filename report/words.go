@@ -59,7 +59,7 @@ func sentence(code plimsoll.ProblemCode) string {
 	case plimsoll.ProblemNoAdvisorySource:
 		return "Nobody publishes advisories about these packages here; they are listed only."
 	case plimsoll.ProblemEndOfLife:
-		return "The distribution gets no more advisories: new flaws stay invisible."
+		return "The distribution or a runtime gets no more fixes: new flaws stay open or unseen."
 	case plimsoll.ProblemBadVersion:
 		return "A version cannot be compared, so nothing was concluded from it."
 	case plimsoll.ProblemStreamUnknown:

@@ -205,7 +205,8 @@ var migrations = []struct {
 	file    string
 }{
 	{1, "schema/0001_fleet.sql"},
-	{2, "schema/0002_changes_of_software.sql"},
+	{2, "schema/0002_lookups.sql"},
+	{3, "schema/0003_vex.sql"},
 }
 
 // migrate brings the schema up to date. Consoles that start together wait for

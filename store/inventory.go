@@ -472,7 +472,14 @@ func (t *tx) storeInstances(imageID int64, in *reading, software map[string]know
 			return err
 		}
 	}
-	return t.insertMany("instance (image_id, software_id, path, path_class, root, owner, layer, base, evidence, dev, bundled, extra)", 12, added, "")
+	if err := t.insertMany("instance (image_id, software_id, path, path_class, root, owner, layer, base, evidence, dev, bundled, extra)", 12, added, ""); err != nil {
+		return err
+	}
+	paths := make([][]any, len(added))
+	for i, row := range added {
+		paths[i] = []any{row[1], row[2]}
+	}
+	return t.insertMany("software_path (software_id, path)", 2, paths, "ON CONFLICT DO NOTHING")
 }
 
 // instancesOf returns the instances of an image, those of one place by ID.

@@ -44,7 +44,7 @@ func (s *Store) Retain(ctx context.Context) (removed int64, err error) {
 		{"SELECT id FROM container WHERE gone > 0 AND gone <= ?", []any{presence}, retainBatch, []string{"DELETE FROM container WHERE id = ?"}},
 		{"SELECT id FROM layer WHERE NOT EXISTS (SELECT 1 FROM image_layer WHERE layer_id = layer.id)", nil, retainBatch, []string{"DELETE FROM layer WHERE id = ?"}},
 		{"SELECT id FROM software WHERE first_seen <= ? AND NOT EXISTS (SELECT 1 FROM instance WHERE software_id = software.id)", []any{presence}, retainBatch, []string{
-			"DELETE FROM match WHERE software_id = ?", "DELETE FROM software WHERE id = ?"}},
+			"DELETE FROM match WHERE software_id = ?", "DELETE FROM software_path WHERE software_id = ?", "DELETE FROM software WHERE id = ?"}},
 		{"SELECT id FROM match WHERE gone > 0 AND gone <= ?", []any{history}, retainBatch, []string{"DELETE FROM effect WHERE match_id = ?", "DELETE FROM match WHERE id = ?"}},
 		{"SELECT id FROM change WHERE at <= ?", []any{history}, retainBatch, []string{"DELETE FROM change WHERE id = ?"}},
 		// The first scan says since when an image is known, the last how it is.

@@ -194,6 +194,14 @@ func schemeOf(kind plimsoll.PackageType) (version.Scheme, bool) {
 	return "", false
 }
 
+// oncePath returns a query for the IDs of software that lies, or once lay, where the
+// pattern says.
+func (t *tx) oncePath(pattern string) (string, []any) {
+	var w where
+	w.glob(t.s.dialect, "p.path", pattern)
+	return "SELECT DISTINCT p.software_id FROM software_path p" + w.String(), w.args
+}
+
 // layer narrows instances in table n to what a layer of their image brought.
 func (w *where) layer(n string, image int64, diff string) error {
 	switch {
@@ -252,6 +260,8 @@ func (s *Store) Software(ctx context.Context, scope plimsoll.Scope, f api.Softwa
 				return err
 			}
 			if f.Path != "" {
+				text, args := t.oncePath(f.Path)
+				w.and("s.id IN ("+text+")", args...)
 				n.glob(t.s.dialect, "n.path", f.Path)
 			}
 			w.and("EXISTS (SELECT 1 FROM instance n"+n.String()+")", n.args...)
@@ -388,6 +398,15 @@ func (s *Store) Places(ctx context.Context, scope plimsoll.Scope, f api.Software
 		}
 		if f.Path != "" {
 			w.glob(t.s.dialect, "n.path", f.Path)
+			// Where much lies a page is soon full; where little does, that is looked up.
+			text, args := t.oncePath(f.Path)
+			ids, err := t.ids(text+" LIMIT ?", append(args, chunk)...)
+			if err != nil {
+				return err
+			}
+			if len(ids) < chunk {
+				in(&w, "s.id", ids)
+			}
 		}
 		if k.after != nil {
 			w.and("n.id >= ?", k.after.value)

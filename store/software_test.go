@@ -17,6 +17,7 @@ func addSoftware(t testing.TB, s *Store, n int, kind, name, version, path string
 		VALUES (?, ?, ?, lower(?), ?, ?, 1, '["MIT"]') ON CONFLICT (key) DO NOTHING`, key, kind, name, name, version, "pkg:"+kind+"/"+name+"@"+version)
 	execTest(t, s, `INSERT INTO instance (image_id, software_id, path, path_class, layer, extra) SELECT i.id, s.id, ?, '', 1, '{"locations":["x"],"remark":"odd"}' FROM image i, software s WHERE i.digest = ? AND s.key = ?`,
 		path, digestOf("image", n), key)
+	execTest(t, s, "INSERT INTO software_path (software_id, path) SELECT id, ? FROM software WHERE key = ? ON CONFLICT DO NOTHING", path, key)
 	execTest(t, s, "UPDATE software SET images = (SELECT count(DISTINCT n.image_id) FROM instance n WHERE n.software_id = software.id)")
 }
 

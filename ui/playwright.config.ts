@@ -26,5 +26,6 @@ export default defineConfig({
     { name: 'first run', testMatch: 'first-*.spec.ts' },
     { name: 'console', testIgnore: 'first-*.spec.ts', dependencies: ['first run'] },
     { name: 'screens', testMatch: 'screens.ts' }, // make screenshots
+    { name: 'times', testMatch: 'times.ts' }, // make pagetimes
   ],
 })

@@ -72,6 +72,13 @@ func feedFlags(cmd *cobra.Command, o *feed.Options) {
 	f.StringSliceVar(&o.Ecosystems, "ecosystems", nil, "OSV ecosystems to fetch (default: all that Plimsoll can match)")
 }
 
+// firstFetchFlags let a command that fetches the first generation take its
+// sources from the configuration, as db update does.
+func firstFetchFlags(cmd *cobra.Command, o *scanOptions) {
+	feedFlags(cmd, &o.feed)
+	hideFlags(cmd.Flags(), "osv", "kev", "epss", "cvss", "advisories", "prefer", "ecosystems")
+}
+
 // sourcesValue makes a flag of sources of advisories.
 type sourcesValue []feed.Source
 
@@ -286,7 +293,11 @@ func (a *app) openDatabase(ctx context.Context, o scanOptions) (*vulndb.DB, erro
 		return nil, nil
 	}
 	a.note("No advisory database yet: fetching one into %s.", a.dbDir())
-	if err := a.updateDatabase(ctx, feed.Options{Base: feed.PublicOSV, KEV: feed.PublicKEV, EPSS: feed.PublicEPSS}); err != nil {
+	from := o.feed
+	if from.Base == "" {
+		from = feed.Options{Base: feed.PublicOSV, KEV: feed.PublicKEV, EPSS: feed.PublicEPSS}
+	}
+	if err := a.updateDatabase(ctx, from); err != nil {
 		if ctx.Err() != nil {
 			return nil, err
 		}

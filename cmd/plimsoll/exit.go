@@ -16,7 +16,7 @@ const (
 	exitError      = 1 // internal or scan error
 	exitUsage      = 2 // wrong command line or configuration
 	exitGate       = 3 // --fail-on met; --exit-code changes this one
-	exitIncomplete = 4 // something could not be read, or the advisories are too old
+	exitIncomplete = 4 // something could not be read or judged, or the advisories are too old
 	exitNotFound   = 5 // an image, file or vulnerability that was named does not exist
 	exitRevoked    = 6 // agent: the console does not accept this host any more
 )
@@ -27,8 +27,8 @@ const exitHelp = `Exit codes:
   1  a scan failed, or an internal error
   2  wrong command line or configuration
   3  a finding met --fail-on (--exit-code changes this number)
-  4  incomplete: something could not be read, there are no advisories, or they are
-     older than --max-db-age
+  4  incomplete: something could not be read, there are no advisories (in all, or
+     for the system of an image), or they are older than --max-db-age
   5  an image or file that was named does not exist here`
 
 // outcome ends the process with a code after results were written; the text

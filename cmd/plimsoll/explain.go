@@ -77,6 +77,7 @@ its evidence: record, range, compared versions, source and date.`,
 	f.StringVar(&o.dbPath, "db-path", "", "use this advisory database file")
 	f.BoolVar(&o.offline, "offline", false, "do not fetch the advisory database when there is none")
 	f.DurationVar(&o.timeout, "timeout", local.DefaultTimeout, "longest time for one image")
+	firstFetchFlags(cmd, &o)
 	a.formatFlag(cmd, &format)
 	return cmd
 }

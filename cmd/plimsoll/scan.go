@@ -15,6 +15,7 @@ import (
 	"plimsoll/report"
 	"plimsoll/sbom"
 	"plimsoll/vulndb"
+	"plimsoll/vulndb/feed"
 )
 
 type scanOptions struct {
@@ -30,7 +31,8 @@ type scanOptions struct {
 	dbPath        string
 	maxDBAge      time.Duration
 	timeout       time.Duration
-	vex           []string // documents
+	vex           []string     // documents
+	feed          feed.Options // of the first generation, which is fetched when there is none
 }
 
 func (a *app) scanCommand() *cobra.Command {
@@ -70,6 +72,7 @@ database.
 	f.StringVar(&o.dbPath, "db-path", "", "use this advisory database file")
 	f.DurationVar(&o.maxDBAge, "max-db-age", 0, "end with exit code 4 when the advisories are older; 0 means any age")
 	hideFlags(f, "list-all-pkgs")
+	firstFetchFlags(cmd, &o)
 	return cmd
 }
 
@@ -166,8 +169,33 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 		return &outcome{exitIncomplete, "no advisory database: the software was listed, nothing was judged; run: plimsoll db update"}
 	case o.maxDBAge > 0 && time.Since(all.Generation.Built) > o.maxDBAge:
 		return &outcome{exitIncomplete, fmt.Sprintf("the advisories are of %s, older than --max-db-age %s; run: plimsoll db update", all.Generation.Built.Format(time.DateOnly), o.maxDBAge)}
+	case verdict != nil:
+		return verdict
 	}
-	return verdict
+	return unjudged(results)
+}
+
+// unjudged is the outcome when the system packages of an image were listed and
+// nobody was asked about any of them: no finding then proves nothing. Third-party
+// packages beside judged ones are no such gap.
+func unjudged(results []plimsoll.Result) error {
+	images := 0
+	for i := range results {
+		listed, asked := 0, 0
+		for _, c := range results[i].Coverage {
+			if c.Class == plimsoll.ClassSystem {
+				listed++
+				asked += len(c.Ecosystem)
+			}
+		}
+		if listed > 0 && asked == 0 {
+			images++
+		}
+	}
+	if images == 0 {
+		return nil
+	}
+	return &outcome{exitIncomplete, fmt.Sprintf("inventory only: the system of %d of %d images has no advisory source; name one with plimsoll db update --advisories", images, len(results))}
 }
 
 // reading is what was read of the chosen images.

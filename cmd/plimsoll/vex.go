@@ -57,6 +57,7 @@ came nearest.
 	f.BoolVar(&o.offline, "offline", false, "do not fetch the advisory database when there is none")
 	f.DurationVar(&o.timeout, "timeout", local.DefaultTimeout, "longest time for one image")
 	vexFlag(cmd, &o)
+	firstFetchFlags(cmd, &o)
 	a.formatFlag(cmd, &format)
 	return cmd
 }

@@ -1,6 +1,9 @@
 package lab
 
 import (
+	"archive/tar"
+	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -64,6 +67,39 @@ func RPM(t testing.TB, fixture string) Recipe {
 // epochs, a module label, a foreign vendor, a removed package, two versions of
 // one name.
 func RPMBuilt() Recipe { return dockerfile("rpm-built:1", "rpm-built", nil) }
+
+// RPMSystem is an rpm system with an os-release and packages of a vendor, each
+// "name epoch version release module", "-" for none; rpm itself installs them.
+func RPMSystem(name, osRelease, vendor string, packages ...string) Recipe {
+	script, err := fs.ReadFile(recipes, "recipes/rpm-system/prepare.sh")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	args := []string{"OS_RELEASE=" + osRelease, "VENDOR=" + vendor, "PACKAGES=" + strings.Join(packages, "\n")}
+	return Recipe{Name: name, key: strings.Join(append(args, string(script)), "\n"), make: func(t testing.TB, out string) {
+		line, _, _ := strings.Cut(string(script), "\n")
+		Need(t, strings.Fields(strings.TrimPrefix(line, "# needs:"))...)
+		cmd := exec.Command("sh", "-euc", string(script))
+		cmd.Dir, cmd.Env = t.TempDir(), append(os.Environ(), append(args, "TRUTH="+filepath.Join(out, fileTruth))...)
+		run(t, cmd)
+		id, err := writeArchive(filepath.Join(out, fileArchive), name, []layer{func(w *tar.Writer) error {
+			for _, file := range [...]string{"etc/os-release", "var/lib/rpm/rpmdb.sqlite"} {
+				content, err := os.ReadFile(filepath.Join(cmd.Dir, "root", file))
+				if err == nil {
+					err = addFile(w, file, content)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		appendFile(t, filepath.Join(out, fileID), id+"\n")
+	}}
+}
 
 // Alpine is an Alpine 3.11.5 whose database is test data of package ospkg.
 func Alpine(t testing.TB) Recipe {

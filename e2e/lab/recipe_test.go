@@ -30,6 +30,7 @@ func TestRecipes(t *testing.T) {
 		{RPM(t, "sle15-bci"), "rpm", 35},
 		{RPM(t, "centos8-modularitylabel"), "rpm", 500},
 		{RPMBuilt(), "rpm", 6},
+		{RPMSystem("registry.test/rpm:1", "ID=test\n", "Test", "bash - 5.0 1 -", "openssl 1 1.1 1 -", "nodejs - 14 1 nodejs:14:1:1"), "rpm", 3},
 		{Alpine(t), "apk", 14},
 		{HundredLayers(), "npm", 90},
 		{Huge(), "npm", 1500},

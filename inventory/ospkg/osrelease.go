@@ -14,7 +14,7 @@ import (
 type osRelease struct{}
 
 func (osRelease) Name() string { return "os-release" }
-func (osRelease) Version() int { return 1 }
+func (osRelease) Version() int { return 2 }
 
 func (osRelease) Wants(path string) inventory.Want {
 	if _, _, ok := identityFile(path); ok {
@@ -36,9 +36,10 @@ func identityFile(path string) (root, base string, ok bool) {
 		if root, ok = cutRoot(dir, "usr/lib"); ok {
 			return root, base, true
 		}
-	case "alpine-release", "centos-release", "debian_version", "fedora-release", "lsb-release", "mariner-release",
-		"openEuler-release", "oracle-release", "photon-release", "redhat-release", "rocky-release", "almalinux-release",
-		"system-release", "system-release-cpe":
+	case "almalinux-release", "alpine-release", "anolis-release", "bclinux-release", "centos-release", "ctyunos-release",
+		"debian_version", "euleros-release", "fedora-release", "hce-release", "kylin-release", "lsb-release", "mariner-release",
+		"openEuler-release", "opencloudos-release", "oracle-release", "photon-release", "redhat-release", "rocky-release",
+		"system-release", "system-release-cpe", "tencentos-release", "uos-release":
 	default:
 		return "", "", false
 	}
@@ -170,17 +171,28 @@ func debianVersion(line string) plimsoll.OS {
 // releaseNames maps how the names in release files begin to the ID of
 // os-release; a longer beginning comes before a shorter one.
 var releaseNames = [...]struct{ begins, id string }{
+	{"Alibaba Cloud Linux", "alinux"},
 	{"AlmaLinux", "almalinux"},
 	{"Amazon Linux", "amzn"},
+	{"Anolis OS", "anolis"},
+	{"BigCloud Enterprise Linux", "bclinux"},
 	{"CBL-Mariner", "mariner"},
 	{"CentOS", "centos"}, // also "CentOS Stream", told apart by the name
+	{"CTyunOS", "ctyunos"},
+	{"EulerOS", "euleros"},
 	{"Fedora", "fedora"},
+	{"Huawei Cloud EulerOS", "hce"},
+	{"Kylin Linux Advanced Server", "kylin"},
 	{"Mageia", "mageia"},
+	{"OpenCloudOS", "opencloudos"},
 	{"Oracle Linux", "ol"},
 	{"Red Hat Enterprise Linux", "rhel"},
 	{"Rocky Linux", "rocky"},
 	{"Scientific Linux", "scientific"},
+	{"TencentOS Server", "tencentos"},
+	{"UnionTech OS", "uos"},
 	{"VMware Photon", "photon"},
+	{"ctyunos", "ctyunos"},
 	{"openEuler", "openEuler"},
 }
 
@@ -193,7 +205,7 @@ func releaseLine(line string) plimsoll.OS {
 		system := plimsoll.OS{ID: n.id, Name: line, Release: line}
 		words := strings.Fields(line)
 		for i, word := range words {
-			if '0' <= word[0] && word[0] <= '9' {
+			if '0' <= word[0] && word[0] <= '9' || i > 0 && words[i-1] == "release" { // "release V10 (Lance)"
 				system.VersionID = word
 				system.Version = strings.Join(words[i:], " ")
 				break

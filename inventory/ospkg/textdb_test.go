@@ -86,6 +86,12 @@ func TestOSRelease(t *testing.T) {
 		{"OS-05 openEuler-release", "etc/openEuler-release", "openEuler release 20.03 (LTS-SP1)\n", &plimsoll.OS{
 			ID: "openEuler", VersionID: "20.03", Version: "20.03 (LTS-SP1)", Name: "openEuler release 20.03 (LTS-SP1)", Release: "openEuler release 20.03 (LTS-SP1)",
 		}},
+		{"OS-01 kylin-release names its release by a word", "etc/kylin-release", "Kylin Linux Advanced Server release V10 (Lance)\n", &plimsoll.OS{
+			ID: "kylin", VersionID: "V10", Version: "V10 (Lance)", Name: "Kylin Linux Advanced Server release V10 (Lance)", Release: "Kylin Linux Advanced Server release V10 (Lance)"}},
+		{"OS-01 euleros-release", "etc/euleros-release", "EulerOS release 2.0 (SP10)\n", &plimsoll.OS{
+			ID: "euleros", VersionID: "2.0", Version: "2.0 (SP10)", Name: "EulerOS release 2.0 (SP10)", Release: "EulerOS release 2.0 (SP10)"}},
+		{"OS-01 system-release of UnionTech OS", "etc/system-release", "UnionTech OS Server release 20 (kongzi)\n", &plimsoll.OS{
+			ID: "uos", VersionID: "20", Version: "20 (kongzi)", Name: "UnionTech OS Server release 20 (kongzi)", Release: "UnionTech OS Server release 20 (kongzi)"}},
 		{"OS-01 debian_version", "etc/debian_version", "12.5\n", &plimsoll.OS{ID: "debian", VersionID: "12.5", Name: "Debian GNU/Linux 12.5", Release: "12.5"}},
 		{"OS-02 debian_version of sid", "etc/debian_version", "forky/sid\n", &plimsoll.OS{ID: "debian", Name: "Debian GNU/Linux forky/sid", Release: "forky/sid"}},
 		{"OS-01 alpine-release", "x/etc/alpine-release", "3.19.1\n", &plimsoll.OS{ID: "alpine", VersionID: "3.19.1", Name: "Alpine Linux 3.19.1", Root: "x"}},

@@ -1,5 +1,4 @@
 // One box that finds vulnerabilities, images, packages and hosts by a part of their name.
-import { SearchOutlined } from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { AutoComplete, Input } from 'antd'
@@ -7,6 +6,7 @@ import { useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { client, ok } from './api'
+import { SearchOutlined } from './parts/icons'
 
 const most = 5 // of each kind
 
@@ -66,7 +66,7 @@ export function SearchEverything() {
         notFoundContent={asked.length > 1 && !isFetching && data ? t('searchNothing') : null}
         optionRender={(option) => <span className="clip">{option.label}</span>}
       >
-        <Input prefix={<SearchOutlined aria-hidden="true" />} aria-label={t('searchEverything')} title={t('searchEverythingHint')} placeholder={t('searchEverything')} maxLength={300} />
+        <Input prefix={<SearchOutlined />} aria-label={t('searchEverything')} title={t('searchEverythingHint')} placeholder={t('searchEverything')} maxLength={300} />
       </AutoComplete>
     </div>
   )

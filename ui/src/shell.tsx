@@ -1,4 +1,14 @@
 // The frame of all pages: menu, search over everything, the age of the advisories.
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { Link, Outlet, useLocation, useNavigate } from '@tanstack/react-router'
+import { Badge, Button, Dropdown, Layout, Menu, Modal, Tooltip } from 'antd'
+import { useEffect, useRef, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+
+import { client, ok } from './api'
+import { useEvents } from './events'
+import { choose, type Language } from './i18n'
+import { useShortcuts } from './keyboard'
 import {
   AppstoreOutlined,
   AuditOutlined,
@@ -11,17 +21,7 @@ import {
   SyncOutlined,
   ThunderboltOutlined,
   UserOutlined,
-} from '@ant-design/icons'
-import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { Link, Outlet, useLocation, useNavigate } from '@tanstack/react-router'
-import { Badge, Button, Dropdown, Layout, Menu, Modal, Tooltip } from 'antd'
-import { useEffect, useRef, useState } from 'react'
-import { useTranslation } from 'react-i18next'
-
-import { client, ok } from './api'
-import { useEvents } from './events'
-import { choose, type Language } from './i18n'
-import { useShortcuts } from './keyboard'
+} from './parts/icons'
 import { useDuration } from './parts/time'
 import { useWord } from './parts/tags'
 import { remember, usePreference } from './preferences'

@@ -1,5 +1,6 @@
 // What to look at first: the worst vulnerabilities, the worst images, the latest failures.
 import { Link } from '@tanstack/react-router'
+import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import type { Schemas } from '../api'
@@ -17,109 +18,96 @@ function Kev() {
   )
 }
 
-export function TopVulnerabilities({ rows }: { rows: Schemas['Vulnerability'][] }) {
-  const { t } = useTranslation('dashboard')
-  const number = useNumber()
-  if (rows.length === 0) return null
+/** A table of a few rows; the columns in figures come last. */
+function Top({ title, to, heads, figures, children }: { title: string; to: string; heads: string[]; figures: string[]; children: ReactNode[] }) {
+  if (children.length === 0) return null
   return (
     <section className="card half">
       <h2>
-        <Link to="/vulnerabilities">{t('topVulnerabilities')}</Link>
+        <Link to={to}>{title}</Link>
       </h2>
       <table className="lines">
-        <caption className="visually-hidden">{t('topVulnerabilities')}</caption>
+        <caption className="visually-hidden">{title}</caption>
         <thead>
           <tr>
-            <th scope="col">{t('vulnerability')}</th>
-            <th scope="col">{t('severity')}</th>
-            <th scope="col">{t('whatToDo')}</th>
-            <th scope="col" className="figure">
-              {t('images', { ns: 'common' })}
-            </th>
-            <th scope="col" className="figure">
-              {t('hosts', { ns: 'common' })}
-            </th>
+            {[...heads, ...figures].map((head) => (
+              <th key={head} scope="col" className={figures.includes(head) ? 'figure' : undefined}>
+                {head}
+              </th>
+            ))}
           </tr>
         </thead>
-        <tbody>
-          {rows.map((v) => (
-            <tr key={`${v.id} ${v.class}`}>
-              <td className="name">
-                <span className="row">
-                  <Link to="/vulnerabilities/$name" params={{ name: v.name }} search={{ class: v.class } as never} className="clip" title={v.summary}>
-                    {v.name}
-                  </Link>
-                  {v.kev && <Kev />}
-                </span>
-              </td>
-              <td>
-                <Tag group="severity" value={v.severity} />
-              </td>
-              <td className="long">
-                <span className="clip" title={v.packages?.join('\n')}>
-                  {v.suggestion ?? v.packages?.join(', ')}
-                </span>
-              </td>
-              <td className="figure">
-                <Link to="/images" search={{ vulnerability: v.name } as never}>
-                  {number(v.images)}
-                </Link>
-              </td>
-              <td className="figure">
-                <Link to="/hosts" search={{ vulnerability: v.name } as never}>
-                  {number(v.hosts)}
-                </Link>
-              </td>
-            </tr>
-          ))}
-        </tbody>
+        <tbody>{children}</tbody>
       </table>
     </section>
+  )
+}
+
+export function TopVulnerabilities({ rows }: { rows: Schemas['Vulnerability'][] }) {
+  const { t } = useTranslation('dashboard')
+  const number = useNumber()
+  return (
+    <Top
+      title={t('topVulnerabilities')}
+      to="/vulnerabilities"
+      heads={[t('vulnerability'), t('severity'), t('whatToDo')]}
+      figures={[t('images', { ns: 'common' }), t('hosts', { ns: 'common' })]}
+    >
+      {rows.map((v) => (
+        <tr key={`${v.id} ${v.class}`}>
+          <td className="name">
+            <span className="row">
+              <Link to="/vulnerabilities/$name" params={{ name: v.name }} search={{ class: v.class } as never} className="clip" title={v.summary}>
+                {v.name}
+              </Link>
+              {v.kev && <Kev />}
+            </span>
+          </td>
+          <td>
+            <Tag group="severity" value={v.severity} />
+          </td>
+          <td className="long">
+            <span className="clip" title={v.packages?.join('\n')}>
+              {v.suggestion ?? v.packages?.join(', ')}
+            </span>
+          </td>
+          <td className="figure">
+            <Link to="/images" search={{ vulnerability: v.name } as never}>
+              {number(v.images)}
+            </Link>
+          </td>
+          <td className="figure">
+            <Link to="/hosts" search={{ vulnerability: v.name } as never}>
+              {number(v.hosts)}
+            </Link>
+          </td>
+        </tr>
+      ))}
+    </Top>
   )
 }
 
 export function TopImages({ rows }: { rows: Schemas['Image'][] }) {
   const { t } = useTranslation('dashboard')
   const number = useNumber()
-  if (rows.length === 0) return null
   return (
-    <section className="card half">
-      <h2>
-        <Link to="/images">{t('topImages')}</Link>
-      </h2>
-      <table className="lines">
-        <caption className="visually-hidden">{t('topImages')}</caption>
-        <thead>
-          <tr>
-            <th scope="col">{t('image')}</th>
-            <th scope="col">{t('openFindings')}</th>
-            <th scope="col" className="figure">
-              {t('fixable', { ns: 'common' })}
-            </th>
-            <th scope="col" className="figure">
-              {t('running')}
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((i) => (
-            <tr key={i.id}>
-              <td className="long">
-                <span className="row">
-                  <ImageName id={i.id} names={i.names} digest={i.digest} />
-                  {i.kev > 0 && <Kev />}
-                </span>
-              </td>
-              <td>
-                <Counts counts={sum(i.systemFindings, i.applicationFindings)} />
-              </td>
-              <td className="figure">{number(i.fixable)}</td>
-              <td className="figure">{number(i.running)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
+    <Top title={t('topImages')} to="/images" heads={[t('image'), t('openFindings')]} figures={[t('fixable', { ns: 'common' }), t('running')]}>
+      {rows.map((i) => (
+        <tr key={i.id}>
+          <td className="long">
+            <span className="row">
+              <ImageName id={i.id} names={i.names} digest={i.digest} />
+              {i.kev > 0 && <Kev />}
+            </span>
+          </td>
+          <td>
+            <Counts counts={sum(i.systemFindings, i.applicationFindings)} />
+          </td>
+          <td className="figure">{number(i.fixable)}</td>
+          <td className="figure">{number(i.running)}</td>
+        </tr>
+      ))}
+    </Top>
   )
 }
 

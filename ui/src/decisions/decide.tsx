@@ -1,11 +1,11 @@
 // Deciding about findings: ignore, mark as fixed or whitelist, after a look at what it would change.
-import { AuditOutlined, EditOutlined } from '@ant-design/icons'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { App, Button, Checkbox, Input, Modal, Radio, Select } from 'antd'
 import { useId, useRef, useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { client, ok, type Schemas } from '../api'
+import { AuditOutlined, EditOutlined } from '../parts/icons'
 import { useSentence } from '../parts/problem'
 import { exact } from '../parts/time'
 import { useWord } from '../parts/tags'
@@ -40,7 +40,7 @@ export function DecideButton({ target, label, done, primary, small }: Props) {
   const changing = 'change' in target
   return (
     <>
-      <Button ref={opener} type={primary ? 'primary' : 'default'} size={small ? 'small' : undefined} icon={changing ? <EditOutlined aria-hidden="true" /> : <AuditOutlined aria-hidden="true" />} onClick={() => setOpen(true)}>
+      <Button ref={opener} type={primary ? 'primary' : 'default'} size={small ? 'small' : undefined} icon={changing ? <EditOutlined /> : <AuditOutlined aria-hidden="true" />} onClick={() => setOpen(true)}>
         {label ?? (changing ? t('edit', { ns: 'common' }) : t('decide'))}
       </Button>
       <Modal

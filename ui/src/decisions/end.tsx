@@ -1,11 +1,11 @@
 // Ending decisions: what they alone handled is open again.
-import { UndoOutlined } from '@ant-design/icons'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { App, Alert, Button, Input, Modal } from 'antd'
 import { useId, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { client, ok } from '../api'
+import { UndoOutlined } from '../parts/icons'
 import { Loaded, useSentence } from '../parts/problem'
 import { Tag } from '../parts/tags'
 import { useMay } from '../session'
@@ -28,7 +28,7 @@ export function EndButton({ label, of, done, small }: Props) {
   if (!may) return null
   return (
     <>
-      <Button size={small ? 'small' : undefined} icon={<UndoOutlined aria-hidden="true" />} onClick={() => setOpen(true)}>
+      <Button size={small ? 'small' : undefined} icon={<UndoOutlined />} onClick={() => setOpen(true)}>
         {label ?? t('end')}
       </Button>
       <Modal

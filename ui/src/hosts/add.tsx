@@ -1,5 +1,4 @@
 // Letting hosts join: a token, the command that takes it, and the wait for the first contact.
-import { StopOutlined } from '@ant-design/icons'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { Alert, App, Button, Drawer, Input, InputNumber, Popconfirm, Select, Spin, Table } from 'antd'
@@ -8,6 +7,7 @@ import { useTranslation } from 'react-i18next'
 
 import { client, ok, type Schemas } from '../api'
 import { Command } from '../parts/copy'
+import { StopOutlined } from '../parts/icons'
 import { Loaded, useSentence } from '../parts/problem'
 import { Tag } from '../parts/tags'
 import { Time, useDuration, useNumber } from '../parts/time'

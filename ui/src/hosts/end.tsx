@@ -1,11 +1,11 @@
 // Taking a host out of the fleet: for good, or together with what is known of it.
-import { DownOutlined } from '@ant-design/icons'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { App, Button, Dropdown } from 'antd'
 import { useTranslation } from 'react-i18next'
 
 import { client, ok, type Schemas } from '../api'
+import { DownOutlined } from '../parts/icons'
 import { useSentence } from '../parts/problem'
 import { useMay } from '../session'
 

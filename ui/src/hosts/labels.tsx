@@ -1,11 +1,11 @@
 // Labels of hosts: "env=prod". They say who sees a host, and which decisions hold on it.
-import { EditOutlined } from '@ant-design/icons'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Alert, Button, Input } from 'antd'
 import { useState, type FormEvent } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { client, ok, type Schemas } from '../api'
+import { EditOutlined } from '../parts/icons'
 import { useSentence } from '../parts/problem'
 import { useMay, useMe } from '../session'
 

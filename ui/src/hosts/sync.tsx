@@ -1,11 +1,11 @@
 // Asking agents for their images now.
-import { SyncOutlined } from '@ant-design/icons'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { App, Button } from 'antd'
 import { useTranslation } from 'react-i18next'
 
 import { client, ok, type Schemas } from '../api'
+import { SyncOutlined } from '../parts/icons'
 import { useSentence } from '../parts/problem'
 import { useMay } from '../session'
 

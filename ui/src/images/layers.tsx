@@ -1,5 +1,4 @@
 // Layers of an image: which build step made each, and what it brought.
-import { CloseOutlined } from '@ant-design/icons'
 import { Link } from '@tanstack/react-router'
 import { Button, Table } from 'antd'
 import { useTranslation } from 'react-i18next'
@@ -7,6 +6,7 @@ import { useTranslation } from 'react-i18next'
 import { textOf, type Schemas } from '../api'
 import { useAddress } from '../list/address'
 import { Digest } from '../parts/copy'
+import { CloseOutlined } from '../parts/icons'
 import { useBytes, useNumber } from '../parts/time'
 import { read } from './state'
 

@@ -1,5 +1,4 @@
 // One image: what is in it, how bad that is, where it runs, what to do.
-import { DownloadOutlined } from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { Alert, Button, Dropdown, Tabs } from 'antd'
@@ -9,6 +8,7 @@ import { client, ok, textOf, type Schemas, type Search } from '../api'
 import { DecideButton } from '../decisions/decide'
 import { useAddress } from '../list/address'
 import { Head } from '../parts/head'
+import { DownloadOutlined } from '../parts/icons'
 import { Empty, Loaded } from '../parts/problem'
 import { ScanButton } from '../parts/scan'
 import { Reason, Tag } from '../parts/tags'

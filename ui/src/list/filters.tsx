@@ -1,10 +1,10 @@
 // Filters of a list: each is one parameter of its address and of the API.
-import { CloseOutlined, FilterOutlined, SearchOutlined } from '@ant-design/icons'
 import { Button, Checkbox, Dropdown, Input, Popover, Select } from 'antd'
 import { lazy, Suspense, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { listOf, textOf, type Search } from '../api'
+import { CloseOutlined, FilterOutlined, SearchOutlined } from '../parts/icons'
 import { exact } from '../parts/time'
 import { HostChoice, useHostName } from './host'
 
@@ -76,7 +76,7 @@ function SearchBox({ label, value, change }: { label: string; value: string; cha
   return (
     <Input
       style={{ width: 280 }}
-      prefix={<SearchOutlined aria-hidden="true" />}
+      prefix={<SearchOutlined />}
       aria-label={label}
       placeholder={label}
       maxLength={300}

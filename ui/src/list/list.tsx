@@ -1,12 +1,12 @@
 // A list of the API as a table: filters, sort and page are in the address, and all
 // of them are the console's work, not the browser's.
-import { LeftOutlined, ReloadOutlined, RightOutlined, SettingOutlined } from '@ant-design/icons'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { Button, Checkbox, Popover, Segmented, Select, Table, type TableColumnType } from 'antd'
 import { useRef, useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { list, listOf, textOf, type Page, type Search } from '../api'
+import { LeftOutlined, ReloadOutlined, RightOutlined, SettingOutlined } from '../parts/icons'
 import { Empty, Loading, Problem } from '../parts/problem'
 import { useNumber } from '../parts/time'
 import { remember, usePreference } from '../preferences'

@@ -1,8 +1,9 @@
 // Text to take along: commands, tokens, digests.
-import { CheckOutlined, CopyOutlined } from '@ant-design/icons'
 import { Button, Tooltip } from 'antd'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
+
+import { CheckOutlined, CopyOutlined } from './icons'
 
 export function CopyButton({ text, label }: { text: string; label?: string }) {
   const { t } = useTranslation()

@@ -1,11 +1,11 @@
 // Taking a list away as a file. The console makes it in the background.
-import { DownloadOutlined } from '@ant-design/icons'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { App, Button, Dropdown } from 'antd'
 import { useTranslation } from 'react-i18next'
 
 import { client, ok, type Schemas } from '../api'
 import { useMay } from '../session'
+import { DownloadOutlined } from './icons'
 import { useSentence } from './problem'
 
 type Request = Schemas['ExportRequest']
@@ -17,9 +17,10 @@ const formats: Record<Request['kind'], Request['format'][]> = {
   software: ['csv', 'xlsx', 'json', 'html'],
   decisions: ['csv', 'xlsx', 'json', 'html'],
   report: ['html', 'json', 'csv', 'cyclonedx', 'spdx'],
+  vex: ['openvex', 'cyclonedx'],
 }
 
-const names: Record<Request['format'], string> = { csv: 'CSV', xlsx: 'Excel (XLSX)', json: 'JSON', html: 'HTML', cyclonedx: 'CycloneDX', spdx: 'SPDX' }
+const names: Record<Request['format'], string> = { csv: 'CSV', xlsx: 'Excel (XLSX)', json: 'JSON', html: 'HTML', cyclonedx: 'CycloneDX', spdx: 'SPDX', openvex: 'OpenVEX' }
 
 const patience = 10 * 60_000 // ms; a longer one is found under tasks
 

@@ -1,5 +1,4 @@
 // Asking for a scan, from wherever images are shown.
-import { ScanOutlined } from '@ant-design/icons'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { App, Button } from 'antd'
@@ -7,6 +6,7 @@ import { useTranslation } from 'react-i18next'
 
 import { client, ok, type Schemas } from '../api'
 import { useMay } from '../session'
+import { ScanOutlined } from './icons'
 import { useSentence } from './problem'
 
 type Request = Schemas['ScanRequest']

@@ -1,5 +1,4 @@
 // The advisories: how old they are, where they come from, and how to get newer ones.
-import { CloudDownloadOutlined } from '@ant-design/icons'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { Alert, App, Button, Table } from 'antd'
@@ -8,6 +7,7 @@ import { useTranslation } from 'react-i18next'
 import { client, list, ok, type Schemas } from '../api'
 import { Digest } from '../parts/copy'
 import { Head } from '../parts/head'
+import { CloudDownloadOutlined } from '../parts/icons'
 import { Loaded, useSentence } from '../parts/problem'
 import { Time, useDuration, useNumber } from '../parts/time'
 import { TaskActions } from '../tasks/actions'

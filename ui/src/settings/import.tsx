@@ -1,11 +1,11 @@
 // Advisories from a file, for consoles that reach no network.
-import { UploadOutlined } from '@ant-design/icons'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Alert, App, Button, Checkbox, Progress } from 'antd'
 import { useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { Command } from '../parts/copy'
+import { UploadOutlined } from '../parts/icons'
 import { useSentence } from '../parts/problem'
 import { useBytes } from '../parts/time'
 import { largest, sendAdvisories } from './upload'

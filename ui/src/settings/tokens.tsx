@@ -1,5 +1,4 @@
 // What lets programs in.
-import { PlusOutlined, StopOutlined } from '@ant-design/icons'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Alert, App, Button, Form, Input, Modal, Popconfirm, Select, Table } from 'antd'
 import { useState } from 'react'
@@ -8,6 +7,7 @@ import { useTranslation } from 'react-i18next'
 import { client, ok, type Schemas } from '../api'
 import { Command } from '../parts/copy'
 import { Head } from '../parts/head'
+import { PlusOutlined, StopOutlined } from '../parts/icons'
 import { Empty, Loaded, useSentence } from '../parts/problem'
 import { Refused } from '../parts/refused'
 import { useWord } from '../parts/tags'

@@ -1,5 +1,4 @@
 // Who can sign in.
-import { DeleteOutlined, EditOutlined, PlusOutlined } from '@ant-design/icons'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { App, Button, Form, Input, Modal, Popconfirm, Select, Switch, Table } from 'antd'
 import { useState } from 'react'
@@ -7,6 +6,7 @@ import { useTranslation } from 'react-i18next'
 
 import { client, ok, type Schemas } from '../api'
 import { Head } from '../parts/head'
+import { DeleteOutlined, EditOutlined, PlusOutlined } from '../parts/icons'
 import { Loaded, useSentence } from '../parts/problem'
 import { Refused } from '../parts/refused'
 import { useWord } from '../parts/tags'

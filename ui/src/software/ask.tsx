@@ -1,10 +1,10 @@
 // The question that the software page answers: which package, in which versions.
-import { SearchOutlined } from '@ant-design/icons'
 import { Button, Input, Select } from 'antd'
 import { useState, type FormEvent } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { textOf, type Search } from '../api'
+import { SearchOutlined } from '../parts/icons'
 import { identity, parseQuestion } from './question'
 
 /** Package types, and what they are called by those who do not know the word. */

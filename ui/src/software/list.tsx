@@ -1,4 +1,3 @@
-import { ClusterOutlined } from '@ant-design/icons'
 import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
 
@@ -8,6 +7,7 @@ import type { Filter } from '../list/filters'
 import { filterBody, List, type Column } from '../list/list'
 import { ExportButton } from '../parts/export'
 import { Head } from '../parts/head'
+import { ClusterOutlined } from '../parts/icons'
 import { Empty } from '../parts/problem'
 import { Time, useNumber } from '../parts/time'
 import { useMe } from '../session'
@@ -46,7 +46,7 @@ export function Software() {
           tools={
             (asked.name ?? asked.q) && (
               <Link to="/software/places" search={{ ...asked, ...Object.fromEntries(filters.map((f) => [f.key, search[f.key]])) } as never}>
-                <ClusterOutlined aria-hidden="true" /> {t('whereIsIt')}
+                <ClusterOutlined /> {t('whereIsIt')}
               </Link>
             )
           }

@@ -1,11 +1,11 @@
 // Stopping a task, and doing again what failed of it.
-import { RedoOutlined, StopOutlined } from '@ant-design/icons'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { App, Button } from 'antd'
 import { useTranslation } from 'react-i18next'
 
 import { client, ok, type Schemas } from '../api'
+import { RedoOutlined, StopOutlined } from '../parts/icons'
 import { useSentence } from '../parts/problem'
 import { useMay } from '../session'
 import { isOver } from './live'

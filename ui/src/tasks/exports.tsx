@@ -1,11 +1,11 @@
 // Files that were made of lists.
-import { DownloadOutlined } from '@ant-design/icons'
 import { Link } from '@tanstack/react-router'
 import { Button } from 'antd'
 import { useTranslation } from 'react-i18next'
 
 import type { Schemas, Search } from '../api'
 import { List, type Column } from '../list/list'
+import { DownloadOutlined } from '../parts/icons'
 import { Empty } from '../parts/problem'
 import { Tag } from '../parts/tags'
 import { Time, useBytes, useNumber } from '../parts/time'

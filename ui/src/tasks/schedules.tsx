@@ -1,5 +1,4 @@
 // Scans that start by themselves.
-import { DeleteOutlined, EditOutlined, PlusOutlined } from '@ant-design/icons'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { App, Button, Popconfirm, Switch, Table } from 'antd'
@@ -7,6 +6,7 @@ import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import { client, ok, type Schemas } from '../api'
+import { DeleteOutlined, EditOutlined, PlusOutlined } from '../parts/icons'
 import { Empty, Loaded, useSentence } from '../parts/problem'
 import { Time } from '../parts/time'
 import { useMay } from '../session'

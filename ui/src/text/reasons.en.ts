@@ -42,7 +42,7 @@ export const reasons = {
   'unknown-distro!': 'Its packages are inventory only.',
   'no-advisory-source': 'Nobody publishes advisories for it',
   'no-advisory-source!': 'Inventory only: no findings does not mean safe.',
-  'end-of-life': 'The distribution gets no more advisories',
+  'end-of-life': 'The distribution or runtime gets no more fixes',
   'end-of-life!': 'Move to a supported release.',
   'bad-version': 'A version that cannot be compared',
   'bad-version!': 'Check the package by hand.',

@@ -44,7 +44,7 @@ export const reasons: Translated<typeof english> = {
   'unknown-distro!': '其软件包仅列入清单。',
   'no-advisory-source': '没有公告来源',
   'no-advisory-source!': '仅有清单：没有漏洞项不代表安全。',
-  'end-of-life': '该发行版不再发布公告',
+  'end-of-life': '该发行版或运行时不再提供修复',
   'end-of-life!': '请迁移到受支持的版本。',
   'bad-version': '无法比较的版本',
   'bad-version!': '请人工检查该软件包。',
