@@ -42,9 +42,7 @@ type Affected struct {
 	// Preferred: of several providers who speak about a package of this ecosystem,
 	// the operator believes this one first.
 	Preferred bool
-	// Arches are as NormalizeArch spells them; empty means all. ArchSource means
-	// that the record names the source package of everything that is built from it.
-	Arches []string
+	Arches    []string // as NormalizeArch spells them; empty means all
 	// Epochless: the record writes the versions of rpm packages without their
 	// epochs (acceptance RPM-10).
 	Epochless bool
@@ -52,14 +50,14 @@ type Affected struct {
 	Malicious bool
 }
 
+// SourcePrefix begins the name of a package in a record that names a source
+// package where its neighbours name binary packages: "src:openssl".
+const SourcePrefix = "src:"
+
 // EcosystemNVD is the ecosystem of NVD's lists of affected versions. OSV has none
 // of this name: these records are about programs without a package, told by text
 // in their data, and their versions are compared without knowing who built them.
 const EcosystemNVD = "NVD"
-
-// ArchSource stands among the architectures of a record that names a source
-// package where its neighbours name binary packages.
-const ArchSource = "src"
 
 // RangeType says how the events of a range are compared.
 type RangeType string

@@ -173,6 +173,10 @@ type Decision struct {
 	Expires  time.Time // zero: never
 	UntilFix bool      // ends for a finding as soon as a fix exists
 	Revoked  time.Time // zero while in force
+
+	// Document is the VEX document whose statement the decision follows: the
+	// statement says what it is about. 0 for decisions that people make.
+	Document int64
 }
 
 // Active says whether the decision is in force at now.

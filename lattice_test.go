@@ -37,10 +37,10 @@ var lattice = map[string]struct{ ours, banned []string }{
 	"sample":            {nil, []string{"net", "net/http", "os/exec"}},
 	"local":             {[]string{".", "layerfs", "inventory", "inventory/ospkg", "inventory/langpkg", "engine", "engine/docker", "engine/containerd", "engine/podman", "engine/archive"}, []string{"os/exec", "database/sql"}},
 	"api":               {[]string{"."}, []string{"os/exec", "database/sql"}},
-	"store":             {[]string{".", "api", "version"}, []string{"net/http", "os/exec"}},
+	"store":             {[]string{".", "api", "version", "vex"}, []string{"net/http", "os/exec"}},
 	"agent":             {[]string{".", "api", "inventory"}, []string{"os/exec", "database/sql"}},
 	"ui":                {nil, []string{"os", "os/exec", "database/sql"}},
-	"server":            {[]string{".", "api", "store", "match", "vulndb", "vulndb/feed", "report", "version", "ui"}, []string{"database/sql"}},
+	"server":            {[]string{".", "api", "store", "match", "vulndb", "vulndb/feed", "report", "version", "vex", "ui"}, []string{"database/sql"}},
 	"cmd/plimsoll":      {[]string{".", "layerfs", "inventory", "inventory/ospkg", "inventory/langpkg", "engine", "engine/docker", "engine/containerd", "engine/podman", "engine/archive", "vulndb", "vulndb/feed", "match", "vex", "sbom", "report", "sample", "local", "api", "store", "agent", "server"}, []string{"database/sql"}},
 	"e2e":               {nil, nil},
 	"e2e/loadgen":       {[]string{".", "api", "agent", "layerfs", "inventory", "local", "vulndb", "vulndb/feed"}, []string{"os/exec", "database/sql"}}, // test support: fleets that do not exist

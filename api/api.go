@@ -371,6 +371,7 @@ type Finding struct {
 	Digest         plimsoll.Digest       `json:"digest"`
 	State          plimsoll.FindingState `json:"state" enum:"open,ignored,fixed,whitelisted" doc:"open while one repository of the image is not covered by a decision"`
 	Decisions      []FindingDecision     `json:"decisions,omitempty"`
+	VEX            []VEXStatement        `json:"vex,omitempty" doc:"VEX statements about it, whether they handle it or not; at most 10"`
 	Vulnerability  string                `json:"vulnerability"`
 	Class          plimsoll.Class        `json:"class" enum:"system,application"`
 	Severity       string                `json:"severity" enum:"none,low,unknown,medium,high,critical"`
@@ -387,6 +388,7 @@ type Finding struct {
 	Package        string                `json:"package"`
 	Version        string                `json:"version"`
 	SoftwareID     int64                 `json:"softwareID"`
+	PURL           string                `json:"purl,omitempty"`
 	Path           string                `json:"path"`
 	PathClass      string                `json:"pathClass,omitempty"`
 	Layer          plimsoll.Digest       `json:"layer,omitempty"`

@@ -258,6 +258,8 @@ type Decision struct {
 	Created       *time.Time            `json:"created,omitempty" readOnly:"true"`
 	Revoked       *time.Time            `json:"revoked,omitempty" readOnly:"true"`
 	State         string                `json:"state,omitempty" readOnly:"true" enum:"active,expired,revoked"`
+	DocumentID    int64                 `json:"documentID,omitempty" readOnly:"true" doc:"of the VEX document whose statement it follows"`
+	Statement     *VEXStatement         `json:"statement,omitempty" readOnly:"true" doc:"the statement that it follows, which says what it is about"`
 	Hits          int64                 `json:"hits,omitempty" readOnly:"true" doc:"findings that it handles; an active one without hits matches nothing"`
 }
 
@@ -299,10 +301,10 @@ type DecisionEvent struct {
 
 // ExportRequest asks for a file.
 type ExportRequest struct {
-	Kind     string               `json:"kind" enum:"findings,vulnerabilities,images,software,decisions,report"`
-	Format   string               `json:"format" enum:"csv,xlsx,json,html,cyclonedx,spdx"`
+	Kind     string               `json:"kind" enum:"findings,vulnerabilities,images,software,decisions,report,vex"`
+	Format   string               `json:"format" enum:"csv,xlsx,json,html,cyclonedx,spdx,openvex" doc:"cyclonedx and spdx with reports, openvex and cyclonedx with kind vex"`
 	Images   *ImageFilter         `json:"images,omitempty" doc:"with kind images and report"`
-	Findings *FindingFilter       `json:"findings,omitempty"`
+	Findings *FindingFilter       `json:"findings,omitempty" doc:"with kind findings and vex; vex is about what is handled, whatever the states"`
 	Vulns    *VulnerabilityFilter `json:"vulnerabilities,omitempty"`
 	Software *SoftwareFilter      `json:"software,omitempty"`
 }

@@ -37,7 +37,7 @@ const (
 	byOwnName nameRule = iota // language packages
 	bySource                  // dpkg and apk: the source package and its version
 	byBoth                    // RPM families whose records name either
-	byMarked                  // RPM families whose records name binary packages, or sources and say so
+	byMarked                  // RPM families whose records name binary packages, and sources with a prefix
 )
 
 // languages says which OSV ecosystem speaks about a package type. Types that
@@ -434,32 +434,24 @@ func (s *scope) keyOf(p *plimsoll.Package) string {
 // namesOf appends every name under which p is looked up, with the version that
 // belongs to it.
 func (s *scope) namesOf(names []name, p *plimsoll.Package) []name {
-	own := name{key: s.keyOf(p), version: strings.TrimPrefix(p.Version, "(none):")}
+	own := name{s.keyOf(p), strings.TrimPrefix(p.Version, "(none):")}
 	if s.names == byOwnName {
 		return append(names, own)
 	}
-	if p.Source.Name == "" {
-		own.source = true // nothing else tells its name
-		return append(names, own)
-	}
-	if s.names != byMarked {
-		own.key = p.Name
-	}
-	source := name{key: p.Source.Name, version: own.version, source: true}
+	source := name{cmp.Or(p.Source.Name, p.Name), own.version}
 	if p.Source.Version != "" {
 		source.version = strings.TrimPrefix(p.Source.Version, "(none):")
 	}
-	switch {
-	case s.names == byMarked && own.key == source.key:
-		own.source = true
-		return append(names, own)
-	case s.names == byMarked:
-		source.sourceOnly = true
-		return append(names, own, source)
-	case s.names == bySource || own.key == source.key:
+	marked := name{plimsoll.SourcePrefix + source.key, source.version}
+	switch own.key = p.Name; {
+	case s.names == bySource:
 		return append(names, source)
+	case s.names == byMarked:
+		return append(names, own, marked)
+	case own.key == source.key:
+		return append(names, source, marked)
 	}
-	return append(names, source, own)
+	return append(names, source, own, marked)
 }
 
 func nameOf(s *system) string {

@@ -107,6 +107,13 @@ func languageCommand(u *upgrade, pips map[string]bool) command {
 	case plimsoll.TypeNPM:
 		return npmCommand(u, c)
 	case plimsoll.TypePyPI:
+		if name, ok := condaPackage(u); ok {
+			// pip would put a second copy over conda's files (acceptance PY-04).
+			c.name, c.before, c.word, c.remark = name, "conda update --prefix "+quote("/"+s.Path), byName, func(_, to string) string {
+				return quote(s.Package) + " to " + to
+			}
+			break
+		}
 		c.before, c.word = pip(s.Path, pips)+" install --upgrade", joined("==")
 		if dir, ok := targetDirectory(s.Path); ok {
 			c.before += " --target " + quote("/"+dir)
@@ -144,6 +151,14 @@ func languageCommand(u *upgrade, pips map[string]bool) command {
 		c.before = fmt.Sprintf("# upgrade %s to %s", s.Package, s.To)
 	}
 	return c
+}
+
+// condaPackage names the conda package that a Python distribution came with, as
+// its origin tells: "conda: pytorch 2.1.0".
+func condaPackage(u *upgrade) (name string, ok bool) {
+	origin, ok := strings.CutPrefix(u.findings[0].Package.Origin, "conda: ")
+	name, _, _ = strings.Cut(origin, " ")
+	return name, ok && validName(plimsoll.TypeConda, name)
 }
 
 // The ways in which tools take a package.

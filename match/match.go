@@ -121,9 +121,6 @@ type opinion struct {
 type name struct {
 	key     string // normalised
 	version string
-	source  bool // the name of the source package
-	// sourceOnly: only records that name source packages are meant.
-	sourceOnly bool
 }
 
 func (e *evaluator) judge(who *subject) error {
@@ -205,7 +202,7 @@ func (e *evaluator) weigh(s *trial, asked *name, records []record) (hit bool) {
 		if r.problem != "" {
 			e.unreadable(s, r)
 		}
-		if !s.concerns(r, asked) {
+		if !s.concerns(r) {
 			continue
 		}
 		o := opinion{record: r, asked: asked, authority: s.authority(r)}
@@ -264,7 +261,7 @@ func (e *evaluator) overruled(s *trial, flaw string) (bool, error) {
 				continue
 			}
 			for _, r := range compile(affected, o.scope.scheme) {
-				if r.problem != "" || !o.concerns(&r, &o.names[i]) {
+				if r.problem != "" || !o.concerns(&r) {
 					continue
 				}
 				var says opinion

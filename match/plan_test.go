@@ -206,6 +206,26 @@ func TestPlanJoinsCommands(t *testing.T) {
 	}
 }
 
+// What conda installed is upgraded by conda, under its own name.
+func TestPY04PlanLeavesCondaItsPackages(t *testing.T) {
+	torch := lang("pypi", "torch", "2.1.0")
+	torch.Path, torch.Origin = "opt/conda/lib/python3.11/site-packages/torch-2.1.0.dist-info/METADATA", "conda: pytorch 2.1.0"
+	hostile := torch
+	hostile.Name, hostile.Origin = "x", "conda: --file=/etc/passwd 1"
+	var findings []plimsoll.Finding
+	for _, p := range []plimsoll.Package{torch, hostile} {
+		findings = append(findings, plimsoll.Finding{Package: p, Status: plimsoll.StatusAffected, State: plimsoll.FixAvailable, FixedVersion: "2.2.0"})
+	}
+	got := Plan(plimsoll.Image{}, install("debian", "12", torch, hostile), findings).Own.Commands
+	want := []string{
+		"conda update --prefix /opt/conda pytorch # brings torch to 2.2.0",
+		"pip --python /opt/conda/bin/python install --upgrade 'x==2.2.0'",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("commands (-want +got):\n%s", diff)
+	}
+}
+
 // Names, versions and paths are the attacker's; commands are for copying.
 func TestPlanHostileNames(t *testing.T) {
 	hostile := []string{

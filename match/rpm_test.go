@@ -128,10 +128,10 @@ func TestRPM(t *testing.T) {
 		{
 			name: "RPM-04 RPM-08 among records of binary packages, those that name a source say so",
 			adv: generation(
-				withArches(withState(about("REDHAT-CVE-2024-1", "Red Hat:enterprise_linux:8", "openssl", "introduced 0"), plimsoll.FixRefused), "src"),
+				withState(about("REDHAT-CVE-2024-1", "Red Hat:enterprise_linux:8", "src:openssl", "introduced 0"), plimsoll.FixRefused),
 				about("REDHAT-CVE-2024-2", base, "openssl", "introduced 0", "fixed 1:1.1.1k-9.el8"),
-				withArches(about("REDHAT-CVE-2024-3", "Red Hat:enterprise_linux:8", "openssl-libs", "introduced 0"), "src"),
-				withArches(about("REDHAT-CVE-2024-4", "Red Hat:enterprise_linux:8", "bash", "introduced 0"), "src")),
+				about("REDHAT-CVE-2024-3", "Red Hat:enterprise_linux:8", "src:openssl-libs", "introduced 0"),
+				about("REDHAT-CVE-2024-4", "Red Hat:enterprise_linux:8", "src:bash", "introduced 0")),
 			inv: install("rhel", "8.4", built(rpm("openssl-libs", "1:1.1.1k-6.el8"), "openssl", "1:1.1.1k-6.el8"), built(rpm("openssl", "1:1.1.1k-6.el8"), "openssl", "1:1.1.1k-6.el8"), rpm("bash", "4.4-1.el8")),
 			want: []string{"bash 4.4-1.el8: CVE-2024-4 (>= 0) not-fixed",
 				"openssl 1:1.1.1k-6.el8: CVE-2024-1 (>= 0) will-not-fix", "openssl 1:1.1.1k-6.el8: CVE-2024-2 (< 1:1.1.1k-9.el8) -> 1:1.1.1k-9.el8",

@@ -87,14 +87,8 @@ func unreleased(v string) bool {
 }
 
 // concerns says whether the record is about this build of the package at all.
-func (s *trial) concerns(r *record, asked *name) bool {
-	// A record that names a source package is about all that is built from it,
-	// and one that names a binary package is not about its namesake's source.
-	ofSource := slices.Contains(r.Arches, plimsoll.ArchSource)
-	switch {
-	case ofSource && !asked.source || !ofSource && asked.sourceOnly:
-		return false
-	case !ofSource && len(r.Arches) > 0 && !anyArch(s.pkg.Arch) && !slices.Contains(r.Arches, plimsoll.NormalizeArch(s.pkg.Arch)):
+func (s *trial) concerns(r *record) bool {
+	if len(r.Arches) > 0 && !anyArch(s.pkg.Arch) && !slices.Contains(r.Arches, plimsoll.NormalizeArch(s.pkg.Arch)) {
 		return false // acceptance ADV-13
 	}
 	if s.pkg.Type != plimsoll.TypeRPM {

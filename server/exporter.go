@@ -34,6 +34,9 @@ func (x *exporter) write(ctx context.Context, w io.Writer, n *store.NewExport, p
 		}
 		return int64(len(ids)), x.report(ctx, w, f.report, n.Scope, ids, progress)
 	}
+	if n.Request.Kind == "vex" {
+		return x.vex(ctx, w, f.vex, n)
+	}
 	list, err := x.list(ctx, n)
 	if err != nil {
 		return 0, err

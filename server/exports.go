@@ -18,6 +18,7 @@ import (
 	"plimsoll/api"
 	"plimsoll/report"
 	"plimsoll/store"
+	"plimsoll/vex"
 )
 
 // Limits of files that are taken away.
@@ -136,6 +137,7 @@ func attach(h http.Header, name, media string, size int64) {
 type form struct {
 	list      report.ListFormat // empty when lists have no such format
 	report    report.Format     // empty when reports have none
+	vex       vex.Format        // empty when VEX has none
 	extension string
 	media     string
 }
@@ -144,17 +146,19 @@ type form struct {
 func formOf(format string) (form, bool) {
 	switch format {
 	case "csv":
-		return form{report.ListCSV, report.CSV, "csv", "text/csv; charset=utf-8"}, true
+		return form{report.ListCSV, report.CSV, "", "csv", "text/csv; charset=utf-8"}, true
 	case "json":
-		return form{report.ListJSON, report.JSON, "json", "application/json"}, true
+		return form{report.ListJSON, report.JSON, "", "json", "application/json"}, true
 	case "html":
-		return form{report.ListHTML, report.HTML, "html", "text/html; charset=utf-8"}, true
+		return form{report.ListHTML, report.HTML, "", "html", "text/html; charset=utf-8"}, true
 	case "xlsx":
-		return form{report.ListXLSX, "", "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}, true
+		return form{report.ListXLSX, "", "", "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}, true
 	case "cyclonedx":
-		return form{"", report.CycloneDX, "cdx.json", "application/vnd.cyclonedx+json"}, true
+		return form{"", report.CycloneDX, vex.CycloneDX, "cdx.json", "application/vnd.cyclonedx+json"}, true
 	case "spdx":
-		return form{"", report.SPDX, "spdx.json", "application/spdx+json"}, true
+		return form{"", report.SPDX, "", "spdx.json", "application/spdx+json"}, true
+	case "openvex":
+		return form{"", "", vex.OpenVEX, "openvex.json", "application/json"}, true
 	}
 	return form{}, false
 }
@@ -162,9 +166,12 @@ func formOf(format string) (form, bool) {
 // newExport checks what is asked for and names the file.
 func newExport(r api.ExportRequest, scope plimsoll.Scope, who string, now time.Time) (store.NewExport, error) {
 	f, ok := formOf(r.Format)
-	if r.Kind == "report" {
+	switch r.Kind {
+	case "report":
 		ok = ok && f.report != ""
-	} else {
+	case "vex":
+		ok = ok && f.vex != ""
+	default:
 		ok = ok && f.list != ""
 	}
 	if !ok {

@@ -34,7 +34,7 @@ func (s *Server) findingRoutes() {
 		return s.Store.Preview(ctx, c.scope, in.Body)
 	})
 	route(s, viewer, op("GET", "/decisions", "list-decisions", "Decisions", "List decisions"), func(ctx context.Context, c *caller, in *decisionsInput) (api.Page[api.Decision], error) {
-		f := store.DecisionFilter{Query: in.Query, Kind: in.Kind, State: in.State, Idle: in.Idle}
+		f := store.DecisionFilter{Query: in.Query, Kind: in.Kind, State: in.State, Idle: in.Idle, Document: in.Document}
 		return s.Store.Decisions(ctx, c.scope, f, in.list(""))
 	})
 	route(s, viewer, op("GET", "/decisions/{id}", "get-decision", "Decisions", "One decision"), func(ctx context.Context, c *caller, in *ByID) (api.Decision, error) {
@@ -84,6 +84,8 @@ type decisionsInput struct {
 	Kind  string `query:"kind" enum:"ignore,fixed,whitelist" doc:"of the decision"`
 	State string `query:"state" enum:"active,expired,revoked" doc:"in force, over or revoked"`
 	Idle  bool   `query:"idle" doc:"active ones that match nothing"`
+	// Document is the ID of a VEX document.
+	Document int64 `query:"document" doc:"that follow statements of this VEX document"`
 	Paging
 }
 

@@ -60,7 +60,7 @@ func FuzzJoinToken(f *testing.F) {
 func FuzzQuery(f *testing.F) {
 	c, _, _ := newFleet(f)
 	paths := []string{"/images", "/hosts", "/software", "/software/places", "/findings", "/vulnerabilities", "/vulnerabilities/CVE-2018-1", "/containers",
-		"/tasks", "/tasks/1/items", "/decisions", "/decision-events", "/audit", "/generations", "/generations/1/changes", "/exports", "/images/1/software",
+		"/tasks", "/tasks/1/items", "/decisions", "/decision-events", "/vex-documents", "/audit", "/generations", "/generations/1/changes", "/exports", "/images/1/software",
 		"/images/1/presences", "/images/1/sbom", "/events"}
 	var page api.Page[api.Image]
 	c.must(c.admin, "GET", "/images?limit=1&sort=name", nil, &page)
@@ -91,7 +91,7 @@ func FuzzQuery(f *testing.F) {
 func FuzzPublicBodies(f *testing.F) {
 	c, _, _ := newFleet(f)
 	routes := []string{"POST /scans", "POST /syncs", "POST /schedules", "PUT /schedules/1", "POST /decisions/preview", "POST /decisions", "POST /exports", "POST /users",
-		"PATCH /users/1", "POST /tokens", "POST /enrolment-tokens", "PUT /settings", "PATCH /hosts/1", "POST /login", "POST /setup"}
+		"PATCH /users/1", "POST /tokens", "POST /enrolment-tokens", "PUT /settings", "PATCH /hosts/1", "POST /login", "POST /setup", "POST /vex-documents"}
 	for _, body := range []string{
 		"", "null", "{}", "[]", `{"a":1}`, `{"all":true}`, `{"images":[1,2]}`, `{"filter":{"q":"\u0000"}}`, `{"hosts":[9223372036854775807]}`,
 		`{"name":"n","enabled":true,"trigger":"cron","cron":"* * * * *","selection":{"all":true}}`, `{"name":"n","trigger":"cron","cron":"0 0 31 2 *"}`, `{"name":"\ud800","trigger":"pull"}`,
@@ -101,6 +101,7 @@ func FuzzPublicBodies(f *testing.F) {
 		`{"name":"anna","role":"viewer","password":"correct horse battery","labels":["env=prod"]}`, `{"name":"a b","role":"viewer"}`, `{"role":"root"}`,
 		`{"uses":3,"ttl":60,"labels":{"env":"prod"}}`, `{"labels":{"a=b":"c\u0000"}}`, `{"scansPerHour":0,"hostConcurrency":1,"window":"22:00-06:00"}`,
 		`{"name":"root","password":"wrong"}`, `{"token":"t","name":"n","password":"correct horse battery"}`, strings.Repeat(`{"filter":`, 10_000),
+		`{"@context":"https://openvex.dev/ns","statements":[{"vulnerability":"CVE-2018-1","status":"fixed","products":["pkg:npm/a@1"]}]}`,
 	} {
 		for i := range routes {
 			f.Add(uint8(i), []byte(body))

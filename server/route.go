@@ -211,6 +211,7 @@ func (s *Server) newAPI() {
 	s.taskRoutes()
 	s.databaseRoutes()
 	s.exportRoutes()
+	s.vexRoutes()
 	s.agentRoutes()
 	s.pageRoutes()
 }

@@ -15,13 +15,13 @@ import (
 
 // decisionColumns are what scanDecision reads.
 const decisionColumns = `id, kind, vulnerability, package_type, package, path, repositories, image_ids, labels, remark, author,
-	created, expires, until_fix, revoked, hits`
+	created, expires, until_fix, revoked, document_id, hits`
 
 func scanDecision(scan func(...any) error) (d plimsoll.Decision, hits int64, err error) {
 	var repositories, images, labels string
 	var created, expires, revoked int64
 	err = scan(&d.ID, &d.Kind, &d.Vulnerability, &d.PackageType, &d.Package, &d.Path, &repositories, &images, &labels, &d.Remark, &d.Author,
-		&created, &expires, &d.UntilFix, &revoked, &hits)
+		&created, &expires, &d.UntilFix, &revoked, &d.Document, &hits)
 	d.Repositories, d.ImageIDs, d.Labels = decodeList[string](repositories), decodeList[plimsoll.Digest](images), decodeList[string](labels)
 	d.Created, d.Expires, d.Revoked = moment(created), moment(expires), moment(revoked)
 	return d, hits, err
@@ -31,7 +31,7 @@ func scanDecision(scan func(...any) error) (d plimsoll.Decision, hits int64, err
 func wire(d *plimsoll.Decision, hits int64, now time.Time) api.Decision {
 	w := api.Decision{ID: d.ID, Kind: d.Kind, Vulnerability: d.Vulnerability, PackageType: d.PackageType, Package: d.Package, Path: d.Path,
 		Repositories: d.Repositories, ImageIDs: d.ImageIDs, Labels: d.Labels, Remark: d.Remark, UntilFix: d.UntilFix, Author: d.Author,
-		Created: momentOrNil(ms(d.Created)), Expires: momentOrNil(ms(d.Expires)), Revoked: momentOrNil(ms(d.Revoked)), Hits: hits}
+		Created: momentOrNil(ms(d.Created)), Expires: momentOrNil(ms(d.Expires)), Revoked: momentOrNil(ms(d.Revoked)), DocumentID: d.Document, Hits: hits}
 	switch {
 	case !d.Revoked.IsZero():
 		w.State = "revoked"
@@ -100,6 +100,14 @@ func (t *tx) reapply(ids, images []int64, who, action, remark string) error {
 	if err != nil {
 		return err
 	}
+	if err := t.reapplyOn(on, images); err != nil {
+		return err
+	}
+	return t.noteDecisions(ids, who, action, remark)
+}
+
+// reapplyOn applies all decisions anew to some findings in images.
+func (t *tx) reapplyOn(on findingsIn, images []int64) error {
 	book, err := t.rules()
 	if err != nil {
 		return err
@@ -113,9 +121,11 @@ func (t *tx) reapply(ids, images []int64, who, action, remark string) error {
 		}
 		touched = append(touched, some...)
 	}
-	if err := t.recount(touched); err != nil {
-		return err
-	}
+	return t.recount(touched)
+}
+
+// noteDecisions notes in the history what decisions have become.
+func (t *tx) noteDecisions(ids []int64, who, action, remark string) error {
 	for _, id := range ids {
 		d, hits, err := t.decision(id)
 		if err != nil {
@@ -233,6 +243,8 @@ type DecisionFilter struct {
 	Kind  string
 	State string // active, expired, revoked
 	Idle  bool   // active ones that match nothing
+	// Document narrows to decisions that follow statements of a VEX document.
+	Document int64
 }
 
 // seesDecision narrows to decisions that concern somebody: with one of their
@@ -273,6 +285,9 @@ func (s *Store) Decisions(ctx context.Context, scope plimsoll.Scope, f DecisionF
 		if f.Kind != "" {
 			w.and("d.kind = ?", f.Kind)
 		}
+		if f.Document != 0 {
+			w.and("d.document_id = ?", f.Document)
+		}
 		switch f.State {
 		case "":
 		case "active":
@@ -302,7 +317,7 @@ func (s *Store) Decisions(ctx context.Context, scope plimsoll.Scope, f DecisionF
 				return err
 			}
 		}
-		return nil
+		return t.tellSources(page.Items)
 	})
 	return page, err
 }
@@ -332,6 +347,11 @@ func (s *Store) Decision(ctx context.Context, scope plimsoll.Scope, id int64) (f
 		if err != nil {
 			return err
 		}
+		one := []api.Decision{found}
+		if err := t.tellSources(one); err != nil {
+			return err
+		}
+		found = one[0]
 		return t.hitsInSight(scope, &found)
 	})
 	return found, err
@@ -362,6 +382,10 @@ func (s *Store) ChangeDecision(ctx context.Context, scope plimsoll.Scope, who st
 		was, err := t.ownDecision(scope, id)
 		if err != nil {
 			return err
+		}
+		if was.Document != 0 {
+			return &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: "change a decision", Err: errors.New("it follows a statement of a VEX document"),
+				Hint: "end it, or add a newer document"}
 		}
 		now, err := t.ruleOf(scope, d)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"plimsoll"
+	"plimsoll/vex"
 )
 
 // rule is an active decision, ready to be compared with findings.
@@ -14,6 +15,10 @@ type rule struct {
 	vulnerabilities []int64         // that its ID may mean; none when it names one that is not known yet
 	exactly         map[string]bool // repositories and references without a pattern: they can be a thousand
 	patterns        []string
+	// A rule that follows a VEX statement: its claim says what it is about. Without
+	// a decision (ID 0) it handles nothing, but may keep another from it.
+	claim     *vex.Claim
+	statement int64
 }
 
 // rank orders the kinds of decisions; the highest counts.
@@ -27,19 +32,24 @@ type ruleBook struct {
 	byPackage       map[string][]*rule // without a vulnerability, of one name
 	others          []*rule
 	order           map[int64]int // by ID: the lowest is the strongest
+	claims          bool          // some follow VEX statements
 }
 
 // rules loads the decisions in force, the strongest first and, among equals, the
 // oldest, and returns them as a book; nil when there are none.
 func (t *tx) rules() (*ruleBook, error) {
 	var list []*rule
-	rows, err := t.query("SELECT "+decisionColumns+" FROM decision WHERE revoked = 0 AND expired = 0 AND (expires = 0 OR expires > ?)", t.now)
+	rows, err := t.query("SELECT "+decisionColumns+" FROM decision WHERE document_id = 0 AND revoked = 0 AND expired = 0 AND (expires = 0 OR expires > ?)", t.now)
 	err = each(rows, err, func(scan func(...any) error) error {
 		d, _, err := scanDecision(scan)
 		list = append(list, &rule{Decision: d, created: ms(d.Created)})
 		return err
 	})
-	if err != nil || len(list) == 0 {
+	if err != nil {
+		return nil, err
+	}
+	claims, err := t.claimRules(where{})
+	if list = append(list, claims...); err != nil || len(list) == 0 {
 		return nil, err
 	}
 	return t.book(list)
@@ -65,6 +75,11 @@ func (t *tx) book(list []*rule) (book *ruleBook, err error) {
 			}
 		}
 		switch {
+		case r.claim != nil:
+			book.claims = true
+			for _, id := range r.vulnerabilities {
+				book.byVulnerability[id] = append(book.byVulnerability[id], r)
+			}
 		case r.Vulnerability != "":
 			if r.vulnerabilities, err = t.vulnerabilitiesNamed(r.Vulnerability); err != nil {
 				return nil, err
@@ -84,6 +99,8 @@ func (t *tx) book(list []*rule) (book *ruleBook, err error) {
 // holder is what rules ask of an image.
 type holder struct {
 	digest       plimsoll.Digest
+	manifests    string // a list
+	platform     string
 	first        int64                    // when its first inventory was stored
 	repositories map[int64]*heldAs        // the live ones
 	hosts        map[int64][]string       // labels of every host that holds it
@@ -228,18 +245,32 @@ func (t *tx) fit(book *ruleBook, on findingsIn, effects map[effectKey]effectValu
 	}
 	w := on.narrow("i.image_id", "m.id")
 	w.and("m.software_id = i.software_id AND +m.gone = 0")
-	rows, err := t.query("SELECT i.image_id, i.id, m.id, m.vulnerability_id, s.type, s.name, i.path_class, m.fix FROM "+from+
+	more := ""
+	if book.claims {
+		more = claimColumns
+	}
+	rows, err := t.query("SELECT i.image_id, i.id, m.id, m.vulnerability_id, s.type, s.name, i.path_class, m.fix"+more+" FROM "+from+
 		" JOIN software s ON s.id = i.software_id"+w.String(), w.args...)
-	return each(rows, err, func(scan func(...any) error) error {
-		var f findingRow
-		if err := scan(&f.image, &f.instance, &f.match, &f.vulnerability, &f.kind, &f.name, &f.class, &f.fix); err != nil {
+	var claimed []claimSubject
+	err = each(rows, err, func(scan func(...any) error) error {
+		var c claimSubject
+		f := &c.findingRow
+		dest := []any{&f.image, &f.instance, &f.match, &f.vulnerability, &f.kind, &f.name, &f.class, &f.fix}
+		if book.claims {
+			dest = append(dest, c.dest()...)
+		}
+		if err := scan(dest...); err != nil {
 			return err
 		}
 		h := holders[f.image]
 		if h == nil {
 			return nil
 		}
-		for r := range book.fitting(&f) {
+		for r := range book.fitting(f) {
+			if r.claim != nil {
+				c.about = append(c.about, r)
+				continue
+			}
 			for repository := range r.in(h) {
 				key := effectKey{f.instance, f.match, repository}
 				if was, ok := effects[key]; !ok || book.order[r.ID] < book.order[was.decision] {
@@ -247,8 +278,15 @@ func (t *tx) fit(book *ruleBook, on findingsIn, effects map[effectKey]effectValu
 				}
 			}
 		}
+		if len(c.about) > 0 {
+			claimed = append(claimed, c)
+		}
 		return nil
 	})
+	if err != nil || len(claimed) == 0 {
+		return err
+	}
+	return t.fitClaims(book, holders, claimed, effects)
 }
 
 // fitting yields the rules whose conditions that do not depend on the image a
@@ -269,11 +307,11 @@ func (b *ruleBook) fitting(f *findingRow) iter.Seq[*rule] {
 func (t *tx) holders(ids []int64) (map[int64]*holder, error) {
 	found := make(map[int64]*holder, len(ids))
 	list := marks(len(ids))
-	rows, err := t.query("SELECT id, digest, inventory FROM image WHERE gone = 0 AND id IN ("+list+")", args(ids)...)
+	rows, err := t.query("SELECT id, digest, inventory, manifests, platform FROM image WHERE gone = 0 AND id IN ("+list+")", args(ids)...)
 	err = each(rows, err, func(scan func(...any) error) error {
 		h := &holder{repositories: make(map[int64]*heldAs), hosts: make(map[int64][]string), fits: make(map[*rule]map[int64]bool)}
 		var id int64
-		if err := scan(&id, &h.digest, &h.first); err != nil {
+		if err := scan(&id, &h.digest, &h.first, &h.manifests, &h.platform); err != nil {
 			return err
 		}
 		found[id] = h
@@ -340,15 +378,8 @@ func (r *rule) in(h *holder) map[int64]bool {
 	if len(r.ImageIDs) > 0 && !slices.Contains(r.ImageIDs, h.digest) {
 		return fits
 	}
-	if len(r.Labels) > 0 {
-		for _, labels := range h.hosts {
-			if !slices.ContainsFunc(labels, func(l string) bool { return slices.Contains(r.Labels, l) }) {
-				return fits
-			}
-		}
-		if len(h.hosts) == 0 {
-			return fits
-		}
+	if !r.reaches(h) {
+		return fits
 	}
 	for id, at := range h.repositories {
 		if len(r.Repositories) == 0 || r.exactly[at.name] || at.onlyOne() && r.exactly[at.names[0]] || slices.ContainsFunc(r.patterns, at.fits) {
@@ -356,6 +387,19 @@ func (r *rule) in(h *holder) map[int64]bool {
 		}
 	}
 	return fits
+}
+
+// reaches says whether the image lives only on hosts with a label of the rule.
+func (r *rule) reaches(h *holder) bool {
+	if len(r.Labels) == 0 {
+		return true
+	}
+	for _, labels := range h.hosts {
+		if !slices.ContainsFunc(labels, func(l string) bool { return slices.Contains(r.Labels, l) }) {
+			return false
+		}
+	}
+	return len(h.hosts) > 0
 }
 
 // onlyOne says whether the image has one name in the repository: a rule about that

@@ -345,7 +345,7 @@ func writeFindingCursor(c findingCursor) string {
 
 const findingColumns = `i.id, m.id, i.image_id, g.digest, g.repositories, v.name, m.class, m.severity, m.severity_source, m.score, v.epss, m.kev, m.malicious,
 	m.status, m.fix, m.fixed_version, m.fixed_versions, s.type, s.name, s.version, s.id, i.path, i.path_class, i.layer, v.summary, m.reasons, m.first_seen,
-	coalesce((SELECT l.diff_id FROM image_layer il JOIN layer l ON l.id = il.layer_id WHERE il.image_id = i.image_id AND il.number = i.layer), '')`
+	s.purl, coalesce((SELECT l.diff_id FROM image_layer il JOIN layer l ON l.id = il.layer_id WHERE il.image_id = i.image_id AND il.number = i.layer), '')`
 
 func scanFinding(scan func(...any) error, at *findingCursor) (f api.Finding, err error) {
 	var severity plimsoll.Severity
@@ -353,7 +353,7 @@ func scanFinding(scan func(...any) error, at *findingCursor) (f api.Finding, err
 	var first, repositories int64
 	err = scan(&at.Instance, &at.Match, &f.ImageID, &f.Digest, &repositories, &f.Vulnerability, &f.Class, &severity, &f.SeveritySource, &f.Score, &f.EPSS, &f.KEV,
 		&f.Malicious, &f.Status, &f.Fix, &f.FixedVersion, &fixed, &f.Type, &f.Package, &f.Version, &f.SoftwareID, &f.Path, &f.PathClass, &f.LayerIndex,
-		&f.Summary, &reasons, &first, &f.Layer)
+		&f.Summary, &reasons, &first, &f.PURL, &f.Layer)
 	f.ID = findingName(at.Instance, at.Match)
 	f.Severity = severity.String()
 	f.FixedVersions, f.Reasons = decodeList[string](fixed), decodeList[api.Reason](reasons)
@@ -444,6 +444,9 @@ func (t *tx) fillFindings(scope plimsoll.Scope, repository int64, list []api.Fin
 			weakest := slices.MinFunc(states[i], func(a, b plimsoll.DecisionKind) int { return rank(a) - rank(b) })
 			f.State = plimsoll.StateOf(weakest)
 		}
+	}
+	if err := t.tellStatements(list); err != nil {
+		return err
 	}
 	if scope.All {
 		return nil

@@ -243,6 +243,10 @@ func (s *Store) FindingHistory(ctx context.Context, scope plimsoll.Scope, findin
 			if err != nil || e.Rule == nil || len(events) == most {
 				return err
 			}
+			handles := func(d api.FindingDecision) bool { return d.DecisionID == e.Decision }
+			if e.Rule.DocumentID != 0 && !slices.ContainsFunc(f.Decisions, handles) {
+				return nil // its statement, not the rule, says what it is about
+			}
 			if identifies(e.Rule, &f, aliases, repositories) {
 				events = append(events, e)
 			}

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"plimsoll"
@@ -48,6 +49,7 @@ type Store struct {
 
 	ingest   ingest
 	software softwareCache
+	claims   sync.Map // of VEX statements, by ID: *vex.Claim
 }
 
 // Open opens the store and brings its schema up to date. The error has

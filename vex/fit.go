@@ -410,3 +410,12 @@ func some(list []string) string {
 	}
 	return strings.Join(named, ", ")
 }
+
+// AsksOthers says whether Fits asks for the other packages of the image.
+func (c *Claim) AsksOthers() bool {
+	return slices.ContainsFunc(c.products, func(p product) bool {
+		return slices.ContainsFunc(p.within, func(w product) bool {
+			return slices.ContainsFunc(w.targets, func(t target) bool { return t.kind == inPackage })
+		})
+	})
+}

@@ -489,7 +489,7 @@ func (t *csafTree) affected(f *csafFlaw) ([]plimsoll.Affected, error) {
 			}
 			row.Ecosystem, row.Package = p.ecosystem, plimsoll.NormalizeName(p.ecosystem, p.name)
 			if p.source {
-				row.Arches = []string{plimsoll.ArchSource}
+				row.Package = plimsoll.SourcePrefix + row.Package
 			}
 			if p.module != "" {
 				row.Modules = []string{p.module}

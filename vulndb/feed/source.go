@@ -132,7 +132,7 @@ const (
 )
 
 var kinds = map[string]kind{
-	"csaf":           {bind: bindMaybe, system: plimsoll.TypeRPM, list: listDocuments, read: readCSAF},
+	"csaf":           {bind: bindMaybe, system: plimsoll.TypeRPM, fetch: fetchCSAF, list: listDocuments, read: readCSAF},
 	"debian-tracker": {read: readTracker},
 	"nvd":            {bind: bindNever, fetch: fetchNVD, list: listNVD, read: readNVD},
 	"osv-files":      {list: listDocuments, read: readOSV},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,10 +77,10 @@ func TestCSAF(t *testing.T) {
 	}{
 		{"RPM-05 RPM-06 RPM-08 Red Hat's state of one flaw", "redhat-vex.json", "", []string{
 			"REDHAT-CVE-2024-10041 by Red Hat about CVE-2024-10041",
-			"  Red Hat:enterprise_linux:6 pam src: <0 (vulnerable_code_not_present)",
-			"  Red Hat:enterprise_linux:7 pam src: end-of-life (Out of support scope)",
-			"  Red Hat:enterprise_linux:8 nodejs src nodejs:18: deferred (Fix deferred)",
-			"  Red Hat:enterprise_linux:8 pam src: under-investigation (Under investigation)",
+			"  Red Hat:enterprise_linux:6 src:pam: <0 (vulnerable_code_not_present)",
+			"  Red Hat:enterprise_linux:7 src:pam: end-of-life (Out of support scope)",
+			"  Red Hat:enterprise_linux:8 src:nodejs nodejs:18: deferred (Fix deferred)",
+			"  Red Hat:enterprise_linux:8 src:pam: under-investigation (Under investigation)",
 			"  Red Hat:enterprise_linux:8::appstream nodejs nodejs:20: <1:20.16.0-1.module+el8.10.0+22202+761b9a65",
 			"  Red Hat:enterprise_linux:9::baseos pam: <1.5.1-21.el9_5",
 			"  Red Hat:rhel_eus:9.2::baseos pam: <1.5.1-15.el9_2 extended-only",
@@ -519,4 +520,112 @@ func TestPrefer(t *testing.T) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
+}
+
+// TestCSAFDirectory: of a directory on a server, an archive and then only what
+// changed is fetched; what is gone is dropped.
+func TestCSAFDirectory(t *testing.T) {
+	t.Parallel()
+	document := func(n, day int) []byte {
+		b := bytes.ReplaceAll(testdata(t, "csaf/suse-vex.json"), []byte("CVE-2023-0464"), fmt.Appendf(nil, "CVE-2024-%05d", 20000+n))
+		return bytes.ReplaceAll(b, []byte("2024-08-02T02:27:29Z"), fmt.Appendf(nil, "2025-01-%02dT00:00:00Z", day))
+	}
+	list := func(days map[int]int) []byte {
+		var b bytes.Buffer
+		for _, n := range slices.Sorted(maps.Keys(days)) {
+			fmt.Fprintf(&b, "\"2024/cve-%d.json\",\"2025-01-%02dT00:00:00+00:00\"\n", n, days[n])
+		}
+		return b.Bytes()
+	}
+	flaws := func(o Options) (ids []string) {
+		for _, a := range affects(t, o, "SUSE:Linux Enterprise Server 15 SP5", "libopenssl1_0_0") {
+			ids = append(ids, fmt.Sprint(a.Vulnerability, a.Modified.Format(" Jan 2")))
+		}
+		return ids
+	}
+	for _, archived := range []bool{false, true} {
+		s, o := site(t)
+		for n := range 3 {
+			s.put(fmt.Sprintf("/vex/2024/cve-%d.json", n), document(n, 1+n))
+		}
+		s.put("/vex/changes.csv", list(map[int]int{0: 1, 1: 2, 2: 3}))
+		o.Sources = []Source{mustSource(t, "csaf="+s.URL+"/vex/")}
+		want := []string{"/vex/2024/cve-0.json", "/vex/2024/cve-1.json", "/vex/2024/cve-2.json", "/vex/changes.csv"}
+		if archived {
+			s.put("/vex/archive_latest.txt", []byte("vex_2025-01-04.tar.gz\n"))
+			whole := archives(t, map[string][]byte{"cve-0.json": document(0, 1), "cve-1.json": document(1, 2), "cve-2.json": document(2, 3)})["all.tar.gz"]
+			s.answer("/vex/vex_2025-01-04.tar.gz", func(w http.ResponseWriter, r *http.Request) {
+				s.asked = append(s.asked, r.URL.Path)
+				w.Header().Set("Last-Modified", "Sun, 05 Jan 2025 00:00:00 GMT")
+				w.Write(whole)
+			})
+			want = []string{"/vex/archive_latest.txt", "/vex/changes.csv", "/vex/vex_2025-01-04.tar.gz"}
+		}
+		took := func() []string {
+			return slices.DeleteFunc(s.took(), func(p string) bool { return !strings.HasPrefix(p, "/vex/") })
+		}
+		mustRun(t, o)
+		if diff := cmp.Diff(want, took()); diff != "" {
+			t.Errorf("first, archive %v (-want +took):\n%s", archived, diff)
+		}
+		if diff := cmp.Diff([]string{"CVE-2024-20000 Jan 1", "CVE-2024-20001 Jan 2", "CVE-2024-20002 Jan 3"}, flaws(o)); diff != "" {
+			t.Errorf("first, archive %v:\n%s", archived, diff)
+		}
+		if _, sum := mustRun(t, o); !sum.Unchanged || len(took()) != 0 {
+			t.Errorf("unchanged: %+v", sum)
+		}
+		// One changes, one comes, one is announced and not there, one goes.
+		s.put("/vex/2024/cve-1.json", document(1, 20))
+		s.put("/vex/2024/cve-3.json", document(3, 21))
+		s.put("/vex/changes.csv", list(map[int]int{1: 20, 2: 3, 3: 21, 4: 22}))
+		o.Force = true
+		mustRun(t, o)
+		if diff := cmp.Diff([]string{"/vex/2024/cve-1.json", "/vex/2024/cve-3.json", "/vex/changes.csv"}, took()); diff != "" {
+			t.Errorf("then, archive %v (-want +took):\n%s", archived, diff)
+		}
+		wantFlaws := []string{"CVE-2024-20001 Jan 20", "CVE-2024-20002 Jan 3", "CVE-2024-20003 Jan 21"}
+		if archived { // an archive is taken as it is
+			wantFlaws = append([]string{"CVE-2024-20000 Jan 1"}, wantFlaws...)
+		}
+		if diff := cmp.Diff(wantFlaws, flaws(o)); diff != "" {
+			t.Errorf("then, archive %v:\n%s", archived, diff)
+		}
+	}
+}
+
+func TestCSAFDirectoryRefused(t *testing.T) {
+	t.Parallel()
+	s, o := site(t)
+	o.Sources = []Source{mustSource(t, "csaf="+s.URL+"/vex/")}
+	if _, _, err := run(t, o); plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
+		t.Errorf("no list: %v", err)
+	}
+	for _, text := range []string{"", "<html>", "a.json", "../a.json,2025-01-01T00:00:00Z", "/etc/a.json,2025-01-01T00:00:00Z", "http://x/a.json,2025-01-01T00:00:00Z",
+		"a/../b.json,2025-01-01T00:00:00Z", "a.html,2025-01-01T00:00:00Z", "a.json,yesterday", "\"a.json"} {
+		s.put("/vex/changes.csv", []byte(text))
+		if _, _, err := run(t, o); plimsoll.CodeOf(err) != plimsoll.CodeCorrupt {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	s.put("/vex/changes.csv", []byte("a.json,2025-01-01T00:00:00Z\n"))
+	s.put("/vex/archive_latest.txt", []byte("../../etc/passwd"))
+	if _, _, err := run(t, o); plimsoll.CodeOf(err) != plimsoll.CodeCorrupt {
+		t.Errorf("archive elsewhere: %v", err)
+	}
+}
+
+func FuzzChanges(f *testing.F) {
+	f.Add([]byte("\"2024/cve-1.json\",\"2025-01-01T00:00:00+00:00\"\n"))
+	f.Add([]byte("a.json,2025-01-01T00:00:00Z"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		changes, err := parseChanges(b)
+		if err != nil {
+			return
+		}
+		for p := range changes {
+			if !filepath.IsLocal(p) || strings.Contains(p, "//") || len(p) > 700 {
+				t.Errorf("%q leaves the directory", p)
+			}
+		}
+	})
 }

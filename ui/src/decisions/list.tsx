@@ -14,6 +14,7 @@ import { Empty } from '../parts/problem'
 import { Tag, useWord } from '../parts/tags'
 import { Time, useNumber } from '../parts/time'
 import { DecideButton } from './decide'
+import { Documents } from './documents'
 import { EndButton } from './end'
 import { DecisionLink } from './events'
 import { OneDecision } from './one'
@@ -31,14 +32,16 @@ export function Decisions() {
     <>
       <Head title={t('decisions', { ns: 'common' })}>
         <ExportButton request={{ kind: 'decisions' }} label={t('exportAll')} />
+        <ExportButton request={{ kind: 'vex' }} label={t('exportVEX')} />
         <DecideButton target={{ rule: {} }} label={t('newRule')} primary />
       </Head>
       <Tabs
-        activeKey={search.tab === 'history' ? 'history' : 'rules'}
+        activeKey={search.tab === 'history' || search.tab === 'vex' ? search.tab : 'rules'}
         destroyOnHidden
-        onChange={(tab) => change({ ...Object.fromEntries(keys.map((key) => [key, undefined])), cursor: undefined, page: undefined, order: undefined, sort: undefined, tab: tab === 'history' ? tab : undefined })}
+        onChange={(tab) => change({ ...Object.fromEntries(keys.map((key) => [key, undefined])), cursor: undefined, page: undefined, order: undefined, sort: undefined, document: undefined, tab: tab === 'rules' ? undefined : tab })}
         items={[
           { key: 'rules', label: t('rules'), children: <Rules search={search} change={change} /> },
+          { key: 'vex', label: t('documents'), children: <Documents search={search} change={change} /> },
           { key: 'history', label: t('allHistory'), children: <History search={search} change={change} /> },
         ]}
       />
@@ -60,6 +63,7 @@ function useRuleFilters(): Filter[] {
     { key: 'state', label: t('state'), kind: 'one', choices: (['active', 'expired', 'revoked'] as const).map((value) => ({ value, label: t(`state.${value}`) })) },
     { key: 'kind', label: t('kind'), kind: 'one', choices: ['whitelist', 'ignore', 'fixed'].map((value) => ({ value, label: word('decision', value) })) },
     { key: 'idle', label: t('idle'), kind: 'flag' },
+    { key: 'document', label: t('ofDocument'), kind: 'text' },
   ]
 }
 
@@ -89,7 +93,7 @@ function Rules({ search, change }: Props) {
       render: (d) =>
         d.state !== 'revoked' && (
           <span className="row" style={{ flexWrap: 'nowrap' }}>
-            <DecideButton target={{ change: d }} small />
+            {!d.documentID && <DecideButton target={{ change: d }} small />}
             <EndButton of={() => Promise.resolve([d.id ?? 0])} small />
           </span>
         ),

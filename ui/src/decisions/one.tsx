@@ -11,6 +11,7 @@ import { DecideButton } from './decide'
 import { EndButton } from './end'
 import { Events } from './events'
 import { Sample } from './preview'
+import { Statement } from './statement'
 import { Ends, Hits, State } from './words'
 
 /** The decision of an ID; closed without one. */
@@ -52,7 +53,7 @@ function Whole({ decision: d }: { decision: Schemas['Decision'] }) {
     <div className="stack">
       {d.state !== 'revoked' && (
         <div className="row">
-          <DecideButton target={{ change: d }} />
+          {!d.documentID && <DecideButton target={{ change: d }} />}
           <EndButton of={() => Promise.resolve([id])} />
         </div>
       )}
@@ -80,7 +81,13 @@ function Whole({ decision: d }: { decision: Schemas['Decision'] }) {
           <Ends decision={d} />
         </dd>
       </dl>
-      <section className="card">
+      {d.statement && (
+        <section className="card">
+          <h2>{t('statement')}</h2>
+          <Statement statement={d.statement} />
+        </section>
+      )}
+      <section className="card" hidden={d.documentID !== undefined}>
         <h2>{t('scope')}</h2>
         <dl className="facts" style={{ maxHeight: 300, overflow: 'auto' }} tabIndex={0}>
           {conditions.map(([name, value]) => (

@@ -12,6 +12,7 @@ export function useRuleWords() {
   const { t } = useTranslation('decisions')
   const some = (names: string[]) => names.slice(0, most).join(', ') + (names.length > most ? ` +${names.length - most}` : '')
   return (rule: Rule): string => {
+    if (rule.documentID) return [rule.vulnerability, t('byStatement'), rule.labels?.length ? t('onHosts', { labels: some(rule.labels) }) : ''].filter(Boolean).join(' · ')
     const named = rule.package || rule.packageType
     return [
       rule.vulnerability || t('anyVulnerability'),

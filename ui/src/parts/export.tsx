@@ -17,9 +17,10 @@ const formats: Record<Request['kind'], Request['format'][]> = {
   software: ['csv', 'xlsx', 'json', 'html'],
   decisions: ['csv', 'xlsx', 'json', 'html'],
   report: ['html', 'json', 'csv', 'cyclonedx', 'spdx'],
+  vex: ['openvex', 'cyclonedx'],
 }
 
-const names: Record<Request['format'], string> = { csv: 'CSV', xlsx: 'Excel (XLSX)', json: 'JSON', html: 'HTML', cyclonedx: 'CycloneDX', spdx: 'SPDX' }
+const names: Record<Request['format'], string> = { csv: 'CSV', xlsx: 'Excel (XLSX)', json: 'JSON', html: 'HTML', cyclonedx: 'CycloneDX', spdx: 'SPDX', openvex: 'OpenVEX' }
 
 const patience = 10 * 60_000 // ms; a longer one is found under tasks
 

@@ -214,6 +214,8 @@ export const settings = {
   'action.preview-decisions': 'Preview handling',
   'action.change-decision': 'Change handling',
   'action.revoke-decision': 'End handling',
+  'action.add-vex-document': 'Add a VEX document',
+  'action.remove-vex-document': 'Remove a VEX document',
   'action.start-export': 'Export',
   'action.set-settings': 'Change settings',
   'action.update-database': 'Update advisories',

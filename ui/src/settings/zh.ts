@@ -209,6 +209,8 @@ export const settings: Translated<typeof english> = {
   'action.preview-decisions': '预览处置',
   'action.change-decision': '修改处置',
   'action.revoke-decision': '终止处置',
+  'action.add-vex-document': '添加 VEX 文档',
+  'action.remove-vex-document': '移除 VEX 文档',
   'action.start-export': '导出',
   'action.set-settings': '修改设置',
   'action.update-database': '更新漏洞库',

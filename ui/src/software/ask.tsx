@@ -26,6 +26,9 @@ export const types = {
   cran: 'R',
   cpan: 'Perl',
   luarocks: 'Lua',
+  pub: 'Dart',
+  hackage: 'Haskell',
+  swift: 'Swift',
   generic: '…',
 }
 

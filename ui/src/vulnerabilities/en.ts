@@ -48,6 +48,7 @@ export const vulnerabilities = {
   noFindingsHint: 'This is about what was scanned and what advisories cover. What was not scanned or is not covered is not judged.',
   decideByRule: 'Decide by rule…',
   openVulnerability: 'All about this vulnerability',
+  vexStatements: 'VEX statements',
   why: 'Why does this match?',
   reasonSays: 'Version {{version}} lies in the affected range {{range}}.',
   advisory: 'Advisory',

@@ -10,6 +10,7 @@ import { client, ok, type Schemas } from '../api'
 import { DecideButton } from '../decisions/decide'
 import { EndButton } from '../decisions/end'
 import { Events } from '../decisions/events'
+import { Statement } from '../decisions/statement'
 import { ImageName } from '../images/name'
 import { Aside } from '../parts/aside'
 import { Loaded } from '../parts/problem'
@@ -95,6 +96,15 @@ function Whole({ finding: f, linked }: { finding: Finding; linked: boolean }) {
           {f.reasons?.map((reason, i) => <Reason key={i} reason={reason} />)}
         </div>
       </Section>
+      {f.vex && f.vex.length > 0 && (
+        <Section title={t('vexStatements')}>
+          <div className="stack">
+            {f.vex.map((statement, i) => (
+              <Statement key={i} statement={statement} linked />
+            ))}
+          </div>
+        </Section>
+      )}
       <Section title={t('whatToDo')}>
         <WhatToDo finding={f} />
       </Section>

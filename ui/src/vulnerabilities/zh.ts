@@ -51,6 +51,7 @@ export const vulnerabilities: Translated<typeof english> = {
   noFindingsHint: '仅针对已扫描且漏洞库覆盖的内容。未扫描或未覆盖的内容不作判定。',
   decideByRule: '按规则处置…',
   openVulnerability: '查看该漏洞的全部信息',
+  vexStatements: 'VEX 声明',
   why: '为什么匹配？',
   reasonSays: '版本 {{version}} 位于受影响范围 {{range}} 内。',
   advisory: '公告',
