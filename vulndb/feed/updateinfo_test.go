@@ -247,17 +247,26 @@ func FuzzUpdateInfo(f *testing.F) {
 	f.Add(`<updates><update type="security" status="final"><id>A-1</id><issued date="2024-01-01"/><references><reference id="CVE-2024-0001" type="cve"/></references><pkglist><collection><module name="a" stream="1"/><package name="a" epoch="1" version="1" release="2" arch="x86_64/noarch"/></collection></pkglist></update></updates>`)
 	f.Add(`<updates><update><id>A</id></update></updates>`)
 	f.Add(`<updates><x><update/></x></updates>`)
+	source, err := ParseSource("updateinfo@euleros:2.0-SP9=/x")
+	if err != nil {
+		f.Fatal(err)
+	}
+	in := &intake{reader: &reader{}, system: source.System}
 	f.Fuzz(func(t *testing.T, document string) {
-		records, _, err := errataOf(t, "euleros:2.0-SP9", document)
-		if err != nil && plimsoll.CodeOf(err) == "" {
-			t.Fatalf("an error without a code: %v", err)
-		}
-		for _, r := range records {
-			for _, a := range r.Affected {
+		_ = eachUpdate(t.Context(), strings.NewReader(document), func(u *updateXML) error {
+			e, err := in.erratum(u)
+			if err != nil {
+				return nil
+			}
+			for i := range u.Collections {
+				_, _ = e.take(&u.Collections[i]) // bad packages are left out
+			}
+			for _, a := range e.affected(in.bound()) {
 				if a.Package == "" || a.Ecosystem != "EulerOS:2.0-SP9" || a.Ranges[0].Events[1].Fixed == "" || len(a.Arches) > maxArches {
 					t.Fatalf("%+v", a)
 				}
 			}
-		}
+			return nil
+		})
 	})
 }
