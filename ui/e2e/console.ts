@@ -93,7 +93,7 @@ export async function open(page: Page, path: string) {
 /** Waits until nothing loads any more. */
 export async function settled(page: Page) {
   await expect(page.locator('main :is(h1, h2)').first()).toBeVisible()
-  await expect(page.locator('.empty[role=status], .ant-spin-spinning, .ant-skeleton')).toHaveCount(0)
+  await expect(page.locator('.empty[role=status], .ant-spin-spinning, .ant-skeleton, main [aria-busy=true]')).toHaveCount(0)
 }
 
 /** A row of a table by some of its text. */

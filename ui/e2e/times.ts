@@ -37,9 +37,9 @@ async function pages(page: Page): Promise<Record<string, string>> {
   }
 }
 
-/** In the page: milliseconds since the navigation began, once it shows what it is about. */
+/** In the page: milliseconds since the navigation began, once it shows what a window holds. */
 const usable = () =>
-  document.querySelector('main :is(h1, h2)') && !document.querySelector('.empty[role=status], .ant-spin-spinning, .ant-skeleton, [aria-busy=true]') ? performance.now() : 0
+  document.querySelector('main :is(h1, h2)') && !document.querySelector('.empty[role=status], .ant-spin-spinning, .ant-skeleton') ? performance.now() : 0
 
 async function openedIn(page: Page, path: string): Promise<number> {
   await page.goto(path, { waitUntil: 'commit' })

@@ -232,7 +232,7 @@ export function List<T extends object>(p: Props<T>) {
       {query.error && <Problem error={query.error} retry={() => void query.refetch()} />}
       {/* A refused filter can be mended where it is: only the rows are missing. */}
       {(query.data || !query.error) && (
-        <div className="list-box" ref={box} tabIndex={0} role="group" aria-label={p.label} aria-busy={query.isFetching}>
+        <div className="list-box" ref={box} tabIndex={0} role="group" aria-label={p.label} aria-busy={query.isFetching || !whole}>
           <Table<T>
             aria-label={p.label}
             size={density === 'comfortable' ? 'middle' : 'small'}
