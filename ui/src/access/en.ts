@@ -4,7 +4,7 @@ export const access = {
   password: 'Password',
   signInHint: 'Security of the images on your hosts',
   wrong: 'Name or password are wrong.',
-  setupTitle: 'Make the first administrator',
+  setupTitle: 'Create the first administrator',
   setupHint: 'This link works once. Choose how you will sign in.',
   setupNoToken: 'The link is not complete',
   setupNoTokenHint: 'Open the whole link that the console printed when it started. If it is lost, start the console again.',

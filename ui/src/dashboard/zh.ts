@@ -33,7 +33,7 @@ export const dashboard: Translated<typeof english> = {
   byState: '按扫描状态',
   topVulnerabilities: '首要漏洞',
   vulnerability: '漏洞',
-  severity: '严重程度',
+  severity: '危害等级',
   whatToDo: '处理建议',
   topImages: '高风险镜像',
   image: '镜像',

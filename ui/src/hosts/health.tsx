@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next'
 
 import type { Schemas } from '../api'
 import { Reason } from '../parts/tags'
-import { Time, useDuration, useNumber } from '../parts/time'
+import { Time, useDuration } from '../parts/time'
 
 type Host = Schemas['Host']
 
@@ -36,7 +36,6 @@ export function Marks({ host }: { host: Host }) {
 export function Health({ host }: { host: Host }) {
   const { t } = useTranslation('hosts')
   const duration = useDuration()
-  const number = useNumber()
   const skew = host.clockSkew ?? 0
   return (
     <>
@@ -56,7 +55,7 @@ export function Health({ host }: { host: Host }) {
       )}
       {host.cloned && <Alert type="warning" showIcon title={t('cloned')} description={t('clonedHint')} />}
       {skew !== 0 && <Alert type="warning" showIcon title={t(skew > 0 ? 'ahead' : 'behind', { time: duration(Math.abs(skew)) })} description={t('skewHint')} />}
-      {(host.spoolDropped ?? 0) > 0 && <Alert type="warning" showIcon title={t('droppedTitle', { n: number(host.spoolDropped ?? 0) })} description={t('droppedHint')} />}
+      {(host.spoolDropped ?? 0) > 0 && <Alert type="warning" showIcon title={t('droppedTitle', { count: host.spoolDropped ?? 0 })} description={t('droppedHint')} />}
     </>
   )
 }

@@ -39,7 +39,7 @@ export const hosts: Translated<typeof english> = {
   behind: '主机时钟比控制台慢 {{time}}',
   skewHint: 'Agent 上报的时间会有同样的偏差。请校准时钟，建议使用 NTP。',
   dropped: '有报告被丢弃',
-  droppedTitle: 'Agent 丢弃了 {{n}} 份报告',
+  droppedTitle_other: 'Agent 丢弃了 {{count, number}} 份报告',
   droppedHint: '控制台长时间不可达，Agent 的待发队列已满。下次扫描时会重新读取丢弃的内容。',
   revokedTitle: '该主机的身份已吊销',
   revokedHint: '控制台不再响应它。可用新令牌重新加入；如不再使用，请将其移除。',

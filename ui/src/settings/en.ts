@@ -89,7 +89,7 @@ export const settings = {
   sample: 'sample',
   judged: 'Packages judged',
   newFindings: 'New findings',
-  goneFindings: 'Gone findings',
+  goneFindings: 'Findings that are gone',
   newMatches: 'New matches',
   goneMatches: 'Gone matches',
   changes: 'What it changed',

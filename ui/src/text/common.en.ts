@@ -106,7 +106,6 @@ export const common = {
   first: 'First page',
   page: 'Page {{page, number}}',
   ofTotal: 'of {{total, number}}',
-  manyRows: 'not counted',
   selectPage: 'Select this page',
   selectAll: 'Select all {{total, number}} that match',
   selectAllUncounted: 'Select all that match',
@@ -116,7 +115,6 @@ export const common = {
   usualColumns: 'Usual columns',
   clearSelection: 'Clear selection',
   selectRow: 'Select {{name}}',
-  anyValue: 'Any',
   yes: 'Yes',
   no: 'No',
   noRows: 'Nothing here yet',
@@ -125,7 +123,6 @@ export const common = {
   noMatchHint: 'Remove a filter, or clear them all.',
   loading: 'Loading',
   refresh: 'Refresh',
-  sortedBy: 'Sort by {{name}}',
   // actions
   cancel: 'Cancel',
   close: 'Close',
@@ -144,7 +141,6 @@ export const common = {
   retry: 'Try again',
   open: 'Open',
   details: 'Details',
-  back: 'Back',
   // errors
   'error.title': 'This could not be loaded',
   'error.unreachable': 'The console does not answer',
