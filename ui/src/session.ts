@@ -21,3 +21,9 @@ export function useMay(role: keyof typeof ranks): boolean {
   const me = useMe()
   return me !== undefined && (ranks[me.role as keyof typeof ranks] ?? 0) >= ranks[role]
 }
+
+/** Whether the user may change what is about everybody, as who sees a part of the fleet may not. */
+export function useMayAll(): boolean {
+  const me = useMe()
+  return useMay('admin') && (me?.labels ?? []).length === 0
+}

@@ -4,9 +4,8 @@ import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 
 import type { Schemas } from '../api'
-import { useMayEnrol } from '../hosts/labels'
 import { ScanButton } from '../parts/scan'
-import { useMay } from '../session'
+import { useMay, useMayAll } from '../session'
 import { hostsOf, isScanned } from './figures'
 
 interface Step {
@@ -50,7 +49,7 @@ function useSteps(d: Schemas['Dashboard']): Step[] {
   const { t } = useTranslation('dashboard')
   const scans = useMay('operator')
   const administers = useMay('admin')
-  const enrols = useMayEnrol()
+  const enrols = useMayAll()
   const hosts = hostsOf(d)
   const tried = d.images - (d.imageStates.never ?? 0)
   return [

@@ -7,7 +7,7 @@ import { useTranslation } from 'react-i18next'
 import { client, ok, type Schemas } from '../api'
 import { EditOutlined } from '../parts/icons'
 import { useSentence } from '../parts/problem'
-import { useMay, useMe } from '../session'
+import { useMayAll } from '../session'
 
 /** Each host has a label "id" besides, which nobody gives it. */
 export function labelsOf(labels: Record<string, string> | undefined): string[] {
@@ -50,7 +50,7 @@ export function LabelEditor({ host }: { host: Schemas['Host'] }) {
   const { t } = useTranslation('hosts')
   const sentence = useSentence()
   const queries = useQueryClient()
-  const may = useMayEnrol()
+  const may = useMayAll()
   const [text, setText] = useState<string>()
   const [wrong, setWrong] = useState(false)
   const save = useMutation({
@@ -99,11 +99,4 @@ export function LabelEditor({ host }: { host: Schemas['Host'] }) {
       </div>
     </form>
   )
-}
-
-/** Whether the user may say which hosts there are and who sees them: who sees a part of the fleet may not. */
-export function useMayEnrol(): boolean {
-  const admin = useMay('admin')
-  const me = useMe()
-  return admin && (me?.labels?.length ?? 0) === 0
 }

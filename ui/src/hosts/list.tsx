@@ -6,16 +6,17 @@ import { list, textOf, type Schemas, type Search } from '../api'
 import { useAddress } from '../list/address'
 import type { Filter } from '../list/filters'
 import { List, type Column, type Selection } from '../list/list'
+import { Clip } from '../parts/clip'
 import { Head } from '../parts/head'
 import { PlusOutlined } from '../parts/icons'
 import { Empty } from '../parts/problem'
 import { ScanButton } from '../parts/scan'
 import { agentStates, Tag, useWord } from '../parts/tags'
 import { Time, useNumber } from '../parts/time'
-import { useMay } from '../session'
+import { useMay, useMayAll } from '../session'
 import { AddHost } from './add'
 import { Marks } from './health'
-import { Labels, useMayEnrol } from './labels'
+import { Labels } from './labels'
 import { SyncButton } from './sync'
 
 type Host = Schemas['Host']
@@ -25,7 +26,7 @@ export function Hosts() {
   const [search, change] = useAddress()
   const columns = useColumns()
   const filters = useFilters()
-  const mayAdd = useMayEnrol()
+  const mayAdd = useMayAll()
   const mayAct = useMay('operator')
   const add = mayAdd && (
     <Button type="primary" icon={<PlusOutlined />} onClick={() => change({ add: '1' })}>
@@ -92,14 +93,6 @@ function useColumns(): Column<Host>[] {
   const { t } = useTranslation('hosts')
   const number = useNumber()
   const never = t('never', { ns: 'common' })
-  const clip = (text: string | undefined, width: number) =>
-    text ? (
-      <span className="clip" style={{ maxWidth: width }} title={text}>
-        {text}
-      </span>
-    ) : (
-      <span className="muted">–</span>
-    )
   return [
     {
       key: 'name',
@@ -128,12 +121,12 @@ function useColumns(): Column<Host>[] {
     { key: 'images', title: t('images'), sort: 'images', numeric: true, render: (h) => number(h.images) },
     { key: 'running', title: t('running'), numeric: true, render: (h) => <span title={t('nContainers', { count: h.containers })}>{number(h.running)}</span> },
     { key: 'labels', title: t('labels'), render: (h) => <Labels labels={h.labels} /> },
-    { key: 'stores', title: t('stores'), render: (h) => clip(h.stores?.map((s) => s.name).join(', '), 220) },
-    { key: 'os', title: t('os'), render: (h) => clip(h.os, 180) },
-    { key: 'version', title: t('version'), render: (h) => clip(h.agentVersion, 120) },
-    { key: 'kernel', title: t('kernel'), optional: true, render: (h) => clip([h.kernel, h.arch].filter(Boolean).join(' · '), 220) },
+    { key: 'stores', title: t('stores'), render: (h) => <Clip text={h.stores?.map((s) => s.name).join(', ')} width={220} /> },
+    { key: 'os', title: t('os'), render: (h) => <Clip text={h.os} width={180} /> },
+    { key: 'version', title: t('version'), render: (h) => <Clip text={h.agentVersion} width={120} /> },
+    { key: 'kernel', title: t('kernel'), optional: true, render: (h) => <Clip text={[h.kernel, h.arch].filter(Boolean).join(' · ')} width={220} /> },
     { key: 'containers', title: t('containers'), optional: true, numeric: true, render: (h) => number(h.containers) },
-    { key: 'addresses', title: t('addresses'), optional: true, render: (h) => clip(h.addresses?.join(', '), 240) },
+    { key: 'addresses', title: t('addresses'), optional: true, render: (h) => <Clip text={h.addresses?.join(', ')} width={240} /> },
     { key: 'enrolled', title: t('enrolled'), optional: true, render: (h) => <Time at={h.enrolled} /> },
   ]
 }

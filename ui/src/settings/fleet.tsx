@@ -10,18 +10,12 @@ import { Head } from '../parts/head'
 import { Loaded } from '../parts/problem'
 import { Refused } from '../parts/refused'
 import { useNumber } from '../parts/time'
-import { useMay, useMe } from '../session'
+import { useMayAll } from '../session'
 import { fields, type Field, type Name, type Settings } from './fields'
 
 type Group = keyof typeof fields
 
 const settingsQuery = { queryKey: ['settings'], queryFn: () => ok(client.GET('/api/v1/settings')) }
-
-/** Whether the user may change what is about everybody. */
-export function useMayAll(): boolean {
-  const me = useMe()
-  return useMay('admin') && (me?.labels ?? []).length === 0
-}
 
 export function Fleet({ group }: { group: Group }) {
   const { t } = useTranslation('settings')

@@ -6,6 +6,7 @@ import { textOf, type Schemas, type Search } from '../api'
 import { useAddress } from '../list/address'
 import type { Filter } from '../list/filters'
 import { filterBody, List, type Column } from '../list/list'
+import { Clip } from '../parts/clip'
 import { ExportButton } from '../parts/export'
 import { Head } from '../parts/head'
 import { ClusterOutlined } from '../parts/icons'
@@ -76,32 +77,23 @@ function Name({ of: p }: { of: Package }) {
   )
 }
 
-const clip = (text: string | undefined, width: number) =>
-  text ? (
-    <span className="clip" style={{ maxWidth: width }} title={text}>
-      {text}
-    </span>
-  ) : (
-    <span className="muted">–</span>
-  )
-
 export function useColumns(): Column<Package>[] {
   const { t } = useTranslation('software')
   const number = useNumber()
   const scoped = (useMe()?.labels?.length ?? 0) > 0 // the console sorts by images of the whole fleet only
   return [
     { key: 'name', title: t('name'), sort: 'name', upwards: true, render: (p) => <Name of={p} /> },
-    { key: 'version', title: t('version'), render: (p) => clip(p.version, 200) },
+    { key: 'version', title: t('version'), render: (p) => <Clip text={p.version} width={200} /> },
     { key: 'type', title: t('type'), render: (p) => p.type },
     { key: 'findings', title: t('findings'), sort: 'risk', render: (p) => <Judged counts={p.vulnerabilities} covered={p.covered} /> },
     { key: 'images', title: t('images'), sort: scoped ? undefined : 'images', numeric: true, render: (p) => number(p.images) },
-    { key: 'system', title: t('system'), render: (p) => clip(p.system, 160) },
-    { key: 'licences', title: t('licences'), render: (p) => clip(p.licenses?.join(', '), 180) },
-    { key: 'supplier', title: t('supplier'), render: (p) => clip([p.supplier, p.origin].filter(Boolean).join(' · '), 180) },
+    { key: 'system', title: t('system'), render: (p) => <Clip text={p.system} width={160} /> },
+    { key: 'licences', title: t('licences'), render: (p) => <Clip text={p.licenses?.join(', ')} width={180} /> },
+    { key: 'supplier', title: t('supplier'), render: (p) => <Clip text={[p.supplier, p.origin].filter(Boolean).join(' · ')} width={180} /> },
     { key: 'firstSeen', title: t('firstSeen'), sort: 'firstSeen', render: (p) => <Time at={p.firstSeen} /> },
-    { key: 'arch', title: t('arch'), optional: true, render: (p) => clip(p.arch, 80) },
-    { key: 'source', title: t('source'), optional: true, render: (p) => clip(p.source, 200) },
-    { key: 'purl', title: t('purl'), optional: true, render: (p) => <span className="mono">{clip(p.purl, 320)}</span> },
+    { key: 'arch', title: t('arch'), optional: true, render: (p) => <Clip text={p.arch} width={80} /> },
+    { key: 'source', title: t('source'), optional: true, render: (p) => <Clip text={p.source} width={200} /> },
+    { key: 'purl', title: t('purl'), optional: true, render: (p) => <Clip text={p.purl} width={320} mono /> },
   ]
 }
 
