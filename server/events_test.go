@@ -236,6 +236,17 @@ func TestNewsOfRemovedImages(t *testing.T) {
 	}
 }
 
+// What one user decides, the pages of others show.
+func TestNewsOfDecisions(t *testing.T) {
+	c := newTestConsole(t).setUp()
+	s := c.watch(t, c.admin, "")
+	s.next()
+	c.must(c.admin, "POST", "/decisions", api.DecisionRequest{Rules: []api.Decision{{Kind: plimsoll.DecisionWhitelist, Vulnerability: "CVE-2020-1", Remark: "accepted"}}}, nil)
+	if e := s.next(); e.name != "decisions" {
+		t.Errorf("told of %+v", e)
+	}
+}
+
 // A stream ends with the rights by which it was opened.
 func TestNewsEndWithTheToken(t *testing.T) {
 	c := newTestConsole(t).setUp()

@@ -63,7 +63,7 @@ func (s *Server) taskRoutes() {
 
 	events := op("GET", "/events", "watch", "Tasks", "Server-sent events: a task's progress until it ends, or what has changed")
 	events.Parameters = []*huma.Param{{Name: "task", In: "query", Schema: &huma.Schema{Type: "integer"},
-		Description: "ID of a task; without it, events named tasks, generation, work and fleet say that something of the kind changed"}}
+		Description: "ID of a task; without it, events named tasks, generation, work, fleet and decisions say that something of the kind changed"}}
 	events.Responses = map[string]*huma.Response{"200": {Description: "Events", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}}}}
 	s.document(events, rule{need: viewer, time: -1}, s.watch)
 }
@@ -273,9 +273,9 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 		return err == nil
 	}
 	tasks, generation := s.Store.Wait(store.TopicTasks), s.Store.Wait(store.TopicGeneration)
-	work, fleet := s.Store.Wait(store.TopicWork), s.Store.Wait(store.TopicFleet)
+	work, fleet, decisions := s.Store.Wait(store.TopicWork), s.Store.Wait(store.TopicFleet), s.Store.Wait(store.TopicDecisions)
 	if id != 0 {
-		generation, work, fleet = nil, nil, nil
+		generation, work, fleet, decisions = nil, nil, nil, nil
 	}
 	told := ""
 	for news := "hello"; ; {
@@ -325,6 +325,8 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 			work, news = s.Store.Wait(store.TopicWork), "work"
 		case <-fleet:
 			fleet, news = s.Store.Wait(store.TopicFleet), "fleet"
+		case <-decisions:
+			decisions, news = s.Store.Wait(store.TopicDecisions), "decisions"
 		case <-wait.C:
 			news = "beat"
 		}

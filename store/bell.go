@@ -82,6 +82,7 @@ const (
 	TopicWork       = "work"       // there may be work for agents, or a lease ended
 	TopicFleet      = "fleet"      // an image or container of a host came, went or changed
 	TopicTasks      = "tasks"      // a task or one of its items changed
+	TopicDecisions  = "decisions"  // somebody decided, or a decision has ended
 	TopicGeneration = "generation" // another generation of advisories is active, or an evaluation ended
 	TopicJobs       = "jobs"       // a background job is wanted
 )

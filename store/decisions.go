@@ -47,7 +47,7 @@ func wire(d *plimsoll.Decision, hits int64, now time.Time) api.Decision {
 // returns them. Whoever asks must see every host that a decision reaches:
 // outside of everything, rules get the scope's labels (see plimsoll.Decision.Labels).
 func (s *Store) Decide(ctx context.Context, scope plimsoll.Scope, who string, r api.DecisionRequest) (made []api.Decision, err error) {
-	err = s.writeFindings(ctx, "decide", func(t *tx) error {
+	err = s.writeDecisions(ctx, "decide", func(t *tx) error {
 		made = nil
 		ids, err := t.decide(scope, who, r)
 		if err != nil {
@@ -378,7 +378,7 @@ func within(labels, of []string) bool {
 
 // ChangeDecision replaces the conditions, the remark and the end of a decision.
 func (s *Store) ChangeDecision(ctx context.Context, scope plimsoll.Scope, who string, id int64, d api.Decision) (changed api.Decision, err error) {
-	err = s.writeFindings(ctx, "change a decision", func(t *tx) error {
+	err = s.writeDecisions(ctx, "change a decision", func(t *tx) error {
 		was, err := t.ownDecision(scope, id)
 		if err != nil {
 			return err
@@ -417,7 +417,7 @@ func (s *Store) ChangeDecision(ctx context.Context, scope plimsoll.Scope, who st
 
 // RevokeDecision ends a decision: what it alone handled is open again.
 func (s *Store) RevokeDecision(ctx context.Context, scope plimsoll.Scope, who string, id int64, remark string) error {
-	return s.writeFindings(ctx, "revoke a decision", func(t *tx) error {
+	return s.writeDecisions(ctx, "revoke a decision", func(t *tx) error {
 		if !fits(remark, maxText) {
 			return plimsoll.Errorf(plimsoll.CodeInvalid, "revoke a decision", "the remark is too long or no text")
 		}
@@ -455,6 +455,9 @@ func (s *Store) ExpireDecisions(ctx context.Context) (n int, err error) {
 		}
 		return t.reapply(over, images, "", "expired", "")
 	})
+	if n > 0 && err == nil {
+		s.Ring(ctx, TopicDecisions)
+	}
 	return n, err
 }
 

@@ -54,7 +54,7 @@ func (s *Store) Restore(ctx context.Context, r io.ReadSeeker, passphrase string)
 		return t.afterRestore(tables)
 	})
 	if err == nil {
-		for _, topic := range []string{TopicWork, TopicFleet, TopicTasks, TopicGeneration, TopicJobs} {
+		for _, topic := range []string{TopicWork, TopicFleet, TopicTasks, TopicDecisions, TopicGeneration, TopicJobs} {
 			s.Ring(ctx, topic)
 		}
 	}

@@ -187,6 +187,16 @@ func (s *Store) writeFindings(ctx context.Context, op string, f func(*tx) error)
 	return s.transact(ctx, op, lockFindings, f)
 }
 
+// writeDecisions is writeFindings for what people decide: whoever looks at findings
+// is told.
+func (s *Store) writeDecisions(ctx context.Context, op string, f func(*tx) error) error {
+	err := s.writeFindings(ctx, op, f)
+	if err == nil {
+		s.Ring(ctx, TopicDecisions)
+	}
+	return err
+}
+
 // writeWork is write for what hands out or ends work, one at a time in the fleet.
 func (s *Store) writeWork(ctx context.Context, op string, f func(*tx) error) error {
 	return s.transact(ctx, op, lockWork, f)

@@ -33,7 +33,7 @@ func (s *Store) AddVEX(ctx context.Context, scope plimsoll.Scope, who, file stri
 	} else if len(labels) == 0 {
 		return added, plimsoll.Errorf(plimsoll.CodeInvalid, op, "nothing is in sight")
 	}
-	err = s.writeFindings(ctx, op, func(t *tx) error {
+	err = s.writeDecisions(ctx, op, func(t *tx) error {
 		var before []int64
 		id := int64(0)
 		rows, err := t.query("SELECT id, digest FROM vex_document WHERE removed = 0 AND labels = ? AND (digest = ? OR document <> '' AND document = ? AND author = ?) ORDER BY id",
@@ -190,7 +190,7 @@ func (t *tx) reapplyVEX(documents, decisions []int64, who, action, remark string
 
 // RemoveVEX ends a document: what its statements alone handled is open again.
 func (s *Store) RemoveVEX(ctx context.Context, scope plimsoll.Scope, who string, id int64) error {
-	return s.writeFindings(ctx, "remove a VEX document", func(t *tx) error {
+	return s.writeDecisions(ctx, "remove a VEX document", func(t *tx) error {
 		d, err := t.vexDocument(id)
 		if errors.Is(err, sql.ErrNoRows) || err == nil && !seesDocument(scope, d.Labels) {
 			return notFound("VEX document", id)

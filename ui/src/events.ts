@@ -7,6 +7,7 @@ const touched: Record<string, string[]> = {
   tasks: ['tasks', 'dashboard', 'exports'],
   work: ['images', 'hosts', 'dashboard', 'tasks'],
   fleet: ['images', 'hosts', 'containers', 'dashboard'],
+  decisions: ['decisions', 'findings', 'vulnerabilities', 'images', 'dashboard'],
   generation: ['database', 'dashboard', 'images', 'vulnerabilities', 'findings', 'software'],
 }
 
