@@ -207,16 +207,19 @@ func TestNews(t *testing.T) {
 	c.Store.Ring(t.Context(), store.TopicTasks)
 	c.Store.Ring(t.Context(), store.TopicGeneration)
 	c.Store.Ring(t.Context(), store.TopicWork)
-	var got []string
-	for range 3 {
-		got = append(got, s.next().name)
+	want := []string{"generation", "tasks", "work"}
+	for range 6 { // between databases that tell each other, rings of the sync may come late
+		news := s.next().name
+		want = slices.DeleteFunc(want, func(name string) bool { return name == news })
+		if len(want) == 0 {
+			break
+		}
 	}
-	slices.Sort(got)
-	if want := []string{"generation", "tasks", "work"}; !slices.Equal(got, want) {
-		t.Errorf("told of %v, want %v", got, want)
+	if len(want) > 0 {
+		t.Errorf("not told of %v", want)
 	}
 	c.must(c.admin, "POST", "/scans", api.ScanRequest{Selection: api.Selection{All: true}}, nil)
-	if e := s.next(); e.name != "tasks" && e.name != "work" {
+	if e := s.next(); e.name != "tasks" && e.name != "work" && e.name != "fleet" {
 		t.Errorf("a scan was started: %+v", e)
 	}
 }
