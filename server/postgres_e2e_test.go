@@ -14,7 +14,7 @@ import (
 // database of its own.
 func TestOnPostgreSQL(t *testing.T) {
 	dsn := lab.New(t).Postgres(t)
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.timeout=5m", "-test.skip=^"+t.Name()+"$")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.timeout=15m", "-test.skip=^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), "PLIMSOLL_TEST_PG="+dsn)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
