@@ -38,7 +38,7 @@ func TestJoinKeepsAnIdentity(t *testing.T) {
 }
 
 // SYS-02: whoever answers instead of the console learns nothing, not even the token.
-func TestJoinRefusesAnotherCA(t *testing.T) {
+func TestSYS02JoinRefusesAnotherCA(t *testing.T) {
 	real, other, c := newConsole(t), newConsole(t), config(t, newFixture(t))
 	_, err := Join(t.Context(), c, other.srv.URL, real.ca.token())
 	if err == nil || !strings.Contains(err.Error(), "another key") {
@@ -78,7 +78,7 @@ func TestRunWithoutIdentity(t *testing.T) {
 }
 
 // SYS-02: a revoked agent ends, says why, and loses nothing.
-func TestRevokedAgentEndsAndKeepsItsSpool(t *testing.T) {
+func TestSYS02RevokedAgentEndsAndKeepsItsSpool(t *testing.T) {
 	f, to := newFixture(t), newConsole(t)
 	c := config(t, f)
 	revoked := false // as soon as there is something to deliver
@@ -125,7 +125,7 @@ func TestRefusalThatIsNoRevocation(t *testing.T) {
 }
 
 // SYS-02: the identity is rotated, and survives a restart.
-func TestCertificateIsRenewedWithANewKey(t *testing.T) {
+func TestSYS02CertificateIsRenewedWithANewKey(t *testing.T) {
 	f, to := newFixture(t), newConsole(t)
 	c := config(t, f)
 	to.renew = time.Now() // due at once
@@ -152,7 +152,7 @@ func TestCertificateIsRenewedWithANewKey(t *testing.T) {
 }
 
 // SYS-01: the console knows what the host holds, and learns of changes from events.
-func TestSyncTellsWhatIsHereAndWhatChanged(t *testing.T) {
+func TestSYS01SyncTellsWhatIsHereAndWhatChanged(t *testing.T) {
 	f, to := newFixture(t), newConsole(t)
 	f.hidden["sample/api:2.3"] = true
 	stop := start(t, config(t, f), to)

@@ -8,7 +8,7 @@ import (
 
 // SYS-04: what a killed agent left half written is gone after the next start,
 // and nothing else is.
-func TestHalfWrittenFilesAreSwept(t *testing.T) {
+func TestSYS04HalfWrittenFilesAreSwept(t *testing.T) {
 	f, to := newFixture(t), newConsole(t)
 	c := config(t, f)
 	join(t, c, to)

@@ -192,7 +192,7 @@ func TestFactsThatAreRefusedCostNoResult(t *testing.T) {
 }
 
 // SYS-05: a scan ends when the console says so.
-func TestRunningScanIsStopped(t *testing.T) {
+func TestSYS05RunningScanIsStopped(t *testing.T) {
 	for name, fault := range map[string]func(*console){
 		"by a user": func(to *console) { to.stop["one"] = true },
 		"by a lost lease": func(to *console) {
@@ -284,7 +284,7 @@ func TestLeaseIsGivenBack(t *testing.T) {
 
 // SYS-03: a report is delivered at least once whatever the network does, and what
 // the console refuses for good is not sent again.
-func TestDelivery(t *testing.T) {
+func TestSYS03Delivery(t *testing.T) {
 	status := func(code int, header ...string) func(http.ResponseWriter) {
 		return func(w http.ResponseWriter) {
 			if len(header) == 2 {
@@ -355,7 +355,7 @@ func TestDelivery(t *testing.T) {
 
 // SYS-01: what was read while the console was away comes after a restart, and what a
 // crash left half written does not.
-func TestSpoolSurvivesARestart(t *testing.T) {
+func TestSYS01SpoolSurvivesARestart(t *testing.T) {
 	f, to := newFixture(t), newConsole(t)
 	c := config(t, f)
 	down := true

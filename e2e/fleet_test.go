@@ -160,7 +160,7 @@ func (r result) findings() []string {
 
 // One command starts console and agent; within a minute the host's images are
 // listed, and scanning all of them finds what plimsoll scan finds (SYS-01).
-func TestFleetUp(t *testing.T) {
+func TestSYS01FleetUp(t *testing.T) {
 	l := lab.New(t)
 	d, k := l.Docker(t), l.Containerd(t)
 	d.Load(t, lab.Layered(), lab.Node())
@@ -209,7 +209,7 @@ func TestFleetUp(t *testing.T) {
 
 // Two hosts, each with a network, a Docker and a containerd of its own: changes
 // show within 5 seconds, what both hold is read once (SYS-01, SYS-05, IMG-24).
-func TestFleetTwoHosts(t *testing.T) {
+func TestSYS01SYS05IMG24FleetTwoHosts(t *testing.T) {
 	base := installed("base", "left-pad@1.0.0")
 	first := lab.Handmade("registry.test/team/first:1", base, installed("first", "first@1.0.0"))
 	second := lab.Handmade("registry.test/team/second:1", base, installed("second", "second@1.0.0"))
@@ -300,13 +300,13 @@ func flaws() [][]byte {
 	}
 }
 
-// kills is how often TestFleetKills kills each of the two.
+// kills is how often TestSYS03SYS06FleetKills kills each of the two.
 const kills = 25
 
 // Agent and console are killed again and again while everything is scanned:
 // afterwards every result is there once, the task has ended, and what was found
 // before is found still (SYS-03, SYS-06).
-func TestFleetKills(t *testing.T) {
+func TestSYS03SYS06FleetKills(t *testing.T) {
 	const images = 40
 	c, a, _ := fleetOfOne(t, lab.New(t), images)
 
@@ -374,7 +374,7 @@ func TestFleetKills(t *testing.T) {
 	}
 }
 
-// outage is how long TestFleetPartition keeps agent and console apart:
+// outage is how long TestSYS01FleetPartition keeps agent and console apart:
 // PLIMSOLL_OUTAGE, or a few seconds.
 func outage(t testing.TB) time.Duration {
 	t.Helper()
@@ -406,7 +406,7 @@ func (c *console) storedReports() map[string]int {
 // The console is away while everything is scanned: the agent keeps what it read
 // and delivers it. The agent is away: the task waits, and ends when it is back
 // (SYS-01).
-func TestFleetPartition(t *testing.T) {
+func TestSYS01FleetPartition(t *testing.T) {
 	const images = 20
 	network := newNamespace(t, 3)
 	c := newConsole(t, network.here+":"+freePort(t))
@@ -456,7 +456,7 @@ func TestFleetPartition(t *testing.T) {
 
 // A newer generation of advisories: findings appear and vanish on all images
 // without any agent, each with its reason (ADV-15).
-func TestFleetGenerations(t *testing.T) {
+func TestADV15FleetGenerations(t *testing.T) {
 	c, a, _ := fleetOfOne(t, lab.New(t), 3)
 	if task := c.scan(api.ScanRequest{Selection: api.Selection{All: true}}); task.State != plimsoll.TaskSucceeded {
 		t.Fatalf("scan ended %+v", task)
@@ -545,7 +545,7 @@ func TestFleetTwoConsoles(t *testing.T) {
 // Decisions hang on names: they hold for a rebuilt image with another digest and
 // tag, not for another name of the same digest, and what a preview says is what
 // happens (SYS-07).
-func TestFleetDecisions(t *testing.T) {
+func TestSYS07FleetDecisions(t *testing.T) {
 	l := lab.New(t)
 	d := l.Docker(t)
 	shop := lab.Handmade("registry.test/shop:1", installed("app", "ws@8.0.0"))

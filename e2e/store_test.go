@@ -24,10 +24,10 @@ func TestIMG03ImagesThatOthersRefuse(t *testing.T) {
 	u := newUser(t, dockerAt(d)...)
 	dangling := lab.Tiny("").ID(t)
 	for name, args := range map[string][]string{
-		"name with --":   {"my--app:v1--rc"},
-		"dangling by ID": {dangling},
-		"short ID":       {strings.TrimPrefix(dangling, "sha256:")[:12]},
-		"no system":      {lab.GoStatic().Name},
+		"name with --":     {"my--app:v1--rc"},
+		"dangling by ID":   {dangling},
+		"short ID":         {strings.TrimPrefix(dangling, "sha256:")[:12]},
+		"IMG-21 no system": {lab.GoStatic().Name},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := only(t, u.sbom(args...))

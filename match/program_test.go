@@ -10,7 +10,7 @@ import (
 
 // Programs without a package are judged by NVD's lists, where the operator has
 // them, with low confidence; those of the distribution are left to it.
-func TestBIN03ProgramsAreJudgedByNVD(t *testing.T) {
+func TestBIN02BIN03ProgramsAreJudgedByNVD(t *testing.T) {
 	t.Parallel()
 	adv := generation(
 		about("NVD-CVE-2024-1", plimsoll.EcosystemNVD, "openssl", "introduced 1.1.1", "fixed 1.1.1za"),

@@ -73,7 +73,7 @@ func (a *testAgent) result(report string, lease *api.Lease) api.ScanResult {
 }
 
 // A token for twenty hosts lets twenty in, however many come at once (SYS-02).
-func TestManyHostsJoinAtOnce(t *testing.T) {
+func TestSYS02ManyHostsJoinAtOnce(t *testing.T) {
 	c := newTestConsole(t).setUp()
 	token := c.joinToken(api.EnrolmentTokenRequest{Uses: 20}).Secret
 	var mu sync.Mutex
@@ -186,7 +186,7 @@ func TestCertificateRequests(t *testing.T) {
 
 // A host renews its identity with a new key; the old certificate is good until
 // the new one is used, so that a lost answer locks nobody out (SYS-02).
-func TestRenewal(t *testing.T) {
+func TestSYS02Renewal(t *testing.T) {
 	var clock clock
 	c := newTestConsole(t, clock.config).setUp()
 	a := c.join(smallFleet, 0, nil)
@@ -251,7 +251,7 @@ func TestRevokedHost(t *testing.T) {
 }
 
 // A hostile agent can speak of its own host only (SYS-03).
-func TestHostileAgent(t *testing.T) {
+func TestSYS03HostileAgent(t *testing.T) {
 	c, prod, dev := newFleet(t)
 	lease := prod.lease()
 	before := c.host(prod.id)
@@ -351,7 +351,7 @@ func (a *testAgent) image(id plimsoll.Digest) api.HostImage {
 }
 
 // What was delivered twice counts once (SYS-03).
-func TestReplays(t *testing.T) {
+func TestSYS03Replays(t *testing.T) {
 	c, prod, _ := newFleet(t)
 	before := c.host(prod.id)
 	sync := prod.Sync(prod.number, 5, time.Now())
@@ -422,7 +422,7 @@ func packGzip(t *testing.T, data []byte) []byte {
 }
 
 // No body can make the console hold more than the protocol allows (SYS-03).
-func TestBodiesOfAgents(t *testing.T) {
+func TestSYS03BodiesOfAgents(t *testing.T) {
 	c := newTestConsole(t).setUp()
 	a := c.join(smallFleet, 0, nil)
 	a.sync(1)

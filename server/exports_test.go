@@ -192,9 +192,9 @@ func TestExportHoldsTheWholeList(t *testing.T) {
 	}
 }
 
-// TestExportIsBoundedByItsScope: acceptance SYS-08. The scope is that of the
+// TestSYS08ExportIsBoundedByItsScope: acceptance SYS-08. The scope is that of the
 // asking, also when the export is made later by nobody.
-func TestExportIsBoundedByItsScope(t *testing.T) {
+func TestSYS08ExportIsBoundedByItsScope(t *testing.T) {
 	e := newExportFleet(t)
 	for h, scope := range []plimsoll.Scope{e.prod, e.dev} {
 		want := make(map[string]bool)

@@ -104,7 +104,7 @@ func (s *twoSights) asAnna(method, path string, in any, status int) {
 
 // Whoever is limited to one host meets nothing of the other: what is asked for by
 // ID does not exist (SYS-08).
-func TestOutOfSightByID(t *testing.T) {
+func TestSYS08OutOfSightByID(t *testing.T) {
 	s := newTwoSights(t)
 	h := &s.hidden
 	image := fmt.Sprintf("/images/%d", h.images[0])
@@ -180,7 +180,7 @@ func TestOutOfSightByID(t *testing.T) {
 
 // No filter and no search finds what is out of sight, and no count counts it
 // (SYS-08).
-func TestOutOfSightInListsAndCounts(t *testing.T) {
+func TestSYS08OutOfSightInListsAndCounts(t *testing.T) {
 	s := newTwoSights(t)
 	h := &s.hidden
 	type list struct {

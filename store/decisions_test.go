@@ -41,7 +41,7 @@ func shop(t testing.TB, s *Store) (one, two int64, judge *testJudge) {
 
 // SYS-07: an exception on image A does not affect image B that shares the digest,
 // unless it is scoped so.
-func TestTwoRepositoriesShareADigest(t *testing.T) {
+func TestSYS07TwoRepositoriesShareADigest(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		shop(t, s)
 		ofA := api.FindingFilter{Repository: "shop/a", Vulnerability: cve(1)}
@@ -272,7 +272,7 @@ func TestRefusedDecisions(t *testing.T) {
 
 // SYS-08: within some hosts, findings, counts and decisions are theirs alone, and
 // no decision hides what another host still runs.
-func TestFindingsWithinAScope(t *testing.T) {
+func TestSYS08FindingsWithinAScope(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		shop(t, s)
 		prod, dev := plimsoll.Scope{Labels: []string{"env=prod"}}, plimsoll.Scope{Labels: []string{"env=dev"}}

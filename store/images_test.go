@@ -301,7 +301,7 @@ func TestImageFilters(t *testing.T) {
 
 // SYS-08: somebody limited to some hosts sees images, names, counts and
 // containers of those alone.
-func TestScopeOfImages(t *testing.T) {
+func TestSYS08ScopeOfImages(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		a, b, c := fleet(t, s)
 		dev := plimsoll.Scope{Labels: []string{"env=dev"}}
@@ -429,7 +429,7 @@ func TestHosts(t *testing.T) {
 
 // SYS-02: tokens are used up, certificates are replaced without a gap, and a
 // cloned machine is noticed.
-func TestIdentityOfHosts(t *testing.T) {
+func TestSYS02IdentityOfHosts(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		ctx := t.Context()
 		a := joinHost(t, s, "a", "env=prod")
@@ -503,7 +503,7 @@ func TestIdentityOfHosts(t *testing.T) {
 }
 
 // SYS-06: taking a host away closes no finding; what it read counts as outdated.
-func TestRevokedHostIsDoubted(t *testing.T) {
+func TestSYS06RevokedHostIsDoubted(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		a, b := joinHost(t, s, "a"), joinHost(t, s, "b")
 		mustSync(t, s, a, fullSync(1, hostImage(1, "app:1"), hostImage(2, "db:1")))

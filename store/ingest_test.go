@@ -12,7 +12,7 @@ import (
 
 // Results that are stored together count as if each had come alone: one that is
 // refused takes no other with it, one that comes twice counts once (SYS-03).
-func TestResultsTogether(t *testing.T) {
+func TestSYS03ResultsTogether(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		const results, refused, again = 3, 1, 2 // no two share a layer
 		judge := &testJudge{generation: 1, flaws: []testFlaw{newFlaw(1, "left", plimsoll.SeverityHigh, "")}}

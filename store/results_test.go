@@ -38,7 +38,7 @@ func leaseOn(t testing.TB, s *Store, host int64, n int) string {
 }
 
 // A host speaks only for what it was asked, and each report counts once (SYS-03).
-func TestApplyResult(t *testing.T) {
+func TestSYS03ApplyResult(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		one, two := joinHost(t, s, "one"), joinHost(t, s, "two")
 		mustSync(t, s, one, fullSync(1, hostImage(1, "shop/web:1")))
@@ -128,7 +128,7 @@ func TestRefusedResults(t *testing.T) {
 }
 
 // SYS-06: a failed or partial scan never resolves findings.
-func TestOnlyCompleteScansResolve(t *testing.T) {
+func TestSYS06OnlyCompleteScansResolve(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		host := joinHost(t, s, "one")
 		mustSync(t, s, host, fullSync(1, hostImage(1, "shop/web:1")))

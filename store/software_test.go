@@ -77,7 +77,7 @@ func TestSoftwareByVersion(t *testing.T) {
 
 // "Which hosts and running containers have log4j-core below 2.17", within what
 // the asker may see (SYS-08).
-func TestPlaces(t *testing.T) {
+func TestSYS08Places(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		fleet(t, s)
 		for _, n := range []int{4, 6, 15, 20, 30} {

@@ -137,7 +137,7 @@ func imageNumber(t testing.TB, s *Store, scope plimsoll.Scope, n int) api.Image 
 }
 
 // SYS-03: ingest is idempotent.
-func TestSyncTwiceChangesNothing(t *testing.T) {
+func TestSYS03SyncTwiceChangesNothing(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		host := joinHost(t, s, "a")
 		first := fullSync(1, withContainers(hostImage(1, "app:1", "app:2"), map[string]bool{"c1": true, "c2": false}), hostImage(2))
@@ -176,7 +176,7 @@ func TestSyncOfThePastIsDropped(t *testing.T) {
 }
 
 // SYS-01: no event is lost for good: the daily full list heals.
-func TestFullSyncHealsLostEvents(t *testing.T) {
+func TestSYS01FullSyncHealsLostEvents(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		host := joinHost(t, s, "a")
 		mustSync(t, s, host, fullSync(1, hostImage(1, "app:1"), hostImage(2, "db:1")))
@@ -288,7 +288,7 @@ func TestImageGoneAndBack(t *testing.T) {
 }
 
 // SYS-03: a hostile agent cannot overwrite what another host told.
-func TestOtherLayersUnderOneImageID(t *testing.T) {
+func TestSYS03OtherLayersUnderOneImageID(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		honest, liar := joinHost(t, s, "honest"), joinHost(t, s, "liar")
 		mustSync(t, s, honest, fullSync(1, hostImage(1, "app:1")))
@@ -341,7 +341,7 @@ func TestUnreadableUntilOneHostCanRead(t *testing.T) {
 }
 
 // SYS-03: ingest is bounded and checked; the error names the field.
-func TestHostileSync(t *testing.T) {
+func TestSYS03HostileSync(t *testing.T) {
 	long := strings.Repeat("x", 1025)
 	tests := []struct {
 		field string

@@ -256,7 +256,7 @@ func TestWhatIsKnownIsNotReadAgain(t *testing.T) {
 }
 
 // One reading serves everybody who asked (SYS-05).
-func TestTwoTasksWantOneImage(t *testing.T) {
+func TestSYS05TwoTasksWantOneImage(t *testing.T) {
 	inYard(t, func(y yard) {
 		h, other := y.host(), y.host()
 		image := y.image([]string{"l1"}, h, other)
@@ -583,7 +583,7 @@ func TestSyncRequests(t *testing.T) {
 }
 
 // A user limited to some hosts sees and counts what they hold, nothing else (SYS-08).
-func TestTasksWithinScope(t *testing.T) {
+func TestSYS08TasksWithinScope(t *testing.T) {
 	inYard(t, func(y yard) {
 		mine, theirs := y.host("team=a"), y.host("team=b")
 		seen, hidden := y.image(nil, mine), y.image(nil, theirs)
@@ -628,7 +628,7 @@ func TestTasksWithinScope(t *testing.T) {
 
 // Ten hosts ask at once, again and again: no image is read twice, and no layer
 // that nobody knows is read by two at the same time (SYS-05).
-func TestConcurrentHosts(t *testing.T) {
+func TestSYS05ConcurrentHosts(t *testing.T) {
 	inYard(t, func(y yard) {
 		var hosts []int64
 		for range 10 {

@@ -44,7 +44,7 @@ func mustAddVEX(t testing.TB, s *Store, scope plimsoll.Scope, d *vex.Document) a
 // A statement that handles findings acts as a decision: for the images that it
 // names, also under a shared digest one repository alone (SYS-07), until it is
 // removed. The finding stays in sight with what was said.
-func TestStatementsActAsDecisions(t *testing.T) {
+func TestSYS07StatementsActAsDecisions(t *testing.T) {
 	for name, test := range map[string]struct {
 		statement plimsoll.VEXStatement
 		want      []string

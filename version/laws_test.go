@@ -55,6 +55,9 @@ func FuzzCompareAPK(f *testing.F)    { fuzzLaws(f, APK, "alpine") }
 func FuzzComparePacman(f *testing.F) { fuzzLaws(f, Pacman, "", "1:1.0rc1-1", "1..0.a") }
 func FuzzCompareOpam(f *testing.F)   { fuzzLaws(f, Opam, "", "v0.16.0", "4.14.1~rc1+flambda") }
 func FuzzCompareSemVer(f *testing.F) { fuzzLaws(f, SemVer, "semver") }
+func FuzzCompareNPM(f *testing.F)    { fuzzLaws(f, NPM, "semver", "=v1.2.3", "1.2.3-0.a+b") }
+func FuzzCompareCargo(f *testing.F)  { fuzzLaws(f, Cargo, "semver", "1.2.3-alpha.-1") }
+func FuzzCompareHex(f *testing.F)    { fuzzLaws(f, Hex, "semver", "1.2.3-dev", "1.2") }
 func FuzzCompareGo(f *testing.F) {
 	fuzzLaws(f, Go, "semver", "go1.22rc1", "go1.22.1 X:loopvar", "(devel)")
 }

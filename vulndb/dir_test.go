@@ -49,7 +49,7 @@ func inUse(t *testing.T, path string) int {
 	return db.Generation().Advisories
 }
 
-func TestActivateAndRollBack(t *testing.T) {
+func TestADV15ActivateAndRollBack(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "db")
 	if list, err := Generations(path); err != nil || len(list) != 0 {

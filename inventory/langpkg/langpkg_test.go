@@ -102,7 +102,7 @@ var wantCases = []struct{ path, analyzer string }{
 	{"usr/share/nodejs/acorn/dist/package.json", ""},
 	{"opt/yarn-v1.22.22/package.json", "npm"},
 	{"app/node_modules/.package-lock.json", "npm"},
-	{"app/package-lock.json", ""}, // NPM-07
+	{"app/package-lock.json", ""},
 	{"app/.pnp.cjs", "npm"},
 	{"app/lib/x.jar", "java"},
 	{"app/lib/X.WAR", "java"},
@@ -163,6 +163,19 @@ func TestWants(t *testing.T) {
 		}
 		if got = strings.TrimPrefix(got, " "); got != c.analyzer {
 			t.Errorf("%s: wanted by %q, not by %q", c.path, got, c.analyzer)
+		}
+	}
+}
+
+// What a lock file asks for need not be installed: without the tree it counts for
+// nothing.
+func TestNPM07LockFilesAreNotRead(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"app/package-lock.json", "app/npm-shrinkwrap.json", "app/yarn.lock", "app/pnpm-lock.yaml"} {
+		for _, a := range Analyzers() {
+			if a.Wants(path) != inventory.No {
+				t.Errorf("%s wants %s", a.Name(), path)
+			}
 		}
 	}
 }
