@@ -41,6 +41,7 @@ type Sender struct {
 	// Metacopied says whether the file at path has its content in lower layers, and
 	// under which name if not its own.
 	Metacopied func(path string) (bool, string, error)
+	Workers    int // as of DirOptions and TarOptions
 	// Scratch gives a file without name for what does not fit into memory.
 	Scratch func() (*os.File, error)
 }
@@ -128,7 +129,7 @@ func Unpack(p Parcel, files []*os.File, s Sender) (Layer, error) {
 		return nil, errNoParcel
 	}
 	if p.Form == "blob" || p.Form == "member" {
-		o := TarOptions{DiffID: p.DiffID}
+		o := TarOptions{DiffID: p.DiffID, Workers: s.Workers}
 		if p.Scratch {
 			o.newScratch = s.Scratch
 		}
@@ -138,7 +139,10 @@ func Unpack(p Parcel, files []*os.File, s Sender) (Layer, error) {
 		}
 		return TarBlob(r, p.Size, o), nil
 	}
-	l := &dirLayer{opts: DirOptions{Workers: defaultWorkers, Lowest: p.Lowest}, bounds: defaultBounds(), trusted: p.Trusted, metacopied: s.Metacopied}
+	l := &dirLayer{opts: DirOptions{Workers: s.Workers, Lowest: p.Lowest}, bounds: defaultBounds(), trusted: p.Trusted, metacopied: s.Metacopied}
+	if l.opts.Workers <= 0 {
+		l.opts.Workers = defaultWorkers
+	}
 	switch {
 	case p.Record:
 		record := Record{File: files[len(files)-1], Tar: p.RecordTar, DiffID: p.RecordDiffID}
