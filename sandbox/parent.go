@@ -338,7 +338,7 @@ func errLies(format string, args ...any) error {
 func (p *process) listen(j *job) (plimsoll.Inventory, error) {
 	talk := &io.LimitedReader{R: p.out, N: maxTalk}
 	in := bufio.NewReaderSize(talk, 64<<10)
-	kept := make(map[int]bool)
+	kept, ready, counts := make(map[int]bool), false, 0
 	for asked := 0; ; {
 		var m report
 		if err := receive(in, &m); err != nil {
@@ -352,6 +352,10 @@ func (p *process) listen(j *job) (plimsoll.Inventory, error) {
 		}
 		switch {
 		case m.Ready != nil:
+			if ready {
+				return plimsoll.Inventory{}, errLies("that it is ready, again")
+			}
+			ready = true
 			if err := checkTexts(append(m.Ready.Held, m.Ready.Missing...)...); err != nil {
 				return plimsoll.Inventory{}, err
 			}
@@ -361,7 +365,7 @@ func (p *process) listen(j *job) (plimsoll.Inventory, error) {
 			}
 		case m.Counted != nil:
 			i := m.Counted.Layer
-			if i < 0 || i >= len(j.Diffs) {
+			if counts++; i < 0 || i >= len(j.Diffs) || counts > len(j.Diffs) {
 				return plimsoll.Inventory{}, errLies("the number of a layer that is not there")
 			}
 			if !p.counted[i] && p.scanner.Counted != nil {
@@ -386,8 +390,9 @@ func (p *process) listen(j *job) (plimsoll.Inventory, error) {
 			if a.Metacopy, a.Redirect, err = layerfs.Metacopied(p.task.Layers[m.Ask.Layer], m.Ask.Path); err != nil {
 				a.Fault = err.Error()
 			}
+			p.in.SetWriteDeadline(time.Now().Add(answerTime)) // an honest child waits for it
 			if err := p.tell(order{Answer: &a}); err != nil {
-				return plimsoll.Inventory{}, errSilent
+				return plimsoll.Inventory{}, errLies("questions and took no answer")
 			}
 		case m.Stale != nil:
 			if i := *m.Stale; i < 0 || i >= len(j.Diffs) || p.stale[i] {
@@ -434,7 +439,7 @@ func (p *process) autopsy() error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	d := &death{why: p.killed, limit: p.killed != "", suspects: p.stuck, stderr: p.stderr.String()}
+	d := &death{why: p.killed, limit: p.stuck != nil, suspects: p.stuck, stderr: p.stderr.String()}
 	if d.suspects == nil {
 		d.suspects = p.board.suspects(func(int) bool { return true })
 	}

@@ -33,6 +33,7 @@ const (
 	defaultMemory = 512 << 20        // bytes
 	maxAttempts   = 3                // to read an image on which children die
 	stallTime     = 30 * time.Second // longest time that an analyser is given for one file
+	answerTime    = 5 * time.Second  // in which a child takes the answer to its question
 	maxFrame      = 64 << 20         // bytes of one message
 	maxTalk       = 512 << 20        // bytes of all messages of one child
 	maxAsked      = 100_000          // questions of one child
