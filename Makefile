@@ -76,10 +76,9 @@ screenshots: ui ## pictures of the user guide, of the console at PLIMSOLL_URL wi
 pagetimes: ui ## how soon each page can be used, of the console at PLIMSOLL_URL with PLIMSOLL_LOGIN=NAME:PASSWORD
 	cd ui && npx --no-install playwright test --project times --reporter line
 
-.PHONY: acceptance
-acceptance: ## write docs/acceptance.md, which test proves which case, and print it
-	@go test -count=1 -run '^TestAcceptance' . -update >/dev/null || go test -count=1 -run '^TestAcceptance' .
-	@cat docs/acceptance.md
+.PHONY: docs
+docs: ## write docs/acceptance.md (which test proves which case) and docs/coverage.md (what is covered)
+	@go test -count=1 -run '^Test(Acceptance|Coverage)' . -update >/dev/null || go test -count=1 -run '^Test(Acceptance|Coverage)' .
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s) each

@@ -65,6 +65,10 @@ var languages = map[plimsoll.PackageType]string{
 	plimsoll.TypeGeneric:  plimsoll.EcosystemNVD,
 }
 
+// Ecosystems says which ecosystem, in OSV's spelling, is asked about the packages
+// of each type that no operating system installs; those that are missing have none.
+func Ecosystems() map[plimsoll.PackageType]string { return maps.Clone(languages) }
+
 // systemSchemes are the version orders of package managers. They hold for any
 // feed of the distribution, also for those that OSV does not know.
 var systemSchemes = map[plimsoll.PackageType]version.Scheme{

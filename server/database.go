@@ -120,7 +120,7 @@ func (s *Server) queueUpdate(ctx context.Context, who string) (api.Task, error) 
 }
 
 // nextUpdate is when the advisories are fetched again: hours after they were last
-// asked for, sooner when that failed.
+// asked for, sooner when that failed in all or in part.
 func (s *Server) nextUpdate(ctx context.Context, hours int) (time.Time, error) {
 	const again = time.Hour
 	tasks, err := s.Store.Tasks(ctx, plimsoll.Everything, "", api.TaskFilter{Kind: string(plimsoll.TaskDatabase)}, api.List{Limit: 1})
@@ -129,7 +129,7 @@ func (s *Server) nextUpdate(ctx context.Context, hours int) (time.Time, error) {
 	}
 	wait := time.Duration(hours) * time.Hour
 	last := tasks.Items[0]
-	if last.State == plimsoll.TaskFailed {
+	if last.State == plimsoll.TaskFailed || last.State == plimsoll.TaskPartial {
 		wait = min(wait, again)
 	}
 	return last.Created.Add(wait), nil
@@ -140,7 +140,7 @@ var errStopped = errors.New("stopped")
 
 // databaseTask runs change and makes what it left in DatabaseDir active, under a
 // task that tells of both. Stopping the task stops it.
-func (s *Server) databaseTask(ctx context.Context, task int64, change func(ctx context.Context, tell func(stage string, done, total int64)) error) error {
+func (s *Server) databaseTask(ctx context.Context, task int64, change func(ctx context.Context, tell func(stage string, done, total int64)) (behind string, err error)) error {
 	tell := func(state plimsoll.TaskState, done, total int64, detail string) {
 		if err := s.Store.SetTask(context.WithoutCancel(ctx), task, state, done, total, detail); err != nil {
 			s.Log.WarnContext(ctx, "progress not kept", "task", task, "error", err)
@@ -152,7 +152,7 @@ func (s *Server) databaseTask(ctx context.Context, task int64, change func(ctx c
 	go s.keepAlive(working, stop, task)
 	var mu sync.Mutex
 	var last time.Time
-	err := change(working, func(stage string, done, total int64) {
+	behind, err := change(working, func(stage string, done, total int64) {
 		mu.Lock()
 		defer mu.Unlock()
 		if now := time.Now(); now.Sub(last) >= time.Second {
@@ -164,6 +164,8 @@ func (s *Server) databaseTask(ctx context.Context, task int64, change func(ctx c
 		err = s.follow(working)
 	}
 	switch {
+	case err == nil && behind != "":
+		tell(plimsoll.TaskPartial, 1, 1, behind)
 	case err == nil:
 		tell(plimsoll.TaskSucceeded, 1, 1, "")
 	case working.Err() == nil:
@@ -211,8 +213,8 @@ func (s *Server) importDatabase(w http.ResponseWriter, r *http.Request) {
 		task, err = s.Store.StartTask(ctx, plimsoll.TaskDatabase, "Import of advisories", c.name, plimsoll.Everything)
 	}
 	if err == nil {
-		err = s.databaseTask(ctx, task.ID, func(ctx context.Context, _ func(string, int64, int64)) error {
-			return s.install(ctx, r.Body, r.URL.Query().Get("force") == "true")
+		err = s.databaseTask(ctx, task.ID, func(ctx context.Context, _ func(string, int64, int64)) (string, error) {
+			return "", s.install(ctx, r.Body, r.URL.Query().Get("force") == "true")
 		})
 	}
 	if err != nil {

@@ -40,7 +40,8 @@ func (a *app) dbUpdateCommand() *cobra.Command {
 		Short: "Fetch advisories and compile them",
 		Long: `Update fetches what changed since the last time, compiles it into a new
 generation and makes it the active one when it is complete. Until then, and
-whenever something fails, the generation in use stays.
+whenever that fails, the generation in use stays. Of a source that cannot be
+fetched its last copy is used; the exit code is 4 then.
 
 Sources are the public OSV exports, CISA's known exploited vulnerabilities and
 EPSS; each can be another address or a directory or file in the same shape.
@@ -52,7 +53,11 @@ repository; see docs/advisories.md.`,
   plimsoll db update --advisories updateinfo@euleros:2.0-SP9=https://repo.example/euleros/2.9/updates/x86_64`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.updateDatabase(cmd.Context(), o)
+			missed, err := a.updateDatabase(cmd.Context(), o)
+			if err == nil && missed > 0 {
+				err = &outcome{exitIncomplete, fmt.Sprintf("%d of the sources could not be fetched", missed)}
+			}
+			return err
 		},
 	}
 	feedFlags(cmd, &o)
@@ -124,7 +129,8 @@ func (v *preferencesValue) String() string {
 
 func (v *preferencesValue) Type() string { return "preferenceArray" }
 
-func (a *app) updateDatabase(ctx context.Context, o feed.Options) error {
+// updateDatabase returns how many sources could not be fetched; it has told which.
+func (a *app) updateDatabase(ctx context.Context, o feed.Options) (missed int, err error) {
 	o.Dir = a.dbDir()
 	progress := a.progress("update", 0)
 	defer progress.done()
@@ -132,7 +138,10 @@ func (a *app) updateDatabase(ctx context.Context, o feed.Options) error {
 	generation, summary, err := feed.Update(ctx, o)
 	progress.done()
 	if err != nil {
-		return err
+		return 0, err
+	}
+	if len(summary.Behind) > 0 {
+		a.note("%s", report.Text(behind(summary)))
 	}
 	for _, p := range summary.Problems {
 		a.log.Info("record left out", "record", p.Path, "detail", p.Detail)
@@ -142,10 +151,19 @@ func (a *app) updateDatabase(ctx context.Context, o feed.Options) error {
 	}
 	if summary.Unchanged {
 		a.note("Nothing new: the advisory database holds %d records of %s.", generation.Advisories, generation.Built.Format(time.DateOnly))
-		return nil
+		return len(summary.Behind), nil
 	}
 	a.note("The advisory database now holds %d records of %s (%d MiB fetched).", generation.Advisories, generation.Built.Format(time.DateOnly), summary.Downloaded>>20)
-	return nil
+	return len(summary.Behind), nil
+}
+
+// behind says which sources could not be fetched; "" when all were.
+func behind(s feed.Summary) string {
+	var all []string
+	for _, b := range s.Behind {
+		all = append(all, b.String())
+	}
+	return strings.Join(all, "; ")
 }
 
 func (a *app) dbStatusCommand() *cobra.Command {
@@ -297,7 +315,7 @@ func (a *app) openDatabase(ctx context.Context, o scanOptions) (*vulndb.DB, erro
 	if from.Base == "" {
 		from = feed.Options{Base: feed.PublicOSV, KEV: feed.PublicKEV, EPSS: feed.PublicEPSS}
 	}
-	if err := a.updateDatabase(ctx, from); err != nil {
+	if _, err := a.updateDatabase(ctx, from); err != nil {
 		if ctx.Err() != nil {
 			return nil, err
 		}

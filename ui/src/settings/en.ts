@@ -64,6 +64,7 @@ export const settings = {
   updates: 'Updates',
   updateRuns: 'New advisories are on their way',
   updateFailed: 'The last update failed: the advisories below stay in force',
+  updatePartial: 'Sources could not be fetched: what they said before is used',
   toTask: 'Show the task',
   noAdvisories: 'There are no advisories: nothing is judged',
   noAdvisoriesHint: 'Update now, or import a file. Until then every image has no findings because nobody looked, not because it is safe.',

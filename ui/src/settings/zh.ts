@@ -65,6 +65,7 @@ export const settings: Translated<typeof english> = {
   updates: '更新',
   updateRuns: '正在获取新的漏洞库',
   updateFailed: '上次更新失败，当前漏洞库继续生效',
+  updatePartial: '部分数据源无法获取，继续使用其先前的内容',
   toTask: '查看任务',
   noAdvisories: '没有漏洞库，无法判定任何漏洞',
   noAdvisoriesHint: '请立即更新或导入文件。在此之前，镜像没有漏洞项只是因为尚未判定，并不代表安全。',
