@@ -75,10 +75,13 @@ func (b *Sandbox) Read(ctx context.Context, s *inventory.Scanner, t inventory.Ta
 		if d.stale {
 			continue // no child of an attempt: the cache was damaged, and once only for each layer
 		}
-		b.log().Warn("the process that reads an image died", "image", t.ImageID, "attempt", attempt, "cause", d.why, "suspects", len(d.suspects), "stderr", d.stderr)
-		if attempt++; attempt > maxAttempts {
-			return plimsoll.Inventory{}, d.final()
+		b.log().Warn("the process that reads an image died", "image", t.ImageID, "attempt", attempt, "cause", d.why, "suspects", len(d.suspects))
+		b.log().Debug("what it wrote before", "stderr", d.stderr)
+		// Without a suspect the same would take as much again.
+		if attempt == maxAttempts || d.limit && len(d.suspects) == 0 {
+			return plimsoll.Inventory{}, d.final(attempt)
 		}
+		attempt++
 		r.workers = 1 // one file at a time, so that the next death tells which
 		if len(d.suspects) == 1 {
 			r.skip = append(r.skip, inventory.Skipped{Analyzer: d.suspects[0].analyzer, Path: d.suspects[0].path, Why: "the file was left out: " + d.why})
@@ -114,13 +117,13 @@ type suspect struct{ analyzer, path string }
 
 func (d *death) Error() string { return d.why }
 
-// final is the error of an image on which every attempt died.
-func (d *death) final() error {
+// final is the error of an image that is given up after some attempts.
+func (d *death) final(attempts int) error {
 	const op = "read image"
 	if d.limit {
-		return plimsoll.Errorf(plimsoll.CodeLimit, op, "after %d attempts: %s", maxAttempts, d.why)
+		return plimsoll.Errorf(plimsoll.CodeLimit, op, "%s (attempt %d)", d.why, attempts)
 	}
-	return plimsoll.Errorf(plimsoll.CodeInternal, op, "%w, %d times: %s", inventory.ErrCrashed, maxAttempts, d.why)
+	return plimsoll.Errorf(plimsoll.CodeInternal, op, "%w, %d times: %s", inventory.ErrCrashed, attempts, d.why)
 }
 
 // memory returns the limit in bytes.
