@@ -448,7 +448,7 @@ func (p *process) autopsy() error {
 	}
 	status, _ := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	switch {
-	case outOfMemory.MatchString(d.stderr):
+	case outOfMemory.MatchString(d.stderr), status.ExitStatus() == exitFatal && p.peak() > memory(p.scanner.Limits)/10*9:
 		d.limit, d.why = true, fmt.Sprintf("reading it took more than %d MiB of memory", memory(p.scanner.Limits)>>20)
 	case status.Signaled():
 		d.why = fmt.Sprintf("the process was ended by signal %d (%s)", status.Signal(), status.Signal())
@@ -461,8 +461,21 @@ func (p *process) autopsy() error {
 	return d
 }
 
+// exitFatal is the exit code of a Go program whose runtime gave up. At the end of
+// memory it does so in many words.
+const exitFatal = 2
+
+// peak returns the bytes of memory that the child took when it took most.
+func (p *process) peak() int64 {
+	u, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	return u.Maxrss << 10
+}
+
 var (
-	outOfMemory = regexp.MustCompile(`(?m)^(fatal error: runtime: (cannot allocate|out of) memory|runtime: out of memory|fatal error: runtime: cannot|fatal error: out of memory)`)
+	outOfMemory = regexp.MustCompile(`(?m)^fatal error: .*(out of memory|cannot allocate|failed to (allocate|reserve))`)
 	// place is the source line below the first goroutine of a trace.
 	place = regexp.MustCompile(`(?s)\ngoroutine \d+ .*?\n\t[^\n]*?/([A-Za-z0-9_]+\.go:\d+)`)
 )
