@@ -48,6 +48,7 @@ type process struct {
 	mu     sync.Mutex
 	killed string // why this process killed it, part of a sentence
 	stuck  []suspect
+	peak   int64 // bytes of memory, as often as it was looked at
 	writes sync.Mutex
 }
 
@@ -261,13 +262,33 @@ func (p *process) close() {
 	p.board.close()
 }
 
-// watch kills the child when ctx ends, or when it stays with one file for too long.
+// tooMuch is why a child is killed that takes more memory than it may.
+func (p *process) tooMuch() string {
+	return fmt.Sprintf("reading it took more than %d MiB of memory", memory(p.scanner.Limits)>>20)
+}
+
+// weigh returns the bytes of memory that are the child's own, as proc_pid_statm(5)
+// tells: resident less shared pages.
+func (p *process) weigh() int64 {
+	var size, resident, shared int64
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+	if err == nil {
+		_, err = fmt.Sscan(string(b), &size, &resident, &shared)
+	}
+	if err != nil {
+		return 0 // it is gone
+	}
+	return (resident - shared) * int64(os.Getpagesize())
+}
+
+// watch kills the child when ctx ends, when it takes too much memory, or when it
+// stays with one file for too long.
 func (p *process) watch(ctx context.Context) {
 	stall := p.sandbox.stall
 	if stall == 0 {
 		stall = stallTime
 	}
-	ticks := time.NewTicker(stall / 20)
+	ticks := time.NewTicker(watchTime)
 	defer ticks.Stop()
 	var seen [slots]uint64
 	var since [slots]time.Time
@@ -279,6 +300,14 @@ func (p *process) watch(ctx context.Context) {
 			p.kill("it was cancelled")
 			return
 		case now := <-ticks.C:
+			weight := p.weigh()
+			p.mu.Lock()
+			p.peak = max(p.peak, weight)
+			p.mu.Unlock()
+			if weight > memory(p.scanner.Limits) {
+				p.kill(p.tooMuch())
+				return
+			}
 			counters := p.board.counters()
 			slow := func(i int) bool { return counters[i] == seen[i] && now.Sub(since[i]) > stall }
 			if found := p.board.suspects(slow); len(found) > 0 {
@@ -444,12 +473,13 @@ func (p *process) autopsy() error {
 		d.suspects = p.board.suspects(func(int) bool { return true })
 	}
 	if d.why != "" {
+		d.limit = d.limit || d.why == p.tooMuch()
 		return d
 	}
 	status, _ := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	switch {
-	case outOfMemory.MatchString(d.stderr), status.ExitStatus() == exitFatal && p.peak() > memory(p.scanner.Limits)/10*9:
-		d.limit, d.why = true, fmt.Sprintf("reading it took more than %d MiB of memory", memory(p.scanner.Limits)>>20)
+	case outOfMemory.MatchString(d.stderr), status.ExitStatus() == exitFatal && p.peak > memory(p.scanner.Limits)/4*3:
+		d.limit, d.why = true, p.tooMuch()
 	case status.Signaled():
 		d.why = fmt.Sprintf("the process was ended by signal %d (%s)", status.Signal(), status.Signal())
 	default:
@@ -464,15 +494,6 @@ func (p *process) autopsy() error {
 // exitFatal is the exit code of a Go program whose runtime gave up. At the end of
 // memory it does so in many words.
 const exitFatal = 2
-
-// peak returns the bytes of memory that the child took when it took most.
-func (p *process) peak() int64 {
-	u, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return 0
-	}
-	return u.Maxrss << 10
-}
 
 var (
 	outOfMemory = regexp.MustCompile(`(?m)^fatal error: .*(out of memory|cannot allocate|failed to (allocate|reserve))`)

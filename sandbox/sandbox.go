@@ -30,15 +30,16 @@ const Command = "sandbox-child"
 
 // Limits of one child. See docs/security.md.
 const (
-	defaultMemory = 512 << 20        // bytes
-	maxAttempts   = 3                // to read an image on which children die
-	stallTime     = 30 * time.Second // longest time that an analyser is given for one file
-	answerTime    = 5 * time.Second  // in which a child takes the answer to its question
-	maxFrame      = 64 << 20         // bytes of one message
-	maxTalk       = 512 << 20        // bytes of all messages of one child
-	maxAsked      = 100_000          // questions of one child
-	maxText       = 1 << 20          // bytes of one text that a child sends
-	maxErrors     = 16 << 10         // bytes kept of what a child writes to its standard error
+	defaultMemory = 512 << 20             // bytes
+	maxAttempts   = 3                     // to read an image on which children die
+	stallTime     = 30 * time.Second      // longest time that an analyser is given for one file
+	watchTime     = 20 * time.Millisecond // between two looks at a child
+	answerTime    = 5 * time.Second       // in which a child takes the answer to its question
+	maxFrame      = 64 << 20              // bytes of one message
+	maxTalk       = 512 << 20             // bytes of all messages of one child
+	maxAsked      = 100_000               // questions of one child
+	maxText       = 1 << 20               // bytes of one text that a child sends
+	maxErrors     = 16 << 10              // bytes kept of what a child writes to its standard error
 )
 
 // Sandbox starts children. Read is to be a Scanner's Isolated.
