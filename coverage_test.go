@@ -105,11 +105,11 @@ func (c *covering) readDistributions(t *testing.T) {
 	t.Helper()
 	var rows []struct {
 		distribution
-		Variant, Development string
-		Codenames            map[string]string
-		Nearly, LTS          []string
-		Exceptions           map[string][]string
-		AsRelease            map[string]string
+		Variant, Like, Development string
+		Codenames                  map[string]string
+		Nearly, LTS                []string
+		Exceptions                 map[string][]string
+		AsRelease                  map[string]string
 	}
 	readData(t, "distributions.json", &rows)
 	for _, r := range rows {

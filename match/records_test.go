@@ -36,10 +36,18 @@ func TestPublishedRecords(t *testing.T) {
 		{"MinimOS", plimsoll.OS{ID: "minimos", VersionID: "1"}, plimsoll.TypeAPK, "openjdk-19-jre", "19.0.2.7-r0", "CVE-2024-21140", "19.0.2.7-r1"},
 		{"Red Hat:enterprise_linux:8::*", plimsoll.OS{ID: "rhel", VersionID: "8.0"}, plimsoll.TypeRPM, "wget", "1.19.5-7.el8", "CVE-2019-5953", "0:1.19.5-7.el8_0.1"},
 		{"Rocky Linux:9", plimsoll.OS{ID: "rocky", VersionID: "9.1"}, plimsoll.TypeRPM, "bcel", "6.4.1-8.el9", "CVE-2022-42920", "0:6.4.1-9.el9_1"},
-		{"Ubuntu:18.04:LTS", plimsoll.OS{ID: "ubuntu", VersionID: "18.04"}, plimsoll.TypeDeb, "glibc", "2.27-3ubuntu1", "CVE-2009-5155", "2.28-0ubuntu1"},
+		{"Ubuntu:Pro:18.04:LTS, Ubuntu:18.04:LTS", plimsoll.OS{ID: "ubuntu", VersionID: "18.04"}, plimsoll.TypeDeb, "glibc", "2.27-3ubuntu1", "CVE-2009-5155", "2.28-0ubuntu1"},
 		{"Wolfi", plimsoll.OS{ID: "wolfi", VersionID: "20230201"}, plimsoll.TypeAPK, "podman", "5.4.1-r1", "CVE-2025-22868", "5.4.1-r2"},
 		{"openEuler:20.03-LTS-SP1", plimsoll.OS{ID: "openEuler", VersionID: "20.03", Version: "20.03 (LTS-SP1)"}, plimsoll.TypeRPM, "dnsmasq", "2.82-4.oe1", "CVE-2020-25681", "2.82-5.oe1"},
 		{"openSUSE:Leap 15.1", plimsoll.OS{ID: "opensuse-leap", VersionID: "15.1"}, plimsoll.TypeRPM, "libbz2-1", "1.0.6-5.1", "SUSE-SU-2019:1206-2", "1.0.6-5.3.1"},
+
+		// OS-09: builds of others, by the mark in their version or the system's name.
+		{"Docker Hardened Images:Debian:13", plimsoll.OS{ID: "debian", VersionID: "13"}, plimsoll.TypeDeb, "coreutils", "9.7-3+dhi3", "CVE-2017-18018", "9.7-3+dhi4"},
+		{"Docker Hardened Images:Debian:13", plimsoll.OS{ID: "dhi", VersionID: "13", IDLike: []string{"debian"}}, plimsoll.TypeDeb, "coreutils", "9.7-3+dhi3", "CVE-2017-18018", "9.7-3+dhi4"},
+		{"Docker Hardened Images:Alpine:3.24", plimsoll.OS{ID: "dhi", VersionID: "3.24", IDLike: []string{"alpine"}}, plimsoll.TypeAPK, "coreutils", "9.11-r0", "CVE-2016-2781", "9.11-r1"},
+		{"Echo:Maven", plimsoll.OS{}, plimsoll.TypeMaven, "org.springframework:spring-web", "5.3.31+echo.1", "CVE-2026-4242", "5.3.32+echo.1"},
+		{"Echo:PyPI", plimsoll.OS{}, plimsoll.TypePyPI, "pip", "25.1+echo.2", "CVE-2026-1703", "25.2+echo.1"},
+		{"Echo:npm", plimsoll.OS{}, plimsoll.TypeNPM, "ejs", "3.1.9+echo.1", "CVE-2026-4242", "3.1.10+echo.1"},
 
 		{"CRAN", plimsoll.OS{}, plimsoll.TypeCRAN, "readxl", "1.4.1", "CVE-2021-27836", "1.4.2"},
 		{"Go", plimsoll.OS{}, plimsoll.TypeGo, "github.com/gin-gonic/gin", "v1.9.0", "CVE-2023-29401", "1.9.1"},
@@ -79,6 +87,39 @@ func TestPublishedRecords(t *testing.T) {
 			}
 			if got := foundIn(verdicts[1]); len(got) > 0 {
 				t.Errorf("%s %s: %q", tt.name, tt.fixed, got)
+			}
+		})
+	}
+}
+
+// What Ubuntu's records say of its tracker's states: a released fix, also one for
+// subscribers only, or none. Those that are needed, pending, deferred or ignored
+// are alike in them (canonical/ubuntu-security-notices#7); where the package does
+// not exist or is not affected, nothing is listed.
+func TestDEB09StatesInUbuntusRecords(t *testing.T) {
+	db := openRecords(t, filepath.Join("testdata", "records"))
+	for _, tt := range []struct{ name, release, pkg, version, want string }{
+		{"needed, pending, deferred or ignored", "16.04", "glibc", "2.23-0ubuntu11", "CVE-2009-5155 not-fixed"},
+		{"released", "18.04", "glibc", "2.27-3ubuntu1", "CVE-2009-5155 fixed"},
+		{"not affected, or DNE", "20.04", "glibc", "2.31-0ubuntu9", ""},
+		{"released for subscribers", "16.04", "netty", "1:4.0.34-1", "CVE-2022-24823 extended-only low"},
+		{"needed for subscribers too", "14.04", "netty", "1:3.2.6-2", "CVE-2022-24823 not-fixed low"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := plimsoll.Package{Type: plimsoll.TypeDeb, Name: tt.pkg, Version: tt.version, Source: plimsoll.SourcePackage{Name: tt.pkg, Version: tt.version}}
+			verdicts, err := match.Judge(t.Context(), db, plimsoll.OS{ID: "ubuntu", VersionID: tt.release}, []plimsoll.Package{p}, match.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			for _, f := range verdicts[0].Findings {
+				got += f.Vulnerability.ID + " " + string(f.State)
+				if f.Vulnerability.Severity != plimsoll.SeverityUnknown {
+					got += " " + f.Vulnerability.Severity.String()
+				}
+			}
+			if got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
 	}

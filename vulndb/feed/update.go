@@ -79,7 +79,7 @@ func (b Behind) String() string {
 
 // compilerVersion is raised when the same sources would give other advisories,
 // so that unchanged sources are compiled again.
-const compilerVersion = 2
+const compilerVersion = 3
 
 // Update fetches the sources, compiles them into a generation and makes it the
 // active one. One update runs at a time for each directory. A server that fails
