@@ -38,7 +38,10 @@ func (s *Server) databaseRoutes() {
 	route(s, admin, op("POST", "/database/update", "update-database", "Advisories", "Fetch advisories now"), s.startUpdate)
 
 	upload := op("POST", "/database/import", "import-database", "Advisories", "Use advisories that were exported elsewhere")
-	upload.Parameters = []*huma.Param{{Name: "force", In: "query", Schema: &huma.Schema{Type: "boolean"}, Description: "accept fewer or older records than before"}}
+	upload.Parameters = []*huma.Param{
+		{Name: "force", In: "query", Schema: &huma.Schema{Type: "boolean"}, Description: "accept fewer or older records than before"},
+		{Name: "unsigned", In: "query", Schema: &huma.Schema{Type: "boolean"}, Description: "accept a file that no trusted key vouches for"},
+	}
 	upload.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: "string", Format: "binary"}}}}
 	upload.Responses = map[string]*huma.Response{"204": {Description: "They are active; all software is judged again."}}
 	s.document(upload, rule{need: admin, body: 8 << 30, time: 2 * time.Hour}, s.importDatabase)
@@ -214,7 +217,7 @@ func (s *Server) importDatabase(w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil {
 		err = s.databaseTask(ctx, task.ID, func(ctx context.Context, _ func(string, int64, int64)) (string, error) {
-			return "", s.install(ctx, r.Body, r.URL.Query().Get("force") == "true")
+			return "", s.install(ctx, r.Body, vulndb.Terms{Force: r.URL.Query().Get("force") == "true", Unsigned: r.URL.Query().Get("unsigned") == "true"})
 		})
 	}
 	if err != nil {
@@ -225,13 +228,13 @@ func (s *Server) importDatabase(w http.ResponseWriter, r *http.Request) {
 }
 
 // install puts a generation's file into DatabaseDir.
-func (s *Server) install(ctx context.Context, r io.Reader, force bool) error {
+func (s *Server) install(ctx context.Context, r io.Reader, terms vulndb.Terms) error {
 	dir, err := vulndb.Acquire(s.DatabaseDir)
 	if err != nil {
 		return err
 	}
 	defer dir.Release()
-	_, err = dir.Import(ctx, r, force)
+	_, err = dir.Import(ctx, r, terms)
 	return err
 }
 
@@ -325,7 +328,7 @@ func (s *Server) activate(ctx context.Context, g plimsoll.Generation) error {
 func (s *Server) fetch(ctx context.Context, digest plimsoll.Digest) error {
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(s.Store.GetGeneration(ctx, digest, w)) }()
-	err := s.install(ctx, r, true)
+	err := s.install(ctx, r, vulndb.Terms{Force: true, Unsigned: true}) // the fleet's own database vouches for it
 	r.CloseWithError(err)
 	return err
 }

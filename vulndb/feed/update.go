@@ -186,7 +186,8 @@ func gather(ctx context.Context, o Options, f *fetcher) (*input, error) {
 			in.extras = append(in.extras, x)
 		}
 	}
-	if len(f.behind) > 0 && f.current == 0 {
+	local := slices.ContainsFunc(in.exports, func(x export) bool { return x.local }) || slices.ContainsFunc(in.sources, func(x sourceFiles) bool { return x.local })
+	if len(f.behind) > 0 && f.current == 0 && !local {
 		return nil, f.behind[0].Err
 	}
 	return in, nil

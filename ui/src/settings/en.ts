@@ -108,6 +108,7 @@ export const settings = {
   importCommand: 'Command that makes the file',
   chooseFile: 'Choose a file',
   importForce: 'Accept fewer or older records than now',
+  importUnsigned: 'Accept a file that no trusted key vouches for',
   importStart: 'Import',
   importCancelled: 'Cancelled: the advisories stay as they were.',
   imported: 'The imported advisories are in force',

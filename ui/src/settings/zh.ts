@@ -108,6 +108,7 @@ export const settings: Translated<typeof english> = {
   importCommand: '生成文件的命令',
   chooseFile: '选择文件',
   importForce: '允许记录比当前更少或更旧',
+  importUnsigned: '允许没有受信任密钥签名的文件',
   importStart: '导入',
   importCancelled: '已取消，漏洞库保持不变。',
   imported: '导入的漏洞库已生效',
