@@ -498,6 +498,9 @@ func (p *process) autopsy() error {
 		d.why = fmt.Sprintf("the process was ended by signal %d (%s)", status.Signal(), status.Signal())
 	default:
 		d.why = fmt.Sprintf("the process ended with code %d", status.ExitStatus())
+		if line, _, _ := strings.Cut(d.stderr, "\n"); status.ExitStatus() == exitOrphan && line != "" {
+			d.why += ": " + line // it could not even begin
+		}
 		if at := place.FindStringSubmatch(d.stderr); at != nil {
 			d.why += " at " + at[1]
 		}

@@ -77,6 +77,10 @@ var calls = strings.Fields(`
 
 // restrictCalls allows the calls above only.
 func restrictCalls(r *Restrictions) bool {
+	if cgo {
+		r.missing("a filter of system calls: this program was built with cgo, whose threads take more than it allows")
+		return false
+	}
 	info, err := arch.GetInfo("")
 	if err != nil {
 		r.missing("seccomp: %v", err)
