@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Debian is a minimal Debian: release "11", "12", "13" or "sid".
@@ -17,6 +18,13 @@ func Debian(release string) Recipe {
 		suite = release
 	}
 	return dockerfile("debian:"+release, "debian", nil, "SUITE="+suite)
+}
+
+// Patched is a Debian with usual servers and tools, all in the newest versions of
+// the archive: it is made anew every day.
+func Patched(release string) Recipe {
+	base := Debian(release)
+	return dockerfile("patched:"+release, "patched", &base, "RELEASE="+release, "DAY="+time.Now().UTC().Format(time.DateOnly))
 }
 
 // onDebian is a recipe on top of Debian 12.
