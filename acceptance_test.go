@@ -19,7 +19,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/acceptance.md")
+var update = flag.Bool("update", false, "rewrite docs/acceptance.md and docs/coverage.md")
 
 // acceptance is one row of docs/acceptance.json.
 type acceptance struct {
@@ -30,25 +30,44 @@ type acceptance struct {
 // TestAcceptance keeps docs/acceptance.md: each acceptance case is cited by the
 // name of a test or of one of its cases, or is open with a reason, never both.
 func TestAcceptance(t *testing.T) {
-	const data, document = "docs/acceptance.json", "docs/acceptance.md"
-	text, err := os.ReadFile(data)
+	table, faults := acceptanceTable(readRows(t), testFiles(t))
+	for _, fault := range faults {
+		t.Error(fault)
+	}
+	keepDocument(t, "docs/acceptance.md", table)
+}
+
+func readRows(t *testing.T) (rows []acceptance) {
+	t.Helper()
+	readData(t, "docs/acceptance.json", &rows)
+	return rows
+}
+
+// readData reads a JSON file of which every field is known.
+func readData(t *testing.T, file string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var rows []acceptance
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&rows); err != nil {
-		t.Fatalf("%s: %v", data, err)
+	if err := d.Decode(into); err != nil {
+		t.Fatalf("%s: %v", file, err)
 	}
+}
+
+// testFiles returns the sources of all tests but those that write documents.
+func testFiles(t *testing.T) map[string][]byte {
+	t.Helper()
 	files := make(map[string][]byte)
-	err = filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case e.IsDir() && (e.Name() == "node_modules" || e.Name() == "testdata" || path != "." && strings.HasPrefix(e.Name(), ".")):
 			return fs.SkipDir
-		case e.IsDir() || !strings.HasSuffix(path, "_test.go") || path == "acceptance_test.go":
+		case e.IsDir() || !strings.HasSuffix(path, "_test.go") || path == "acceptance_test.go" || path == "coverage_test.go":
 			return nil
 		}
 		files[filepath.ToSlash(path)], err = os.ReadFile(path)
@@ -57,17 +76,19 @@ func TestAcceptance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, faults := acceptanceTable(rows, files)
-	for _, fault := range faults {
-		t.Error(fault)
-	}
+	return files
+}
+
+// keepDocument compares a document with what it must be; -update writes it.
+func keepDocument(t *testing.T, document, text string) {
+	t.Helper()
 	if *update && !t.Failed() {
-		if err := os.WriteFile(document, []byte(table), 0o644); err != nil {
+		if err := os.WriteFile(document, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if is, err := os.ReadFile(document); err != nil || string(is) != table {
-		t.Errorf("%s is stale (%v): go test . -run Acceptance -update", document, err)
+	if is, err := os.ReadFile(document); err != nil || string(is) != text {
+		t.Errorf("%s is stale (%v): make docs", document, err)
 	}
 }
 
@@ -155,7 +176,7 @@ func acceptanceTable(rows []acceptance, files map[string][]byte) (document strin
 	}
 	return fmt.Sprintf(`# Acceptance cases
 
-Written by `+"`make acceptance`"+` from docs/acceptance.json and the names of tests and
+Written by `+"`make docs`"+` from docs/acceptance.json and the names of tests and
 their cases. A test that cites a case proves something of it, not necessarily every
 word of its title; a mention in a comment does not count. Tests in *italics* need
 engines or reference tools (`+"`make e2e`"+`).

@@ -71,6 +71,9 @@ func ParseOS(claim string, t PackageType) (os OS, known bool) {
 	if !slices.Contains(row.IDs, id) {
 		os.ID = row.IDs[0]
 	}
+	if row.Like != "" {
+		os.IDLike = []string{row.Like}
+	}
 	if _, named := row.Codenames[release]; named || release == "" {
 		os.VersionID, os.Version, os.Codename = "", "", release
 	}
@@ -127,9 +130,11 @@ type distributionTable []distributionRow
 // distributionRow is one row of distributions.json.
 type distributionRow struct {
 	// IDs are the os-release IDs, in lower case. Variant, when set, must occur
-	// in the system's name; such a row stands before the one without.
+	// in the system's name; such a row stands before the one without. Like, when
+	// set, must be in its ID_LIKE.
 	IDs     []string    `json:"ids"`
 	Variant string      `json:"variant"`
+	Like    string      `json:"like"`
 	Name    string      `json:"name"`
 	Type    PackageType `json:"type"`
 	Scheme  string      `json:"scheme"`
@@ -166,7 +171,8 @@ type distributionRow struct {
 func (t distributionTable) find(os OS) int {
 	id := asciiLower(os.ID)
 	return slices.IndexFunc(t, func(row distributionRow) bool {
-		return slices.Contains(row.IDs, id) && strings.Contains(os.Name, row.Variant)
+		return slices.Contains(row.IDs, id) && strings.Contains(os.Name, row.Variant) &&
+			(row.Like == "" || slices.Contains(os.IDLike, row.Like))
 	})
 }
 

@@ -63,6 +63,8 @@ func TestDistribution(t *testing.T) {
 		{name: "OS-06 EuroLinux", os: OS{ID: "eurolinux", VersionID: "9.2"}, want: "EuroLinux 9 Red Hat:enterprise_linux:9|Red Hat:enterprise_linux:9.*|Red Hat:enterprise_linux:9::*", assumed: true, endOfLife: "2032-05-31"},
 		{name: "OS-05 Wolfi", os: OS{ID: "wolfi", VersionID: "20230201"}, want: "Wolfi  Wolfi"},
 		{name: "OS-05 Chainguard", os: OS{ID: "chainguard", VersionID: "20230214"}, want: "Chainguard  Chainguard"},
+		{name: "OS-09 Docker's Alpine", os: OS{ID: "dhi", VersionID: "3.24", IDLike: []string{"alpine"}}, want: "Docker Hardened Images of Alpine 3.24 Docker Hardened Images:Alpine:3.24", typ: TypeAPK},
+		{name: "OS-09 Docker's Debian", os: OS{ID: "dhi", VersionID: "13", IDLike: []string{"debian"}}, want: "Docker Hardened Images of Debian 13 Docker Hardened Images:Debian:13", typ: TypeDeb},
 		{name: "OS-06 Raspbian", os: OS{ID: "raspbian", VersionID: "11", IDLike: []string{"debian"}}, want: "Raspbian 11 Debian:11", assumed: true, endOfLife: "2026-08-31"},
 		{name: "OS-06 Devuan has its own numbers", os: OS{ID: "devuan", VersionID: "5"}, want: "Devuan 5 Debian:12", assumed: true, endOfLife: "2028-06-30"},
 		{name: "OS-06 Mint", os: OS{ID: "linuxmint", VersionID: "21.3"}, want: "Linux Mint 21 Ubuntu:Pro:22.04:LTS|Ubuntu:22.04:LTS", assumed: true, endOfLife: "2027-06-01"},
@@ -162,7 +164,7 @@ func TestDistributionTable(t *testing.T) {
 			t.Errorf("%s is out of order", row.Name)
 		}
 		for _, id := range row.IDs {
-			if table.find(OS{ID: id, Name: row.Variant}) != i {
+			if table.find(OS{ID: id, Name: row.Variant, IDLike: []string{row.Like}}) != i {
 				t.Errorf("%s: ID %s belongs to another row too", row.Name, id)
 			}
 		}

@@ -147,8 +147,17 @@ func (inv *Inventory) Complete() bool {
 func (inv *Inventory) Owned() []bool {
 	type name struct{ root, name string }
 	foreign := make(map[name]bool)
+	distros := make(map[string]Distribution) // by root
+	for _, os := range inv.Systems {
+		distros[os.Root], _ = os.Distribution()
+	}
 	for i := range inv.Packages {
-		if p := &inv.Packages[i]; p.Type.System() && p.Origin != "" {
+		p := &inv.Packages[i]
+		if !p.Type.System() {
+			continue
+		}
+		rebuilder := p.Rebuilder()
+		if p.Origin != "" || rebuilder != "" && !distros[p.Root].By(rebuilder) {
 			foreign[name{p.Root, p.Name}] = true
 		}
 	}

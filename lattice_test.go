@@ -28,6 +28,7 @@ var lattice = map[string]struct{ ours, banned []string }{
 	"engine/podman":     {[]string{".", "layerfs", "engine"}, []string{"os/exec", "database/sql"}},
 	"engine/archive":    {[]string{".", "layerfs", "engine"}, []string{"net", "net/http", "os/exec", "database/sql"}},
 	"engine/enginetest": {[]string{".", "layerfs"}, []string{"net", "net/http", "os/exec"}}, // test support
+	"sandbox":           {[]string{".", "layerfs", "inventory"}, []string{"net", "net/http", "database/sql"}},
 	"vulndb":            {[]string{"."}, []string{"net", "net/http", "os/exec", "database/sql"}},
 	"vulndb/feed":       {[]string{".", "vulndb", "version"}, []string{"os/exec", "database/sql"}},
 	"match":             {[]string{".", "version"}, []string{"os", "net", "net/http", "os/exec"}},
@@ -41,7 +42,7 @@ var lattice = map[string]struct{ ours, banned []string }{
 	"agent":             {[]string{".", "api", "inventory"}, []string{"os/exec", "database/sql"}},
 	"ui":                {nil, []string{"os", "os/exec", "database/sql"}},
 	"server":            {[]string{".", "api", "store", "match", "vulndb", "vulndb/feed", "report", "version", "vex", "ui"}, []string{"database/sql"}},
-	"cmd/plimsoll":      {[]string{".", "layerfs", "inventory", "inventory/ospkg", "inventory/langpkg", "engine", "engine/docker", "engine/containerd", "engine/podman", "engine/archive", "vulndb", "vulndb/feed", "match", "vex", "sbom", "report", "sample", "local", "api", "store", "agent", "server"}, []string{"database/sql"}},
+	"cmd/plimsoll":      {[]string{".", "layerfs", "inventory", "inventory/ospkg", "inventory/langpkg", "engine", "engine/docker", "engine/containerd", "engine/podman", "engine/archive", "vulndb", "vulndb/feed", "match", "vex", "sbom", "report", "sample", "local", "sandbox", "api", "store", "agent", "server"}, []string{"database/sql"}},
 	"e2e":               {nil, nil},
 	"e2e/loadgen":       {[]string{".", "api", "agent", "layerfs", "inventory", "local", "vulndb", "vulndb/feed"}, []string{"os/exec", "database/sql"}}, // test support: fleets that do not exist
 	"e2e/lab":           {nil, nil},                                                                                                                     // test support: starts engines, imports nothing of ours

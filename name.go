@@ -12,21 +12,24 @@ import "strings"
 //     it is, because case and punctuation tell packages apart there.
 //
 // The ecosystem is in OSV's spelling; what follows its first colon is a release
-// and does not matter, but for "Echo:PyPi" and the like, where it names the
-// ecosystem that was patched. Names already in normal form are returned without
-// allocation.
+// and does not matter, but for "Root:PyPI" and the like, where it names the
+// ecosystem whose packages were rebuilt. Names already in normal form are returned
+// without allocation.
 func NormalizeName(ecosystem, name string) string {
-	family, release, _ := strings.Cut(ecosystem, ":")
-	if family == "Echo" && release != "" {
-		family, _, _ = strings.Cut(release, ":")
+	family, rebuilt, _ := strings.Cut(ecosystem, ":")
+	for {
+		switch family {
+		case "PyPI", "PyPi":
+			return normalizePyPI(name)
+		case "NuGet", "Packagist", "Hex", "Pub", "GitHub Actions", "Bitnami", "VSCode":
+			return strings.ToLower(name)
+		}
+		if rebuilt == "" {
+			return name
+		}
+		family, _, _ = strings.Cut(rebuilt, ":")
+		rebuilt = ""
 	}
-	switch family {
-	case "PyPI", "PyPi":
-		return normalizePyPI(name)
-	case "NuGet", "Packagist", "Hex", "Pub", "GitHub Actions", "Bitnami", "VSCode":
-		return strings.ToLower(name)
-	}
-	return name
 }
 
 // normalizePyPI follows PEP 503: re.sub(r"[-_.]+", "-", name).lower().

@@ -16,6 +16,10 @@ const (
 	ProblemNotAnImage        ProblemCode = "not-an-image"       // an artifact without a file system
 )
 
+// ProblemCrash is of an image or of a file in it: the process that reads images died
+// on it, or had to be ended because it took too long or too much memory.
+const ProblemCrash ProblemCode = "crash"
+
 // Problems within an image: the inventory or the findings are incomplete.
 const (
 	ProblemOpaqueUnknown    ProblemCode = "opaque-unknown"     // opaque directories are invisible to this process

@@ -122,7 +122,6 @@ type Agent struct {
 	deliver  chan struct{}    // something was spooled
 	settings atomic.Pointer[api.AgentSettings]
 	changes  chan struct{} // the settings changed
-	throttle throttle
 	scans    scans
 	dropped  atomic.Int64
 	state    syncState

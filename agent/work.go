@@ -20,9 +20,8 @@ const maxScans = 16
 
 // Why a scan is cancelled.
 var (
-	errStopped  = errors.New("the console stopped the scan")
-	errLeaving  = errors.New("the agent stops")
-	errNoMemory = plimsoll.Errorf(plimsoll.CodeLimit, "scan image", "it needed more memory than the fleet's settings allow an agent")
+	errStopped = errors.New("the console stopped the scan")
+	errLeaving = errors.New("the agent stops")
 )
 
 // scan is one image that is being read.
@@ -111,7 +110,6 @@ func (a *Agent) scan(ctx context.Context, s *scan) {
 	var helpers sync.WaitGroup
 	watching, end := context.WithCancel(ctx)
 	helpers.Go(func() { a.renewLease(watching, s) })
-	helpers.Go(func() { a.watchMemory(watching, s) })
 	result := a.readImage(ctx, s)
 	end()
 	helpers.Wait()
@@ -170,9 +168,7 @@ func (a *Agent) scanner(ctx context.Context, s *scan, private bool) *inventory.S
 			s.read.Add(1)
 		}
 	}
-	for i, analyzer := range scanner.Analyzers {
-		scanner.Analyzers[i] = throttled{analyzer, &a.throttle}
-	}
+	scanner.Limits = a.limits()
 	return scanner
 }
 

@@ -381,6 +381,8 @@ type Finding struct {
 	KEV            bool                  `json:"kev,omitempty"`
 	Malicious      bool                  `json:"malicious,omitempty"`
 	Status         plimsoll.Status       `json:"status" enum:"affected,component-not-present,owned-by-system"`
+	Evidence       plimsoll.Evidence     `json:"evidence,omitempty" doc:"how the package was recognised"`
+	Confidence     plimsoll.Confidence   `json:"confidence" enum:"high,medium,low" doc:"of the weakest link: what proves the package, and what its version is compared with"`
 	Fix            plimsoll.FixState     `json:"fix" doc:"whether and why not a fix exists; empty when unknown"`
 	FixedVersion   string                `json:"fixedVersion,omitempty"`
 	FixedVersions  []string              `json:"fixedVersions,omitempty"`

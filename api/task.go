@@ -224,7 +224,7 @@ type Settings struct {
 	MaxImageAgeDays  int    `json:"maxImageAgeDays" minimum:"0" maximum:"36500" doc:"scan-all leaves out images created before; 0: none"`
 	SyncHours        int    `json:"syncHours" minimum:"1" maximum:"168" doc:"hours between full lists of images"`
 	ScanTimeout      int    `json:"scanTimeout" minimum:"10" maximum:"86400" doc:"seconds for one image"`
-	AgentMemoryMB    int    `json:"agentMemoryMB" minimum:"64" maximum:"65536" doc:"soft limit of an agent's memory while it scans"`
+	AgentMemoryMB    int    `json:"agentMemoryMB" minimum:"64" maximum:"65536" doc:"most memory that reading one image may take"`
 	AgentCPUPercent  int    `json:"agentCPUPercent" minimum:"5" maximum:"1600" doc:"of one core"`
 	DatabaseHours    int    `json:"databaseHours" minimum:"0" maximum:"720" doc:"hours between updates of the advisories; 0: never by itself"`
 	KeepPresenceDays int    `json:"keepPresenceDays" minimum:"1" maximum:"3650" doc:"how long vanished images are remembered"`

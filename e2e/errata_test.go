@@ -70,6 +70,39 @@ ID="ctyunos"
 VERSION_ID="23.01"
 PRETTY_NAME="ctyunos 23.01"
 `, "gz", ".ctl3", false, false},
+	{"anolis:8", "anolis 8", "OpenAnolis Community", `NAME="Anolis OS"
+VERSION="8.9"
+ID="anolis"
+ID_LIKE="rhel fedora centos"
+VERSION_ID="8.9"
+PRETTY_NAME="Anolis OS 8.9"
+`, "gz", ".an8", false, true},
+	{"amzn:2023", "amzn 2023", "Amazon Linux", `NAME="Amazon Linux"
+VERSION="2023"
+ID="amzn"
+ID_LIKE="fedora"
+VERSION_ID="2023"
+PRETTY_NAME="Amazon Linux 2023"
+`, "gz", ".amzn2023", true, false},
+	{"ol:9", "ol 9", "Oracle America", `NAME="Oracle Linux Server"
+VERSION="9.4"
+ID="ol"
+ID_LIKE="fedora"
+VERSION_ID="9.4"
+PRETTY_NAME="Oracle Linux Server 9.4"
+`, "gz", ".el9", true, true},
+	{"fedora:44", "fedora 44", "Fedora Project", `NAME="Fedora Linux"
+VERSION="44 (Container Image)"
+ID=fedora
+VERSION_ID=44
+PRETTY_NAME="Fedora Linux 44 (Container Image)"
+`, "zst", ".fc44", true, false},
+	{"photon:5.0", "photon 5.0", "VMware, Inc.", `NAME="VMware Photon OS"
+VERSION="5.0"
+ID=photon
+VERSION_ID=5.0
+PRETTY_NAME="VMware Photon OS/Linux"
+`, "gz", ".ph5", true, false},
 }
 
 // image has packages of which some need an update.

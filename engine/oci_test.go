@@ -1,8 +1,6 @@
 package engine_test
 
 import (
-	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -242,63 +240,6 @@ func TestResolveRefuses(t *testing.T) {
 		if last := images[len(images)-1].Image; len(images) > 1000 || last.Problem == nil || last.Problem.Code != plimsoll.ProblemLimit {
 			t.Errorf("got %d images, the last %+v", len(images), last)
 		}
-	})
-}
-
-func tarSplit(t testing.TB, lines ...string) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	w.Write([]byte(strings.Join(lines, "\n")))
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-func TestIMG09OpaquesFromTarSplit(t *testing.T) {
-	raw, _ := json.Marshal([]byte("d\xff/.wh..wh..opq"))
-	b := tarSplit(t,
-		`{"type":2,"payload":"`+strings.Repeat("A", 200<<10)+`.wh..wh..opq","position":0}`,
-		`{"type":1,"name":"etc/","payload":null,"position":1}`,
-		`{"type":1,"name":"etc/apt/.wh..wh..opq","payload":null,"position":2}`,
-		`{"type":1,"name":"./var/./lib/.wh..wh..opq","position":3}`,
-		`{"type":1,"name":"../../up/.wh..wh..opq"}`,
-		`{"type":1,"name":".wh..wh..opq"}`,
-		`{"type":1,"name_raw":`+string(raw)+`}`,
-		`{"type":2,"name":"segment/.wh..wh..opq"}`,
-		`{"type":1,"name":"plain/.wh..wh..opqX"}`,
-		`{"type":1,"name":"plain/.wh..wh..opq/file"}`,
-		`{"type":1,"name":".wh..wh..opq`, // cut off
-		`{"type":1,"name":"last/.wh..wh..opq"}`)
-	got, err := engine.Opaques(bytes.NewReader(b))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]bool{"etc/apt": true, "var/lib": true, "up": true, "": true, "d\xff": true, "last": true}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-	for name, b := range map[string][]byte{"truncated": b[:len(b)-9], "not gzip": []byte("{}"), "empty": nil} {
-		if got, err := engine.Opaques(bytes.NewReader(b)); plimsoll.CodeOf(err) != plimsoll.CodeCorrupt {
-			t.Errorf("%s: got %v, %v", name, got, err)
-		}
-	}
-}
-
-func FuzzOpaques(f *testing.F) {
-	f.Add([]byte(`{"type":1,"name":"a/.wh..wh..opq"}`))
-	f.Fuzz(func(t *testing.T, line []byte) {
-		got, err := engine.Opaques(bytes.NewReader(tarSplit(t, string(line))))
-		if err != nil {
-			t.Skip()
-		}
-		for dir := range got {
-			if strings.HasPrefix(dir, "/") || strings.HasPrefix(dir, "../") || dir == ".." {
-				t.Errorf("%q is no path below the root", dir)
-			}
-		}
-		engine.Opaques(bytes.NewReader(line)) // as gzip
 	})
 }
 

@@ -31,7 +31,8 @@ func (s *Scanner) cacheScope(img plimsoll.Image, set string) string {
 	if img.Engine == plimsoll.Archive || s.Vouched != nil && s.Vouched(img) {
 		return set
 	}
-	return set + "\n" + string(img.Engine) + " " + img.Store
+	// The store's name is a path of this host, which travels with the facts.
+	return set + "\n" + plimsoll.DigestOf([]byte(string(img.Engine)+" "+img.Store)).Hex()
 }
 
 func cacheKey(kind string, id plimsoll.Digest, scope string) string {
@@ -54,12 +55,11 @@ type cachedFacts struct {
 	Facts  layerFacts
 }
 
-func (s *Scanner) cachedLayer(diff plimsoll.Digest, scope string) (*layerFacts, bool) {
-	if s.Cache == nil || diff == "" {
-		return nil, false
-	}
+// unpackLayer decodes the facts of a layer. It says false when they are damaged,
+// or those of another.
+func unpackLayer(packed []byte, diff plimsoll.Digest, scope string) (*layerFacts, bool) {
 	var stored cachedFacts
-	if !s.load(cacheKey("layer", diff, scope), &stored) || stored.DiffID != diff || stored.Scope != scope {
+	if unpack(packed, maxCached, &stored) != nil || stored.DiffID != diff || stored.Scope != scope {
 		return nil, false
 	}
 	stored.Facts.index = new(layerfs.Index)
@@ -69,7 +69,7 @@ func (s *Scanner) cachedLayer(diff plimsoll.Digest, scope string) (*layerFacts, 
 	return &stored.Facts, true
 }
 
-func (s *Scanner) keepLayer(diff plimsoll.Digest, scope string, facts *layerFacts) {
+func (s *Scanner) keepLayer(key string, diff plimsoll.Digest, scope string, facts *layerFacts) {
 	if s.Cache == nil {
 		return
 	}
@@ -78,7 +78,7 @@ func (s *Scanner) keepLayer(diff plimsoll.Digest, scope string, facts *layerFact
 		s.fault(err)
 		return
 	}
-	s.store(cacheKey("layer", diff, scope), cachedFacts{DiffID: diff, Scope: scope, Index: index, Facts: *facts})
+	s.store(key, cachedFacts{DiffID: diff, Scope: scope, Index: index, Facts: *facts})
 }
 
 func (s *Scanner) cachedInventory(id plimsoll.Digest, set, scope string) (inv plimsoll.Inventory, ok bool) {
@@ -94,34 +94,60 @@ func (s *Scanner) keepInventory(inv plimsoll.Inventory, scope string) {
 
 func (s *Scanner) load(key string, v any) bool {
 	packed, ok := s.Cache.Get(key)
-	if !ok {
-		return false
-	}
-	if size, err := s2.DecodedLen(packed); err != nil || size > maxCached {
-		return false
-	}
-	plain, err := s2.Decode(nil, packed)
-	if err != nil {
-		return false
-	}
-	mode, err := cbor.DecOptions{MaxArrayElements: 8 << 20, MaxMapPairs: 1 << 20}.DecMode()
-	return err == nil && mode.Unmarshal(plain, v) == nil
+	return ok && unpack(packed, maxCached, v) == nil
 }
 
 func (s *Scanner) store(key string, v any) {
-	mode, err := cbor.EncOptions{Sort: cbor.SortCanonical, Time: cbor.TimeRFC3339Nano}.EncMode()
+	packed, err := pack(v)
+	if err == nil {
+		err = s.Cache.Put(key, packed)
+	}
 	if err != nil {
 		s.fault(err)
-		return
+	}
+}
+
+func pack(v any) ([]byte, error) {
+	mode, err := cbor.EncOptions{Sort: cbor.SortCanonical, Time: cbor.TimeRFC3339Nano}.EncMode()
+	if err != nil {
+		return nil, err
 	}
 	plain, err := mode.Marshal(v)
 	if err != nil {
-		s.fault(err)
-		return
+		return nil, err
 	}
-	if err := s.Cache.Put(key, s2.Encode(nil, plain)); err != nil {
-		s.fault(err)
+	return s2.Encode(nil, plain), nil
+}
+
+// unpack decodes what may be damaged or hostile, of at most limit bytes expanded.
+func unpack(packed []byte, limit int, v any) error {
+	if size, err := s2.DecodedLen(packed); err != nil || size > limit {
+		return plimsoll.Errorf(plimsoll.CodeLimit, "decode", "%d bytes, at most %d are read: %w", size, limit, err)
 	}
+	plain, err := s2.Decode(nil, packed)
+	if err != nil {
+		return err
+	}
+	// Names in images are bytes, not always UTF-8.
+	mode, err := cbor.DecOptions{MaxArrayElements: 8 << 20, MaxMapPairs: 1 << 20, UTF8: cbor.UTF8DecodeInvalid}.DecMode()
+	if err != nil {
+		return err
+	}
+	return mode.Unmarshal(plain, v)
+}
+
+// maxInventory bounds an encoded inventory before compression, in bytes: 250,000
+// packages with long names take some 100 MiB.
+const maxInventory = 192 << 20
+
+// Pack encodes an inventory for another process.
+func Pack(inv plimsoll.Inventory) ([]byte, error) { return pack(inv) }
+
+// Unpack decodes what Pack wrote. The data may be hostile: beyond 192 MiB it fails,
+// and whatever it claims is still to be checked.
+func Unpack(packed []byte) (inv plimsoll.Inventory, err error) {
+	err = unpack(packed, maxInventory, &inv)
+	return inv, err
 }
 
 func (s *Scanner) fault(err error) {

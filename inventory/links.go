@@ -52,11 +52,11 @@ func (m *merger) follow(ctx context.Context, a Analyzer, name string) int64 {
 		return 0
 	}
 	defer f.Close()
-	found := analyze(ctx, a, File{Path: name, Size: f.Size, Mode: f.Mode, ReaderAt: f.ReaderAt, Sibling: m.open})
+	found := m.scanner.analyze(ctx, a, File{Path: name, Size: f.Size, Mode: f.Mode, ReaderAt: f.ReaderAt, Sibling: m.open})
 	start := len(m.packages)
 	m.take(-1, a.Name(), &found)
 	for i := start; i < len(m.packages); i++ {
-		m.packages[i].Layer = m.img.Layers[entry.Layer].DiffID
+		m.packages[i].Layer = m.task.Diffs[entry.Layer]
 	}
 	return f.Size
 }

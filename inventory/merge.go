@@ -24,15 +24,15 @@ const (
 // merge combines the facts of all layers into what the merged image shows:
 // facts of files that a higher layer hides count no more (acceptance IMG-14,
 // IMG-15).
-func (s *Scanner) merge(ctx context.Context, img plimsoll.Image, layers []layerfs.Layer, facts []*layerFacts) (plimsoll.Inventory, error) {
+func (s *Scanner) merge(ctx context.Context, t Task, facts []*layerFacts) (plimsoll.Inventory, error) {
 	indexes := make([]*layerfs.Index, len(facts))
 	for i, f := range facts {
 		indexes[i] = f.index
 	}
 	m := &merger{
 		scanner: s,
-		img:     img,
-		stack:   layerfs.NewStack(layers, indexes),
+		task:    t,
+		stack:   layerfs.NewStack(t.Layers, indexes),
 		facts:   facts,
 		owners:  make(map[ownedPath]string),
 		notes:   make(map[noteKey][]Note),
@@ -57,7 +57,7 @@ func (s *Scanner) merge(ctx context.Context, img plimsoll.Image, layers []layerf
 
 type merger struct {
 	scanner *Scanner
-	img     plimsoll.Image
+	task    Task
 	stack   *layerfs.Stack
 	facts   []*layerFacts
 
@@ -83,7 +83,7 @@ type noteKey struct{ path, root, name string }
 
 func (m *merger) problem(p plimsoll.Problem, layer int) {
 	if layer >= 0 {
-		p.Layer = m.img.Layers[layer].DiffID
+		p.Layer = m.task.Diffs[layer]
 	}
 	m.problems = append(m.problems, p)
 }
@@ -141,9 +141,9 @@ func (m *merger) take(layer int, analyzer string, f *Facts) {
 			break
 		}
 		if layer >= 0 {
-			p.Layer = m.img.Layers[layer].DiffID
+			p.Layer = m.task.Diffs[layer]
 			if p.Evidence == plimsoll.EvidencePackageDB {
-				p.Layer = m.img.Layers[m.since(layer, analyzer, p)].DiffID
+				p.Layer = m.task.Diffs[m.since(layer, analyzer, p)]
 			}
 		}
 		m.packages = append(m.packages, p)
@@ -231,7 +231,7 @@ func (m *merger) addLocations(file visitedFile, again []plimsoll.Package) {
 // inventory applies what crosses files — notes, ownership, the identity of
 // systems — and puts everything in order.
 func (m *merger) inventory() plimsoll.Inventory {
-	inv := plimsoll.Inventory{ImageID: m.img.ID, Systems: withPackages(chooseSystems(m.systems), m.packages)}
+	inv := plimsoll.Inventory{ImageID: m.task.ImageID, Systems: withPackages(chooseSystems(m.systems), m.packages)}
 	m.installed = make(map[ownedPath]bool)
 	known := make(map[claim]bool) // by better evidence than somebody's word
 	for _, p := range m.packages {

@@ -3,6 +3,7 @@ package inventory
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -43,7 +44,55 @@ type Scanner struct {
 	// the cache or it was read. Optional. An inventory that comes from the cache
 	// as a whole counts no layer.
 	Counted func(diff plimsoll.Digest, cached bool)
+	// Isolated, when set, does what Extract does in a process of its own, with s as
+	// its settings; see package sandbox. Where it is not, image bytes are read in
+	// this process.
+	Isolated func(ctx context.Context, s *Scanner, t Task) (plimsoll.Inventory, error)
+	Limits   Limits // of Isolated
+	// Monitor watches Extract from within the other process; optional.
+	Monitor Monitor
+	// Skip are files that brought down earlier attempts: they are told as problems.
+	Skip []Skipped
 }
+
+// Limits bound the process that reads an image. Zero values stand for defaults.
+type Limits struct {
+	Memory     int64 // bytes
+	CPUPercent int   // of one processor, over some seconds
+}
+
+// Task is an image whose layers are to be read.
+type Task struct {
+	ImageID plimsoll.Digest
+	Diffs   []plimsoll.Digest // bottom first; empty for a layer without identity
+	Scope   string            // what facts of the layers are good for, beside their diff ID
+	Layers  []layerfs.Layer
+}
+
+// Key returns the key of the cache for the facts of layer i.
+func (t *Task) Key(i int) string { return cacheKey("layer", t.Diffs[i], t.Scope) }
+
+// Monitor is told what Extract is at. Its methods are called concurrently.
+type Monitor interface {
+	// Listed is called once, before any file of the image and any value of the
+	// cache is read: only directories were listed.
+	Listed() error
+	// Start is called when an analyser begins with a file, end when it is done.
+	Start(analyzer, path string) (end func())
+	// Stale is called when the cache's value of a layer is damaged. Its error ends
+	// Extract: the layer was not listed, and it may be too late for that.
+	Stale(diff plimsoll.Digest) error
+}
+
+// Skipped is a file that an analyser must not read.
+type Skipped struct {
+	Analyzer, Path string
+	Why            string // a sentence for the problem
+}
+
+// ErrCrashed is in the chain of the error for an image whose reading ended the
+// process that read it, again and again.
+var ErrCrashed = errors.New("the process that reads the image died")
 
 // maxPackages bounds the packages of one image (reliability: an image can claim
 // any number).
@@ -90,36 +139,16 @@ func (s *Scanner) Scan(ctx context.Context, img plimsoll.Image, open func() ([]l
 	if len(layers) != len(img.Layers) {
 		return plimsoll.Inventory{}, plimsoll.Errorf(plimsoll.CodeInternal, "open layers", "image %s has %d layers, got %d", img.ID.Short(), len(img.Layers), len(layers))
 	}
-
-	var listed atomic.Int64
-	facts := make([]*layerFacts, len(layers))
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(max(s.Workers, 1))
-	first := make(map[plimsoll.Digest]int, len(layers))
-	for i, layer := range layers {
-		diff := img.Layers[i].DiffID
-		if diff != "" {
-			if _, again := first[diff]; again {
-				continue // the same change set twice in one image
-			}
-			first[diff] = i
-		}
-		group.Go(func() error {
-			f, err := s.layer(groupCtx, diff, scope, layer, &listed)
-			facts[i] = f
-			return err
-		})
+	task := Task{ImageID: img.ID, Scope: scope, Layers: layers}
+	for _, l := range img.Layers {
+		task.Diffs = append(task.Diffs, l.DiffID)
 	}
-	if err := group.Wait(); err != nil {
-		return plimsoll.Inventory{}, err
+	var inv plimsoll.Inventory
+	if s.Isolated != nil {
+		inv, err = s.Isolated(ctx, s, task)
+	} else {
+		inv, err = s.Extract(ctx, task)
 	}
-	for i := range facts {
-		if facts[i] == nil {
-			facts[i] = facts[first[img.Layers[i].DiffID]]
-		}
-	}
-
-	inv, err := s.merge(ctx, img, layers, facts)
 	if err != nil {
 		return plimsoll.Inventory{}, err
 	}
@@ -128,6 +157,80 @@ func (s *Scanner) Scan(ctx context.Context, img plimsoll.Image, open func() ([]l
 		s.keepInventory(inv, scope)
 	}
 	return inv, nil
+}
+
+// Extract reads the layers of an image, or takes their facts from the cache, and
+// merges them. It is the part of Scan that touches what the image's author wrote.
+func (s *Scanner) Extract(ctx context.Context, t Task) (plimsoll.Inventory, error) {
+	first := make(map[plimsoll.Digest]int, len(t.Layers))
+	for i, diff := range t.Diffs {
+		if _, again := first[diff]; !again && diff != "" {
+			first[diff] = i
+		}
+	}
+	// The same change set twice in one image is read once.
+	each := func(fn func(ctx context.Context, i int) error) error {
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(max(s.Workers, 1))
+		for i, diff := range t.Diffs {
+			if diff == "" || first[diff] == i {
+				group.Go(func() error { return fn(ctx, i) })
+			}
+		}
+		return group.Wait()
+	}
+
+	var listed atomic.Int64
+	visitors := make([]*visitor, len(t.Layers))
+	packed := make([][]byte, len(t.Layers)) // facts as the cache has them
+	err := each(func(ctx context.Context, i int) error {
+		if s.Cache != nil && t.Diffs[i] != "" {
+			if value, ok := s.Cache.Get(t.Key(i)); ok {
+				packed[i] = value
+				return nil
+			}
+		}
+		visitors[i] = &visitor{scanner: s, layer: t.Layers[i], listed: &listed}
+		if l, ok := t.Layers[i].(layerfs.Lister); ok {
+			l.List(ctx, visitors[i])
+		}
+		return ctx.Err()
+	})
+	if err == nil && s.Monitor != nil {
+		err = s.Monitor.Listed()
+	}
+	if err != nil {
+		return plimsoll.Inventory{}, err
+	}
+	facts := make([]*layerFacts, len(t.Layers))
+	err = each(func(ctx context.Context, i int) error {
+		if packed[i] != nil {
+			known, ok := unpackLayer(packed[i], t.Diffs[i], t.Scope)
+			packed[i] = nil
+			if ok {
+				facts[i] = known
+				return s.count(known, t.Diffs[i], &listed)
+			}
+			if s.Monitor != nil {
+				return s.Monitor.Stale(t.Diffs[i])
+			}
+			visitors[i] = &visitor{scanner: s, layer: t.Layers[i], listed: &listed}
+		}
+		f, err := s.layer(ctx, t, i, visitors[i])
+		facts[i] = f
+		return err
+	})
+	if err != nil {
+		return plimsoll.Inventory{}, err
+	}
+	for i := range facts {
+		if facts[i] == nil {
+			facts[i] = facts[first[t.Diffs[i]]]
+		}
+	}
+	inv, err := s.merge(ctx, t, facts)
+	inv.Analyzers = s.AnalyzerSet()
+	return inv, err
 }
 
 // identified says whether every layer has a diff ID, so that the image's ID
@@ -146,7 +249,7 @@ func identified(img plimsoll.Image) bool {
 func repeatable(problems []plimsoll.Problem) bool {
 	return !slices.ContainsFunc(problems, func(p plimsoll.Problem) bool {
 		switch p.Code {
-		case plimsoll.ProblemOpaqueUnknown, plimsoll.ProblemUnreadableDir, plimsoll.ProblemUnreadableFile:
+		case plimsoll.ProblemOpaqueUnknown, plimsoll.ProblemUnreadableDir, plimsoll.ProblemUnreadableFile, plimsoll.ProblemCrash:
 			return true
 		}
 		return false
@@ -189,27 +292,19 @@ func (f *layerFacts) file(path, analyzer string) *fileFacts {
 	return &f.Files[i]
 }
 
-func (s *Scanner) layer(ctx context.Context, diff plimsoll.Digest, scope string, layer layerfs.Layer, listed *atomic.Int64) (*layerFacts, error) {
-	tooMany := plimsoll.Errorf(plimsoll.CodeLimit, "scan layers", "they list more than %d packages", maxListed)
-	if facts, ok := s.cachedLayer(diff, scope); ok {
-		for _, f := range facts.Files {
-			listed.Add(int64(len(f.Facts.Packages)))
-		}
-		if listed.Load() > maxListed {
-			return nil, tooMany
-		}
-		s.count(diff, true)
-		return facts, nil
-	}
-	v := &visitor{analyzers: s.Analyzers, layer: layer, listed: listed}
-	index, problems, err := layer.Scan(ctx, v)
+// layer reads a layer.
+func (s *Scanner) layer(ctx context.Context, t Task, i int, v *visitor) (*layerFacts, error) {
+	index, problems, err := v.layer.Scan(ctx, v)
 	if err != nil {
 		return nil, err
 	}
-	if listed.Load() > maxListed {
-		return nil, tooMany
+	if v.listed.Load() > maxListed {
+		return nil, errTooMany
 	}
-	s.count(diff, false)
+	diff := t.Diffs[i]
+	if s.Counted != nil {
+		s.Counted(diff, false)
+	}
 	facts := &layerFacts{index: index, Files: v.facts(index), Problems: problems}
 	for name := range index.Links() {
 		if v.Wants(name) == Yes {
@@ -217,15 +312,25 @@ func (s *Scanner) layer(ctx context.Context, diff plimsoll.Digest, scope string,
 		}
 	}
 	if diff != "" && facts.repeatable() {
-		s.keepLayer(diff, scope, facts)
+		s.keepLayer(t.Key(i), diff, t.Scope, facts)
 	}
 	return facts, nil
 }
 
-func (s *Scanner) count(diff plimsoll.Digest, cached bool) {
-	if s.Counted != nil {
-		s.Counted(diff, cached)
+var errTooMany = plimsoll.Errorf(plimsoll.CodeLimit, "scan layers", "they list more than %d packages", maxListed)
+
+// count adds the packages of a layer whose facts were known.
+func (s *Scanner) count(facts *layerFacts, diff plimsoll.Digest, listed *atomic.Int64) error {
+	for _, f := range facts.Files {
+		listed.Add(int64(len(f.Facts.Packages)))
 	}
+	if listed.Load() > maxListed {
+		return errTooMany
+	}
+	if s.Counted != nil {
+		s.Counted(diff, true)
+	}
+	return nil
 }
 
 func (f *layerFacts) repeatable() bool {
@@ -242,9 +347,9 @@ func (f *layerFacts) repeatable() bool {
 
 // visitor runs the analysers on the files of one layer.
 type visitor struct {
-	analyzers []Analyzer
-	layer     layerfs.Layer
-	listed    *atomic.Int64 // packages found so far in all layers
+	scanner *Scanner
+	layer   layerfs.Layer
+	listed  *atomic.Int64 // packages found so far in all layers
 
 	mu    sync.Mutex
 	files map[string][]fileFacts // by path
@@ -252,7 +357,7 @@ type visitor struct {
 
 func (v *visitor) Wants(path string) Want {
 	want := No
-	for _, a := range v.analyzers {
+	for _, a := range v.scanner.Analyzers {
 		switch a.Wants(path) {
 		case Yes:
 			return Yes
@@ -266,7 +371,7 @@ func (v *visitor) Wants(path string) Want {
 func (v *visitor) Visit(ctx context.Context, path string, f *layerfs.File, link string) {
 	path = strings.Clone(path)
 	var found []fileFacts
-	for _, a := range v.analyzers {
+	for _, a := range v.scanner.Analyzers {
 		if want := a.Wants(path); want == No || want == IfExecutable && f != nil && !layerfs.Executable(path[strings.LastIndexByte(path, '/')+1:], f.Mode) {
 			continue
 		}
@@ -295,7 +400,7 @@ func (v *visitor) Visit(ctx context.Context, path string, f *layerfs.File, link 
 }
 
 func (v *visitor) analyze(ctx context.Context, a Analyzer, path string, f *layerfs.File) Facts {
-	return analyze(ctx, a, File{Path: path, Size: f.Size, Mode: f.Mode, ReaderAt: f.ReaderAt, Sibling: v.layer.Open})
+	return v.scanner.analyze(ctx, a, File{Path: path, Size: f.Size, Mode: f.Mode, ReaderAt: f.ReaderAt, Sibling: v.layer.Open})
 }
 
 func (v *visitor) reopen(ctx context.Context, a Analyzer, path string) Facts {
@@ -348,6 +453,19 @@ func (v *visitor) facts(index *layerfs.Index) []fileFacts {
 
 func (f *Facts) empty() bool {
 	return len(f.Packages) == 0 && f.System == nil && len(f.Owns) == 0 && len(f.Notes) == 0 && len(f.Problems) == 0
+}
+
+// analyze calls one analyser on one file, unless it must not.
+func (s *Scanner) analyze(ctx context.Context, a Analyzer, f File) Facts {
+	for _, skip := range s.Skip {
+		if skip.Analyzer == a.Name() && skip.Path == f.Path {
+			return Facts{Problems: []plimsoll.Problem{{Code: plimsoll.ProblemCrash, Path: f.Path, Analyzer: a.Name(), Detail: skip.Why}}}
+		}
+	}
+	if s.Monitor != nil {
+		defer s.Monitor.Start(a.Name(), f.Path)()
+	}
+	return analyze(ctx, a, f)
 }
 
 // analyze calls one analyser on one file. Whatever goes wrong stays with the

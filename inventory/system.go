@@ -99,7 +99,7 @@ func (m *merger) astray(layer int, name string) {
 		case "os-release", "dpkg", "apk", "rpm":
 			if a.Wants(name) == Yes {
 				m.dangling = append(m.dangling, plimsoll.Problem{
-					Code: plimsoll.ProblemUnreadableFile, Path: name, Analyzer: a.Name(), Layer: m.img.Layers[layer].DiffID,
+					Code: plimsoll.ProblemUnreadableFile, Path: name, Analyzer: a.Name(), Layer: m.task.Diffs[layer],
 					Detail: "the link leads to no file in the image, so whether a system is installed is not known",
 				})
 			}

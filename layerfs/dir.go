@@ -2,7 +2,6 @@ package layerfs
 
 import (
 	"context"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -12,13 +11,11 @@ import (
 // DirOptions tells how a layer directory is read.
 type DirOptions struct {
 	Workers int // goroutines that list directories and visit files; 0 means 2
-	// Opaques is another source of the layer's opaque directories (Docker's
-	// tar-split), asked when this process cannot see trusted.* attributes. The
-	// keys are paths relative to the root, without leading slash. A store that
-	// cannot hold such attributes (rootless) returns an empty map. Without
-	// Opaques the layer gets a problem opaque-unknown.
-	Opaques func() (map[string]bool, error)
-	Lowest  bool // nothing lies below: opaque marks cannot matter
+	// Record opens another source of the layer's opaque directories, asked when
+	// this process cannot see trusted.* attributes. Without it the layer then gets
+	// a problem opaque-unknown.
+	Record func() (Record, error)
+	Lowest bool // nothing lies below: opaque marks cannot matter
 }
 
 // form is how a directory holds a layer.
@@ -37,7 +34,11 @@ type dirLayer struct {
 	parent  *hostDir // of formDiff
 	opts    DirOptions
 	bounds  bounds
-	trusted bool // this process sees trusted.* attributes
+	trusted bool // trusted.* attributes are seen while directories are listed
+	// metacopied asks whoever sees them later, too, about the file at path; nil
+	// when this process does.
+	metacopied func(path string) (bool, string, error)
+	listed     *dirScan // by List, until Scan
 }
 
 // Dir returns the layer whose change set is the directory root: the diff of
@@ -91,9 +92,12 @@ func (l *dirLayer) Open(path string) (*File, error) {
 	file := newFile(f, st)
 	if l.form == formOverlay && l.trusted {
 		// A name that Scan did not look at may turn out to have its content below.
-		file.metacopy, file.redirect = metacopy(int(f.Fd()), make([]byte, 1024))
+		file.metacopy, file.redirect, err = l.metacopy(f, st, path, make([]byte, 1024))
 	}
-	runtime.KeepAlive(f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
 	return file, nil
 }
 
@@ -108,17 +112,35 @@ func (l *dirLayer) Close() error {
 	return err
 }
 
+// List reads the directories of the layer and their marks, and asks v which files
+// are wanted. A later Scan visits these, with no need of the rights that listing
+// took; it tells what List met, errors as well. No file's content is read.
+func (l *dirLayer) List(ctx context.Context, v Visitor) {
+	s := &dirScan{layer: l, visitor: v, links: make(map[inode][]wanted), root: new(dirNode)}
+	s.idle.L = &s.mu
+	if err := s.findOpaques(ctx); err != nil {
+		s.problems.add(plimsoll.ProblemOpaqueUnknown, "", err.Error())
+	}
+	s.push(job{node: s.root, based: l.form == formDiff})
+	s.run(ctx)
+	l.listed = s
+}
+
 // Scan implements Layer. Directories and wanted files are spread over the
 // layer's workers; none of them outlives Scan. It must not run beside Close.
 func (l *dirLayer) Scan(ctx context.Context, v Visitor) (*Index, []plimsoll.Problem, error) {
-	s := &dirScan{layer: l, visitor: v, links: make(map[inode][]wanted)}
-	s.idle.L = &s.mu
-	if err := s.findOpaques(); err != nil {
-		s.problems.add(plimsoll.ProblemOpaqueUnknown, "", err.Error())
+	if l.listed == nil {
+		l.List(ctx, v)
 	}
-	root := new(dirNode)
-	s.push(job{node: root, based: l.form == formDiff})
-	s.run(ctx)
+	s := l.listed
+	l.listed = nil
+	s.visitor = v
+	root := s.root
+	if s.err == nil {
+		s.push(s.files...)
+		s.files = nil
+		s.run(ctx)
+	}
 	if s.err == nil {
 		s.pushLinks()
 		s.run(ctx)

@@ -218,6 +218,7 @@ func TestIMG18DirHardLinks(t *testing.T) {
 // elsewhere or the scan says that they are unknown.
 func TestIMG09OpaqueUnknown(t *testing.T) {
 	root := makeDir(t, "d/f", "e/f", "e@user.overlay.opaque=y")
+	told := record(t, `{"type":1,"name":"d/.wh..wh..opq"}`)
 	asNobody(t, root)
 	cases := []struct {
 		name string
@@ -227,8 +228,8 @@ func TestIMG09OpaqueUnknown(t *testing.T) {
 	}{
 		{"unknown", DirOptions{}, plimsoll.ProblemOpaqueUnknown, []string{"d/", "d/f", "e/ opaque", "e/f"}},
 		{"nothing below", DirOptions{Lowest: true}, "", []string{"d/", "d/f", "e/ opaque", "e/f"}},
-		{"told", DirOptions{Opaques: func() (map[string]bool, error) { return map[string]bool{"d": true}, nil }}, "", []string{"d/ opaque", "d/f", "e/ opaque", "e/f"}},
-		{"not told", DirOptions{Opaques: func() (map[string]bool, error) { return nil, errors.New("damaged") }}, plimsoll.ProblemOpaqueUnknown, []string{"d/", "d/f", "e/ opaque", "e/f"}},
+		{"told", DirOptions{Record: told}, "", []string{"d/ opaque", "d/f", "e/ opaque", "e/f"}},
+		{"not told", DirOptions{Record: func() (Record, error) { return Record{}, errors.New("damaged") }}, plimsoll.ProblemOpaqueUnknown, []string{"d/", "d/f", "e/ opaque", "e/f"}},
 	}
 	for _, c := range cases {
 		x, problems, err := openDir(t, root, c.o).Scan(t.Context(), nothing{})

@@ -17,13 +17,13 @@ import (
 	"plimsoll"
 )
 
-// dirScan is one Scan of a dirLayer: a pool of workers over a stack of jobs. The
-// stack, last in first out, keeps both its length and the wanted files that
-// wait small: a directory's files are visited before the next is listed.
+// dirScan is one Scan of a dirLayer: a pool of workers over a stack of jobs, first
+// the directories, then the wanted files.
 type dirScan struct {
 	layer    *dirLayer
 	visitor  Visitor
-	opaques  map[string]bool // from DirOptions.Opaques
+	opaques  map[string]bool // from DirOptions.Record
+	root     *dirNode
 	problems problems
 	names    atomic.Int64 // found so far, and the bytes of names and link targets
 	bytes    atomic.Int64
@@ -31,6 +31,7 @@ type dirScan struct {
 	mu     sync.Mutex
 	idle   sync.Cond
 	jobs   []job
+	files  []job // wanted, visited when all directories are listed
 	active int
 	err    error // of the layer as a whole; ends the scan
 	links  map[inode][]wanted
@@ -59,16 +60,20 @@ type wanted struct {
 }
 
 // findOpaques asks the other source of opaque directories where it is needed.
-func (s *dirScan) findOpaques() error {
+func (s *dirScan) findOpaques(ctx context.Context) error {
 	l := s.layer
 	if l.form != formOverlay || l.trusted || l.opts.Lowest {
 		return nil
 	}
-	if l.opts.Opaques == nil {
+	if l.opts.Record == nil {
 		return errors.New("whether the layer hides directories of lower layers cannot be seen without CAP_SYS_ADMIN: run as root or grant the capability")
 	}
-	var err error
-	if s.opaques, err = l.opts.Opaques(); err != nil {
+	record, err := l.opts.Record()
+	if err == nil {
+		s.opaques, err = record.opaques(ctx)
+		record.File.Close()
+	}
+	if err != nil {
 		return fmt.Errorf("whether the layer hides directories of lower layers cannot be seen without CAP_SYS_ADMIN, and the engine's records do not tell: %w", err)
 	}
 	return nil
@@ -205,12 +210,15 @@ func (w *dirWorker) list(j job) {
 			return
 		}
 	}
-	w.push(w.follow(fd, j, d)...)
+	dirs, files := w.follow(fd, j, d)
+	w.mu.Lock()
+	w.files = append(w.files, files...)
+	w.mu.Unlock()
+	w.push(dirs...)
 }
 
-// follow completes a directory's entries and returns the jobs they make: the
-// wanted files last, so that they come off the stack before the next directory.
-func (w *dirWorker) follow(fd int, j job, d *dirNode) []job {
+// follow completes a directory's entries and returns the jobs they make.
+func (w *dirWorker) follow(fd int, j job, d *dirNode) (dirs, files []job) {
 	prefix := j.path
 	if prefix != "" {
 		prefix += "/"
@@ -222,7 +230,6 @@ func (w *dirWorker) follow(fd int, j job, d *dirNode) []job {
 		}
 	}
 	paths := string(w.paths) // one allocation for all files of the directory
-	var dirs, files []job
 	for i := range d.ents {
 		e := &d.ents[i]
 		e.a, e.b = 0, 0
@@ -252,7 +259,7 @@ func (w *dirWorker) follow(fd int, j job, d *dirNode) []job {
 			}
 		}
 	}
-	return append(dirs, files...)
+	return dirs, files
 }
 
 // read lists the directory fd. The type comes from the listing itself; entries

@@ -140,9 +140,10 @@ func TestIMG19Unreadable(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	empty := record(t)
 	asNobody(t, root)
 	v := &recorder{want: Yes}
-	x, problems, err := openDir(t, root, DirOptions{Opaques: func() (map[string]bool, error) { return nil, nil }}).Scan(t.Context(), v)
+	x, problems, err := openDir(t, root, DirOptions{Record: empty}).Scan(t.Context(), v)
 	if err != nil {
 		t.Fatal(err)
 	}

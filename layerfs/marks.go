@@ -3,6 +3,7 @@ package layerfs
 import (
 	"bytes"
 	"os"
+	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -142,15 +143,17 @@ func (d *dirNode) foldWhiteouts() {
 func (w *dirWorker) elsewhere(f *os.File, st *unix.Stat_t, j job) bool {
 	if !w.layer.trusted {
 		// The mark would be invisible. Such a file is one hole.
-		if !w.layer.opts.Lowest && st.Size > 0 && st.Blocks == 0 {
-			if _, err := unix.Seek(int(f.Fd()), 0, unix.SEEK_DATA); err == unix.ENXIO {
-				w.problems.add(plimsoll.ProblemRedirect, j.path, "the file has no content here; whether a lower layer has it cannot be seen without CAP_SYS_ADMIN")
-				return true
-			}
+		if !w.layer.opts.Lowest && st.Blocks == 0 && hole(f, st) {
+			w.problems.add(plimsoll.ProblemRedirect, j.path, "the file has no content here; whether a lower layer has it cannot be seen without CAP_SYS_ADMIN")
+			return true
 		}
 		return false
 	}
-	meta, to := metacopy(int(f.Fd()), w.attrs)
+	meta, to, err := w.layer.metacopy(f, st, j.path, w.attrs)
+	if err != nil {
+		w.problems.add(plimsoll.ProblemRedirect, j.path, "the file has no content here; whether a lower layer has it is unknown: "+err.Error())
+		return true
+	}
 	if !meta {
 		return false
 	}
@@ -178,6 +181,31 @@ func (s *dirScan) noteMetacopies() {
 			m.node.redirects[m.ent] = m.to
 		}
 	}
+}
+
+// hole says whether a file is one hole, as those are that overlayfs copied up
+// without their content.
+func hole(f *os.File, st *unix.Stat_t) bool {
+	if st.Size == 0 {
+		return false
+	}
+	_, err := unix.Seek(int(f.Fd()), 0, unix.SEEK_DATA)
+	runtime.KeepAlive(f)
+	return err == unix.ENXIO
+}
+
+// metacopy says whether an open file holds no content of its own and, if it was
+// renamed since, where lower layers have it.
+func (l *dirLayer) metacopy(f *os.File, st *unix.Stat_t, path string, buf []byte) (bool, string, error) {
+	if l.metacopied != nil {
+		if !hole(f, st) {
+			return false, "", nil
+		}
+		return l.metacopied(path)
+	}
+	meta, to := metacopy(int(f.Fd()), buf)
+	runtime.KeepAlive(f)
+	return meta, to, nil
 }
 
 // metacopy says whether the file fd holds no content of its own and, if it was

@@ -18,11 +18,9 @@ import (
 // host path is used once, to get it; every later name is resolved beneath the
 // descriptor without following links or crossing mounts.
 type hostDir struct {
-	fd  int
-	dev uint64
-	// What this process turned out not to be allowed to use.
-	noOpenat2 atomic.Bool // old kernel or a seccomp profile
-	noNoatime atomic.Bool // O_NOATIME is for owners and CAP_FOWNER
+	fd        int
+	dev       uint64
+	noOpenat2 atomic.Bool // an old kernel or a seccomp profile
 }
 
 func openHostDir(path string) (*hostDir, error) {
@@ -32,6 +30,10 @@ func openHostDir(path string) (*hostDir, error) {
 	if err != nil {
 		return nil, openError("open layer", path, err)
 	}
+	return newHostDir(fd, path)
+}
+
+func newHostDir(fd int, path string) (*hostDir, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		unix.Close(fd)
@@ -107,18 +109,17 @@ func (h *hostDir) walk(path string, flags int) (int, error) {
 // openDir opens a directory for reading. Its access time is left alone where
 // the system allows it.
 func (h *hostDir) openDir(path string) (int, error) {
-	return h.noatime(func(flag int) (int, error) { return h.open(path, unix.O_RDONLY|unix.O_DIRECTORY|flag) })
+	return noatime(func(flag int) (int, error) { return h.open(path, unix.O_RDONLY|unix.O_DIRECTORY|flag) })
 }
 
-func (h *hostDir) noatime(open func(flag int) (int, error)) (int, error) {
-	if !h.noNoatime.Load() {
-		fd, err := open(unix.O_NOATIME)
-		if err != unix.EPERM {
-			return fd, err
-		}
-		h.noNoatime.Store(true)
+// noatime opens with O_NOATIME what this process owns; of the files of others that
+// takes CAP_FOWNER.
+func noatime(open func(flag int) (int, error)) (int, error) {
+	fd, err := open(unix.O_NOATIME)
+	if err == unix.EPERM {
+		return open(0)
 	}
-	return open(0)
+	return fd, err
 }
 
 // errNotRegular is what opening anything but a regular file gives.
@@ -141,7 +142,7 @@ func (h *hostDir) openFile(path string) (*os.File, *unix.Stat_t, error) {
 		return nil, nil, errNotRegular
 	}
 	self := "/proc/self/fd/" + strconv.Itoa(fd)
-	rfd, err := h.noatime(func(flag int) (int, error) {
+	rfd, err := noatime(func(flag int) (int, error) {
 		return retry(func() (int, error) { return unix.Open(self, unix.O_RDONLY|unix.O_CLOEXEC|flag, 0) })
 	})
 	if err != nil {

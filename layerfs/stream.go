@@ -92,14 +92,14 @@ func (d *decompressed) Close() error {
 // spool makes files with random access of a stream's members: in memory, as far
 // as all of them together fit, else in unlinked scratch files.
 type spool struct {
-	scratch string
+	scratch func() (*os.File, error) // nil: there are none
 	bounds  bounds
 	mu      sync.Mutex
 	freed   sync.Cond
 	held    int64 // bytes in memory
 }
 
-func newSpool(scratch string, b bounds) *spool {
+func newSpool(scratch func() (*os.File, error), b bounds) *spool {
 	s := &spool{scratch: scratch, bounds: b}
 	s.freed.L = &s.mu
 	return s
@@ -122,13 +122,10 @@ func (s *spool) file(r io.Reader, hdr *tar.Header) (*File, error) {
 		}
 		f.ReaderAt = bytes.NewReader(b)
 		f.close = sync.OnceValue(func() error { s.hold(-hdr.Size); return nil })
-	case s.scratch == "":
+	case s.scratch == nil:
 		return nil, limitError(op, "%d bytes, more than %d need a scratch directory", hdr.Size, s.bounds.inMemory)
 	default:
-		tmp, err := os.CreateTemp(s.scratch, "layer-*")
-		if err == nil {
-			err = os.Remove(tmp.Name())
-		}
+		tmp, err := s.scratch()
 		if err != nil {
 			return nil, plimsoll.Errorf(plimsoll.CodeUnavailable, op, "%w", err)
 		}
@@ -139,6 +136,30 @@ func (s *spool) file(r io.Reader, hdr *tar.Header) (*File, error) {
 		f.ReaderAt, f.close = io.NewSectionReader(tmp, 0, hdr.Size), tmp.Close
 	}
 	return f, nil
+}
+
+// scratch returns what makes scratch files, or nil.
+func (o TarOptions) scratch() func() (*os.File, error) {
+	switch {
+	case o.newScratch != nil:
+		return o.newScratch
+	case o.Scratch == "":
+		return nil
+	}
+	return func() (*os.File, error) { return scratchFile(o.Scratch) }
+}
+
+// scratchFile makes a file in dir that has no name any more.
+func scratchFile(dir string) (*os.File, error) {
+	tmp, err := os.CreateTemp(dir, "layer-*")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(tmp.Name()); err != nil {
+		tmp.Close()
+		return nil, err
+	}
+	return tmp, nil
 }
 
 // hold waits for n bytes of memory, or with n < 0 gives them back.
@@ -164,7 +185,7 @@ type visits struct {
 }
 
 func newVisits(ctx context.Context, v Visitor, o TarOptions, b bounds) *visits {
-	return &visits{ctx: ctx, visitor: v, spool: newSpool(o.Scratch, b), slots: make(chan struct{}, o.Workers)}
+	return &visits{ctx: ctx, visitor: v, spool: newSpool(o.scratch(), b), slots: make(chan struct{}, o.Workers)}
 }
 
 // start reads a member of a stream and has it visited.

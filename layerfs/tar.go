@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +27,8 @@ type TarOptions struct {
 	// by this identity, so a false one would speak for other images. Empty: the
 	// layer has no identity to verify.
 	DiffID plimsoll.Digest
+
+	newScratch func() (*os.File, error) // instead of Scratch, in another process
 }
 
 // tarLayer is a layer in a tar, as the OCI image specification lays it out
@@ -34,6 +37,7 @@ type tarLayer struct {
 	open   func() (io.ReadCloser, error) // of a stream
 	at     io.ReaderAt                   // or random access to size bytes
 	size   int64
+	source *tarSource // where the bytes are, when that is known
 	opts   TarOptions
 	bounds bounds
 
@@ -52,6 +56,61 @@ type content struct {
 // as long as the layer is used, and Close leaves it alone.
 func TarAt(r io.ReaderAt, size int64, o TarOptions) Layer {
 	return newTarLayer(&tarLayer{at: r, size: size, opts: o})
+}
+
+// tarSource is size bytes of r that hold a tar, plain or compressed: as a whole
+// or, when member is set, as the length bytes at offset of what they expand to.
+type tarSource struct {
+	r              io.ReaderAt
+	size           int64
+	member         bool
+	offset, length int64
+}
+
+// TarBlob returns the layer whose tar, plain or compressed by gzip or zstd, is the
+// first size bytes of r. Only of a plain one are single files read without
+// unpacking what comes before. r must stay open as long as the layer is used.
+func TarBlob(r io.ReaderAt, size int64, o TarOptions) Layer {
+	source := &tarSource{r: r, size: size}
+	magic := make([]byte, 4)
+	n, _ := r.ReadAt(magic, 0)
+	if !Compressed(magic[:n]) {
+		return newTarLayer(&tarLayer{at: r, size: size, source: source, opts: o})
+	}
+	return newTarLayer(&tarLayer{open: source.open, source: source, opts: o})
+}
+
+// TarMember returns the layer whose tar is a member of a compressed archive: the
+// length bytes at offset of what the first size bytes of r expand to.
+func TarMember(r io.ReaderAt, size, offset, length int64, o TarOptions) Layer {
+	source := &tarSource{r: r, size: size, member: true, offset: offset, length: length}
+	return newTarLayer(&tarLayer{open: source.open, source: source, opts: o})
+}
+
+// open returns the tar's bytes from their beginning.
+func (s *tarSource) open() (io.ReadCloser, error) {
+	r := io.NewSectionReader(s.r, 0, s.size)
+	if !s.member {
+		return io.NopCloser(r), nil
+	}
+	d, err := Decompress(r)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.CopyN(io.Discard, d, s.offset); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(d, s.length), d}, nil
+}
+
+// Compressed says whether a file that begins with magic is one that Decompress
+// inflates.
+func Compressed(magic []byte) bool {
+	return bytes.HasPrefix(magic, []byte{0x1f, 0x8b}) || bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd})
 }
 
 // Tar returns a tar stream, plain or compressed by gzip or zstd, as a layer. A
@@ -134,7 +193,7 @@ func (l *tarLayer) Open(path string) (*File, error) {
 		if number != n.a || !isFile(hdr) {
 			return nil
 		}
-		sp := newSpool(l.opts.Scratch, l.bounds)
+		sp := newSpool(l.opts.scratch(), l.bounds)
 		var err error
 		if file, err = sp.file(r, hdr); err != nil {
 			return err

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -20,10 +21,15 @@ const DefaultTimeout = 15 * time.Minute
 // same disk.
 const workers = 2
 
+// Analyzers returns all analysers.
+func Analyzers() []inventory.Analyzer {
+	return slices.Concat(ospkg.Analyzers(), langpkg.Analyzers())
+}
+
 // NewScanner returns a scanner with all analysers and a cache, which may be nil.
 func NewScanner(cache inventory.Cache, fault func(error)) *inventory.Scanner {
 	return &inventory.Scanner{
-		Analyzers:  slices.Concat(ospkg.Analyzers(), langpkg.Analyzers()),
+		Analyzers:  Analyzers(),
 		Workers:    workers,
 		Cache:      cache,
 		CacheFault: fault,
@@ -53,6 +59,9 @@ func Read(ctx context.Context, scanner *inventory.Scanner, img Image, timeout ti
 			err = cause // the end of time or memory, in words
 		}
 		problem := engine.ProblemOf(err)
+		if errors.Is(err, inventory.ErrCrashed) {
+			problem.Code = plimsoll.ProblemCrash
+		}
 		result.Status, result.Problem = plimsoll.ScanFailed, &problem
 		return result
 	}

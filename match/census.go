@@ -65,6 +65,10 @@ var languages = map[plimsoll.PackageType]string{
 	plimsoll.TypeGeneric:  plimsoll.EcosystemNVD,
 }
 
+// Ecosystems says which ecosystem, in OSV's spelling, is asked about the packages
+// of each type that no operating system installs; those that are missing have none.
+func Ecosystems() map[plimsoll.PackageType]string { return maps.Clone(languages) }
+
 // systemSchemes are the version orders of package managers. They hold for any
 // feed of the distribution, also for those that OSV does not know.
 var systemSchemes = map[plimsoll.PackageType]version.Scheme{
@@ -219,6 +223,9 @@ func override(distro string) (*system, error) {
 }
 
 func (c *counter) scope(p *plimsoll.Package, owned bool) *scope {
+	if rebuilder := p.Rebuilder(); rebuilder != "" && !owned && !c.madeBy(p.Root, rebuilder) {
+		return c.rebuiltScope(p, rebuilder)
+	}
 	if p.Type.System() || owned {
 		return c.systemScope(p, owned)
 	}
@@ -243,6 +250,40 @@ func (c *counter) scope(p *plimsoll.Package, owned bool) *scope {
 		s.use(c.available, ecosystem)
 		return s
 	})
+}
+
+// rebuiltScope leaves a package to those who rebuilt it, who publish what they
+// know under their name and the ecosystem that they started from: "Root:Debian:12",
+// "Echo:npm" (acceptance OS-09).
+func (c *counter) rebuiltScope(p *plimsoll.Package, rebuilder string) *scope {
+	return c.add("rebuilt:"+rebuilder+":"+string(p.Type)+":"+p.Root, func() *scope {
+		s := &scope{group: fmt.Sprintf("%s (rebuilt by %s)", p.Type, rebuilder)}
+		if p.Type.System() {
+			s.system, s.scheme = true, systemSchemes[p.Type]
+			s.use(c.available, rebuilder)
+			if sys := c.systems[p.Root]; sys != nil && sys.known {
+				s.release = sys.os.VersionID
+				family := sys.distro.Name
+				if len(sys.distro.Ecosystems) > 0 {
+					family, _, _ = strings.Cut(sys.distro.Ecosystems[0], ":")
+				}
+				s.use(c.available, rebuilder+":"+family+":"+sys.distro.Release)
+			}
+			s.names = namesUnder(p.Type, s.ecosystems)
+		} else {
+			s.scheme, _ = version.ForEcosystem(languages[p.Type])
+			s.use(c.available, rebuilder+":"+languages[p.Type])
+		}
+		if s.why = ""; len(s.ecosystems) == 0 {
+			s.why = "the database holds no advisories of " + rebuilder + ", and those of others are about other builds"
+		}
+		return s
+	})
+}
+
+func (c *counter) madeBy(root, rebuilder string) bool {
+	s := c.systems[root]
+	return s != nil && s.distro.By(rebuilder)
 }
 
 // systemScope decides who speaks about a package of an operating system, or
@@ -373,12 +414,13 @@ func (c *counter) add(key string, make func() *scope) *scope {
 
 // use keeps the ecosystems that the generation has; a trailing "*" stands for
 // any ending: Red Hat's name products, "Red Hat:enterprise_linux:8::appstream".
+// Case does not matter: Echo spells PyPI "PyPi".
 func (s *scope) use(available []string, patterns ...string) {
 	for _, pattern := range patterns {
 		prefix, wild := strings.CutSuffix(pattern, "*")
 		found := false
 		for _, ecosystem := range available {
-			if ecosystem == pattern || wild && strings.HasPrefix(ecosystem, prefix) {
+			if strings.EqualFold(ecosystem, pattern) || wild && strings.HasPrefix(ecosystem, prefix) {
 				s.ecosystems = append(s.ecosystems, ecosystem)
 				found = true
 			}

@@ -212,6 +212,28 @@ func TestEvaluate(t *testing.T) {
 			problems: []string{"no-advisory-source"},
 		},
 		{
+			name: "OS-09 a package that somebody rebuilt is judged by him, the others by the distribution",
+			adv: generation(about("DEBIAN-CVE-2024-1", eco12, "curl", "introduced 0", "fixed 9"),
+				about("ROOT-CVE-2024-2", "Root:Debian:12", "curl", "introduced 0", "fixed 7.88.1-10.root.io.2"),
+				about("ROOT-CVE-2024-3", "Root:PyPI", "foo-bar", "introduced 0", "fixed 1.0+root.io.2"), about("GHSA-1", "PyPI", "foo-bar", "introduced 0")),
+			inv: debian(deb("curl", "7.88.1-10.root.io.1"), deb("curl", "7.88.1-10"), lang("pypi", "foo.bar", "1.0+root.io.1"), lang("pypi", "foo.bar", "1.0")),
+			want: []string{"curl 7.88.1-10.root.io.1: CVE-2024-2 (< 7.88.1-10.root.io.2) -> 7.88.1-10.root.io.2", "curl 7.88.1-10: CVE-2024-1 (< 9) -> 9",
+				"foo.bar 1.0+root.io.1: CVE-2024-3 (< 1.0+root.io.2) -> 1.0+root.io.2", "foo.bar 1.0: GHSA-1 (>= 0) not-fixed"},
+		},
+		{
+			name:     "OS-09 without the rebuilder's advisories nobody is asked about those packages",
+			adv:      generation(about("DEBIAN-CVE-2024-1", eco12, "curl", "introduced 0", "fixed 9"), about("DEBIAN-CVE-2024-2", eco12, "zlib", "introduced 0", "fixed 9")),
+			inv:      debian(deb("curl", "7.88.1-10"), deb("curl", "7.88.1-10.root.io.1"), built(deb("seal-zlib", "1.2-1"), "zlib", "1.2-1"), deb("bash", "5.1-6+rf2")),
+			want:     []string{"curl 7.88.1-10: CVE-2024-1 (< 9) -> 9"},
+			problems: []string{"no-advisory-source", "no-advisory-source", "no-advisory-source"},
+		},
+		{
+			name: "OS-09 what Bitnami's own lists name is judged by Bitnami",
+			adv:  generation(about("BIT-redis-2024-1", "Bitnami", "redis", "introduced 0", "fixed 7.0.1")),
+			inv:  app(lang("bitnami", "redis", "7.0.0"), lang("bitnami", "redis", "7.0.1")),
+			want: []string{"redis 7.0.0: BIT-redis-2024-1 (< 7.0.1) -> 7.0.1"},
+		},
+		{
 			name: "DEB-11 kernel headers hold no kernel",
 			adv:  generation(about("DEBIAN-CVE-2024-1", eco12, "linux", "introduced 0", "fixed 6.1.99-1")),
 			inv: debian(built(deb("linux-libc-dev", "6.1.90-1"), "linux", "6.1.90-1"),

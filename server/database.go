@@ -38,7 +38,10 @@ func (s *Server) databaseRoutes() {
 	route(s, admin, op("POST", "/database/update", "update-database", "Advisories", "Fetch advisories now"), s.startUpdate)
 
 	upload := op("POST", "/database/import", "import-database", "Advisories", "Use advisories that were exported elsewhere")
-	upload.Parameters = []*huma.Param{{Name: "force", In: "query", Schema: &huma.Schema{Type: "boolean"}, Description: "accept fewer or older records than before"}}
+	upload.Parameters = []*huma.Param{
+		{Name: "force", In: "query", Schema: &huma.Schema{Type: "boolean"}, Description: "accept fewer or older records than before"},
+		{Name: "unsigned", In: "query", Schema: &huma.Schema{Type: "boolean"}, Description: "accept a file that no trusted key vouches for"},
+	}
 	upload.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: "string", Format: "binary"}}}}
 	upload.Responses = map[string]*huma.Response{"204": {Description: "They are active; all software is judged again."}}
 	s.document(upload, rule{need: admin, body: 8 << 30, time: 2 * time.Hour}, s.importDatabase)
@@ -120,7 +123,7 @@ func (s *Server) queueUpdate(ctx context.Context, who string) (api.Task, error) 
 }
 
 // nextUpdate is when the advisories are fetched again: hours after they were last
-// asked for, sooner when that failed.
+// asked for, sooner when that failed in all or in part.
 func (s *Server) nextUpdate(ctx context.Context, hours int) (time.Time, error) {
 	const again = time.Hour
 	tasks, err := s.Store.Tasks(ctx, plimsoll.Everything, "", api.TaskFilter{Kind: string(plimsoll.TaskDatabase)}, api.List{Limit: 1})
@@ -129,7 +132,7 @@ func (s *Server) nextUpdate(ctx context.Context, hours int) (time.Time, error) {
 	}
 	wait := time.Duration(hours) * time.Hour
 	last := tasks.Items[0]
-	if last.State == plimsoll.TaskFailed {
+	if last.State == plimsoll.TaskFailed || last.State == plimsoll.TaskPartial {
 		wait = min(wait, again)
 	}
 	return last.Created.Add(wait), nil
@@ -140,7 +143,7 @@ var errStopped = errors.New("stopped")
 
 // databaseTask runs change and makes what it left in DatabaseDir active, under a
 // task that tells of both. Stopping the task stops it.
-func (s *Server) databaseTask(ctx context.Context, task int64, change func(ctx context.Context, tell func(stage string, done, total int64)) error) error {
+func (s *Server) databaseTask(ctx context.Context, task int64, change func(ctx context.Context, tell func(stage string, done, total int64)) (behind string, err error)) error {
 	tell := func(state plimsoll.TaskState, done, total int64, detail string) {
 		if err := s.Store.SetTask(context.WithoutCancel(ctx), task, state, done, total, detail); err != nil {
 			s.Log.WarnContext(ctx, "progress not kept", "task", task, "error", err)
@@ -152,7 +155,7 @@ func (s *Server) databaseTask(ctx context.Context, task int64, change func(ctx c
 	go s.keepAlive(working, stop, task)
 	var mu sync.Mutex
 	var last time.Time
-	err := change(working, func(stage string, done, total int64) {
+	behind, err := change(working, func(stage string, done, total int64) {
 		mu.Lock()
 		defer mu.Unlock()
 		if now := time.Now(); now.Sub(last) >= time.Second {
@@ -164,6 +167,8 @@ func (s *Server) databaseTask(ctx context.Context, task int64, change func(ctx c
 		err = s.follow(working)
 	}
 	switch {
+	case err == nil && behind != "":
+		tell(plimsoll.TaskPartial, 1, 1, behind)
 	case err == nil:
 		tell(plimsoll.TaskSucceeded, 1, 1, "")
 	case working.Err() == nil:
@@ -211,8 +216,8 @@ func (s *Server) importDatabase(w http.ResponseWriter, r *http.Request) {
 		task, err = s.Store.StartTask(ctx, plimsoll.TaskDatabase, "Import of advisories", c.name, plimsoll.Everything)
 	}
 	if err == nil {
-		err = s.databaseTask(ctx, task.ID, func(ctx context.Context, _ func(string, int64, int64)) error {
-			return s.install(ctx, r.Body, r.URL.Query().Get("force") == "true")
+		err = s.databaseTask(ctx, task.ID, func(ctx context.Context, _ func(string, int64, int64)) (string, error) {
+			return "", s.install(ctx, r.Body, vulndb.Terms{Force: r.URL.Query().Get("force") == "true", Unsigned: r.URL.Query().Get("unsigned") == "true"})
 		})
 	}
 	if err != nil {
@@ -223,13 +228,13 @@ func (s *Server) importDatabase(w http.ResponseWriter, r *http.Request) {
 }
 
 // install puts a generation's file into DatabaseDir.
-func (s *Server) install(ctx context.Context, r io.Reader, force bool) error {
+func (s *Server) install(ctx context.Context, r io.Reader, terms vulndb.Terms) error {
 	dir, err := vulndb.Acquire(s.DatabaseDir)
 	if err != nil {
 		return err
 	}
 	defer dir.Release()
-	_, err = dir.Import(ctx, r, force)
+	_, err = dir.Import(ctx, r, terms)
 	return err
 }
 
@@ -323,7 +328,7 @@ func (s *Server) activate(ctx context.Context, g plimsoll.Generation) error {
 func (s *Server) fetch(ctx context.Context, digest plimsoll.Digest) error {
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(s.Store.GetGeneration(ctx, digest, w)) }()
-	err := s.install(ctx, r, true)
+	err := s.install(ctx, r, vulndb.Terms{Force: true, Unsigned: true}) // the fleet's own database vouches for it
 	r.CloseWithError(err)
 	return err
 }

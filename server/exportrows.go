@@ -157,6 +157,7 @@ func (x *exporter) findingTable(ctx context.Context, scope plimsoll.Scope) table
 		{"kev", "Known exploited", report.ColumnYes, func(f *api.Finding) any { return f.KEV }},
 		{"malicious", "Malicious", report.ColumnYes, func(f *api.Finding) any { return f.Malicious }},
 		{"status", "Status", report.ColumnText, func(f *api.Finding) any { return string(f.Status) }},
+		{"confidence", "Confidence", report.ColumnText, func(f *api.Finding) any { return string(f.Confidence) }},
 		{"package", "Package", report.ColumnText, func(f *api.Finding) any { return f.Package }},
 		{"version", "Version", report.ColumnText, func(f *api.Finding) any { return f.Version }},
 		{"type", "Type", report.ColumnText, func(f *api.Finding) any { return string(f.Type) }},

@@ -55,20 +55,26 @@ type update struct {
 func newUpdate() *update { return &update{began: make(chan struct{}, 1), end: make(chan error)} }
 
 func (u *update) config(c *Config) {
-	c.Update = func(ctx context.Context, progress func(string, int64, int64)) error {
+	c.Update = func(ctx context.Context, progress func(string, int64, int64)) (string, error) {
 		progress("fetch", 3, 10)
 		u.began <- struct{}{}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return "", ctx.Err()
 		case err := <-u.end:
-			return err
+			if partly := (*partly)(nil); errors.As(err, &partly) {
+				return partly.Error(), nil
+			}
+			return "", err
 		}
 	}
 }
 
+// partly ends an update that did not bring all.
+type partly struct{ error }
+
 // An update of the advisories is a task: it tells of its progress, there is one
-// at a time, it can be stopped, and says why it failed.
+// at a time, it can be stopped, and says why it failed or what it did not bring.
 func TestUpdateOfTheAdvisories(t *testing.T) {
 	u := newUpdate()
 	c := newTestConsole(t, u.config, func(c *Config) { advisories(t, c.DatabaseDir, loadgen.First) }).setUp()
@@ -130,8 +136,13 @@ func TestUpdateOfTheAdvisories(t *testing.T) {
 		t.Errorf("by itself it is tried again %v after one that failed", wait)
 	}
 	third := next()
+	u.end <- &partly{errors.New("kev is old")}
+	if partial := c.until(third, plimsoll.TaskPartial); partial.Detail != "kev is old" || again(partial) != time.Hour {
+		t.Errorf("in part: %+v", partial)
+	}
+	fourth := next()
 	u.end <- nil
-	if wait := again(c.until(third, plimsoll.TaskSucceeded)); wait != 24*time.Hour {
+	if wait := again(c.until(fourth, plimsoll.TaskSucceeded)); wait != 24*time.Hour {
 		t.Errorf("by itself it is done again %v after one that succeeded", wait)
 	}
 }

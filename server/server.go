@@ -50,9 +50,9 @@ type Config struct {
 	// PublicURL is where people reach the console, AgentURL where agents do;
 	// empty means PublicURL.
 	PublicURL, AgentURL string
-	// Update fetches advisories into DatabaseDir and activates them there; nil
-	// when this console fetches none.
-	Update  func(ctx context.Context, progress func(stage string, done, total int64)) error
+	// Update fetches advisories into DatabaseDir, activates them there, and returns
+	// in words which sources could not be fetched; nil when this console fetches none.
+	Update  func(ctx context.Context, progress func(stage string, done, total int64)) (behind string, err error)
 	Log     *slog.Logger
 	Version string
 	Now     func() time.Time

@@ -344,7 +344,7 @@ func writeFindingCursor(c findingCursor) string {
 }
 
 const findingColumns = `i.id, m.id, i.image_id, g.digest, g.repositories, v.name, m.class, m.severity, m.severity_source, m.score, v.epss, m.kev, m.malicious,
-	m.status, m.fix, m.fixed_version, m.fixed_versions, s.type, s.name, s.version, s.id, i.path, i.path_class, i.layer, v.summary, m.reasons, m.first_seen,
+	m.status, i.evidence, m.fix, m.fixed_version, m.fixed_versions, s.type, s.name, s.version, s.id, i.path, i.path_class, i.layer, v.summary, m.reasons, m.first_seen,
 	s.purl, coalesce((SELECT l.diff_id FROM image_layer il JOIN layer l ON l.id = il.layer_id WHERE il.image_id = i.image_id AND il.number = i.layer), '')`
 
 func scanFinding(scan func(...any) error, at *findingCursor) (f api.Finding, err error) {
@@ -352,14 +352,24 @@ func scanFinding(scan func(...any) error, at *findingCursor) (f api.Finding, err
 	var fixed, reasons string
 	var first, repositories int64
 	err = scan(&at.Instance, &at.Match, &f.ImageID, &f.Digest, &repositories, &f.Vulnerability, &f.Class, &severity, &f.SeveritySource, &f.Score, &f.EPSS, &f.KEV,
-		&f.Malicious, &f.Status, &f.Fix, &f.FixedVersion, &fixed, &f.Type, &f.Package, &f.Version, &f.SoftwareID, &f.Path, &f.PathClass, &f.LayerIndex,
+		&f.Malicious, &f.Status, &f.Evidence, &f.Fix, &f.FixedVersion, &fixed, &f.Type, &f.Package, &f.Version, &f.SoftwareID, &f.Path, &f.PathClass, &f.LayerIndex,
 		&f.Summary, &reasons, &first, &f.PURL, &f.Layer)
 	f.ID = findingName(at.Instance, at.Match)
 	f.Severity = severity.String()
 	f.FixedVersions, f.Reasons = decodeList[string](fixed), decodeList[api.Reason](reasons)
+	f.Confidence = confidence(&f)
 	f.FirstSeen = moment(first)
 	f.State = plimsoll.FindingOpen
 	return f, err
+}
+
+// confidence is that of [plimsoll.Finding], of what is known here of one.
+func confidence(f *api.Finding) plimsoll.Confidence {
+	known := plimsoll.Finding{Package: plimsoll.Package{Evidence: f.Evidence}}
+	for _, r := range f.Reasons {
+		known.Reasons = append(known.Reasons, plimsoll.Reason{Ecosystem: r.Ecosystem})
+	}
+	return known.Confidence()
 }
 
 // fillFindings adds the names of images and what was decided. repository: judge

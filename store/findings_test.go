@@ -235,6 +235,37 @@ func TestFindingsOfAnImage(t *testing.T) {
 }
 
 // What a layer brought, of findings and of packages; in one image alone.
+// BIN-03: a finding tells what proves its package, and how sure that makes it.
+func TestBIN03FindingsTellTheirConfidence(t *testing.T) {
+	contract(t, func(t *testing.T, s *Store) {
+		host := joinHost(t, s, "one")
+		mustSync(t, s, host, fullSync(1, hostImage(1, "shop/web:1")))
+		judge := &testJudge{generation: 1}
+		mustActivate(t, s, judge)
+		want := map[plimsoll.Evidence]plimsoll.Confidence{
+			plimsoll.EvidencePackageDB: plimsoll.ConfidenceHigh, plimsoll.EvidenceMetadata: plimsoll.ConfidenceHigh,
+			plimsoll.EvidenceSBOM: plimsoll.ConfidenceMedium, plimsoll.EvidenceFileName: plimsoll.ConfidenceMedium, plimsoll.EvidenceBinary: plimsoll.ConfidenceLow,
+		}
+		var packages []plimsoll.Package
+		for evidence := range want {
+			p := npm("by-"+string(evidence), "1.0")
+			p.Evidence = evidence
+			packages = append(packages, p)
+			judge.flaws = append(judge.flaws, newFlaw(len(packages), p.Name, plimsoll.SeverityHigh, "2.0"))
+		}
+		mustStore(t, s, host, reportOf(1, "r1", packages...), judge)
+		page, err := s.Findings(t.Context(), plimsoll.Everything, api.FindingFilter{}, api.List{})
+		if err != nil || len(page.Items) != len(want) {
+			t.Fatalf("%d findings, %v", len(page.Items), err)
+		}
+		for _, f := range page.Items {
+			if f.Package != "by-"+string(f.Evidence) || f.Confidence != want[f.Evidence] {
+				t.Errorf("%s by %s: %s", f.Package, f.Evidence, f.Confidence)
+			}
+		}
+	})
+}
+
 func TestBroughtByALayer(t *testing.T) {
 	contract(t, func(t *testing.T, s *Store) {
 		host := joinHost(t, s, "one")

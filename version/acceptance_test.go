@@ -245,7 +245,7 @@ func TestForEcosystem(t *testing.T) {
 		"Mageia:9": RPM, "Azure Linux:3": RPM, "Amazon Linux": RPM, "Photon OS": RPM, "Oracle": RPM,
 		"Fedora": RPM, "Anolis": RPM,
 		"Alpine:v3.19": APK, "Wolfi": APK, "Chainguard": APK, "MinimOS": APK,
-		"Docker Hardened Images:Alpine:3.24": APK, "Docker Hardened Images:Debian:13": Deb, "Root:PyPI": PEP440,
+		"Docker Hardened Images:Alpine:3.24": APK, "Docker Hardened Images:Debian:13": Deb, "Root:PyPI": PEP440, "Echo:PyPi": PEP440, "Echo:npm": NPM,
 		"PyPI": PEP440, "npm": NPM, "Maven": Maven, "Maven:https://repo.example": Maven, "Go": Go, "crates.io": Cargo,
 		"NuGet": NuGet, "Packagist": Composer, "RubyGems": Gem, "Hex": Hex, "Pub": Pub, "CRAN": CRAN,
 		"Bioconductor": CRAN, "Hackage": Hackage, "SwiftURL": SemVer, "ConanCenter": SemVer,

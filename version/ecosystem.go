@@ -8,7 +8,7 @@ import "strings"
 func ForEcosystem(osvEcosystem string) (Scheme, bool) {
 	name, release, _ := strings.Cut(osvEcosystem, ":")
 	switch name {
-	case "Debian", "Ubuntu", "Echo":
+	case "Debian", "Ubuntu":
 		return Deb, true
 	case "Red Hat", "AlmaLinux", "Rocky Linux", "CentOS", "Fedora", "Oracle", "Oracle Linux",
 		"Amazon Linux", "Azure Linux", "Photon OS", "SUSE", "openSUSE", "openEuler", "Mageia", "Anolis":
@@ -19,7 +19,7 @@ func ForEcosystem(osvEcosystem string) (Scheme, bool) {
 		return Pacman, true
 	case "npm":
 		return NPM, true
-	case "PyPI":
+	case "PyPI", "PyPi":
 		return PEP440, true
 	case "Maven", "NVD":
 		// NVD's programs have no order of their own. Maven's knows numbers, the
@@ -48,7 +48,12 @@ func ForEcosystem(osvEcosystem string) (Scheme, bool) {
 		return Opam, true
 	case "SwiftURL", "ConanCenter", "GitHub Actions", "Julia", "Bitnami", "VSCode", "Linux":
 		return SemVer, true
-	case "Root", "Docker Hardened Images": // vendors that rebuild the packages of another ecosystem
+	case "Echo":
+		if release == "" {
+			return Deb, true
+		}
+		return ForEcosystem(release)
+	case "Docker Hardened Images", "RapidFort", "Root", "Seal", "TuxCare": // they rebuild the packages of another ecosystem
 		return ForEcosystem(release)
 	}
 	return "", false

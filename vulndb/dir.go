@@ -3,6 +3,7 @@ package vulndb
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,6 +22,7 @@ import (
 // A directory of generations holds
 //
 //	gen/<number>-<digest>.plimdb  the generations, numbered as they were activated
+//	gen/….plimdb.seal             their seals, and in keys/ what they need, see [Seal]
 //	current                       a link to the active one
 //	lock                          held by whoever changes anything
 //
@@ -51,12 +54,22 @@ type Installed struct {
 // OpenCurrent opens the active generation of dir. The error has CodeNotFound
 // when there is none.
 func OpenCurrent(dir string) (*DB, error) {
-	db, err := Open(filepath.Join(dir, currentLink))
-	if plimsoll.CodeOf(err) == plimsoll.CodeNotFound {
-		return nil, &plimsoll.Error{Code: plimsoll.CodeNotFound, Op: "open advisories",
+	_, db, err := openCurrent(dir)
+	return db, err
+}
+
+// openCurrent also returns the path of the file, which others may replace meanwhile.
+func openCurrent(dir string) (path string, db *DB, err error) {
+	name := currentName(dir)
+	path = filepath.Join(dir, genDir, name)
+	if name != "" {
+		db, err = Open(path)
+	}
+	if name == "" || plimsoll.CodeOf(err) == plimsoll.CodeNotFound {
+		return "", nil, &plimsoll.Error{Code: plimsoll.CodeNotFound, Op: "open advisories",
 			Err: errors.New("there are no advisories yet"), Hint: "fetch them with plimsoll db update"}
 	}
-	return db, err
+	return path, db, err
 }
 
 // Generations lists the generations of dir that can be opened, the latest
@@ -159,8 +172,15 @@ func (d *Dir) Release() error { return d.lock.Close() }
 // lock knows that nobody works on it.
 func (d *Dir) sweep() {
 	leftovers, _ := filepath.Glob(filepath.Join(d.path, genDir, "*"+tmpSuffix))
-	for _, path := range append(leftovers, filepath.Join(d.path, currentLink+tmpSuffix)) {
+	keys, _ := filepath.Glob(filepath.Join(d.path, keysDir, "*"+tmpSuffix))
+	for _, path := range slices.Concat(leftovers, keys, []string{filepath.Join(d.path, currentLink+tmpSuffix)}) {
 		os.Remove(path)
+	}
+	seals, _ := filepath.Glob(filepath.Join(d.path, genDir, "*"+sealSuffix))
+	for _, path := range seals {
+		if _, err := os.Stat(strings.TrimSuffix(path, sealSuffix)); errors.Is(err, os.ErrNotExist) {
+			os.Remove(path)
+		}
 	}
 }
 
@@ -170,49 +190,124 @@ func (d *Dir) NewWriter() *Writer { return NewWriter(d.candidate()) }
 
 func (d *Dir) candidate() string { return filepath.Join(d.path, genDir, "candidate"+tmpSuffix) }
 
+// Terms are what an import may do beyond what is safe.
+type Terms struct {
+	Force    bool // older advisories or far fewer than those in use
+	Unsigned bool // a file without a seal, or with that of somebody unknown: who imports it vouches for it
+}
+
 // Import makes a copy of the generation that r holds the active one, on the
-// conditions of Activate. The error has CodeCorrupt when it is cut off, damaged
-// or no generation.
-func (d *Dir) Import(ctx context.Context, r io.Reader, force bool) (plimsoll.Generation, error) {
+// conditions of Activate, when the bundle has the seal of a key that is trusted here.
+// What it says is not looked at before its signature has proved right. The error has
+// CodeCorrupt when the file is cut off, damaged or no generation, CodeInvalid when
+// nobody trusted vouches for it.
+func (d *Dir) Import(ctx context.Context, r io.Reader, terms Terms) (plimsoll.Generation, error) {
 	const op = "import advisories"
+	seal, r, err := cutSeal(r)
+	if err != nil {
+		return plimsoll.Generation{}, err
+	}
+	most, own := int64(maxImport), seal == nil
+	if seal != nil {
+		keys, err := ReadKeys(d.path)
+		if err == nil {
+			err = seal.check(keys.accepted(), time.Now())
+		}
+		if err != nil && (!terms.Unsigned || plimsoll.CodeOf(err) != plimsoll.CodeInvalid) {
+			return plimsoll.Generation{}, err
+		}
+		own = err != nil
+		most = min(most, seal.Size)
+	}
 	f, err := os.OpenFile(d.candidate(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return plimsoll.Generation{}, fileError(op, err)
 	}
 	defer os.Remove(d.candidate())
-	n, err := io.Copy(f, io.LimitReader(r, maxImport+1))
-	if err == nil && n > maxImport {
+	sum := sha256.New()
+	n, err := io.Copy(io.MultiWriter(f, sum), io.LimitReader(r, most+1))
+	switch {
+	case err != nil:
+	case n > maxImport:
 		err = plimsoll.Errorf(plimsoll.CodeLimit, op, "the file is larger than %d bytes", int64(maxImport))
-	}
-	if err == nil {
+	default:
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return plimsoll.Generation{}, readError(op, err)
 	}
-	return d.Activate(ctx, force)
+	if seal != nil && (n != seal.Size || digest(sum) != seal.Digest) {
+		return plimsoll.Generation{}, &plimsoll.Error{Code: plimsoll.CodeCorrupt, Op: op,
+			Err: errors.New("the file is not what its seal is about: cut off, damaged or changed"), Hint: "export it again"}
+	}
+	if seal == nil && !terms.Unsigned {
+		if _, err := verified(ctx, d.candidate()); err != nil {
+			return plimsoll.Generation{}, err // it is no generation at all
+		}
+		return plimsoll.Generation{}, &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: op, Err: errors.New("the file has no seal: nobody vouches for it"),
+			Hint: "export it with a plimsoll of today; or, if you know where it comes from, use --unsigned"}
+	}
+	if own {
+		seal = nil
+	}
+	return d.activate(ctx, terms.Force, seal)
 }
 
-// Export writes the active generation of dir to w: the file itself is the
-// bundle that Import takes.
+// Export writes a bundle that Import takes: the active generation of dir, after the
+// seal of the key that vouches for it. The error has CodeNotFound when there is none.
 func Export(dir string, w io.Writer) (plimsoll.Generation, error) {
-	db, err := OpenCurrent(dir)
+	const op = "export advisories"
+	path, db, err := openCurrent(dir)
 	if err != nil {
 		return plimsoll.Generation{}, err
 	}
 	defer db.Close()
+	seal, err := validSeal(dir, path, db.Generation().Built)
+	if err != nil {
+		return plimsoll.Generation{}, err
+	}
+	if err := writeSeal(w, seal); err != nil {
+		return plimsoll.Generation{}, &plimsoll.Error{Code: plimsoll.CodeUnavailable, Op: op, Err: err}
+	}
 	if _, err := io.Copy(w, io.NewSectionReader(db.src, 0, db.size)); err != nil {
-		return plimsoll.Generation{}, &plimsoll.Error{Code: plimsoll.CodeUnavailable, Op: "export advisories", Err: err}
+		return plimsoll.Generation{}, &plimsoll.Error{Code: plimsoll.CodeUnavailable, Op: op, Err: err}
 	}
 	return db.Generation(), nil
+}
+
+// validSeal returns the seal of the generation at path. Whoever exports one of an
+// earlier version, or of a key that has expired, vouches for it anew.
+func validSeal(dir, path string, built time.Time) (*Seal, error) {
+	seal, err := readSeal(path)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := ReadKeys(dir)
+	if err != nil || seal != nil && seal.check(keys.accepted(), time.Now()) == nil {
+		return seal, err
+	}
+	d, err := Acquire(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Release()
+	if seal, err = d.seal(path, built, time.Now()); err != nil {
+		return nil, err
+	}
+	return seal, writeSealBeside(path, seal)
 }
 
 // Activate makes the generation that a Writer of this directory has finished
 // the active one, after reading all of it. Unless force is given it is refused
 // with CodeInvalid when it is older than the active one or lacks more than a
-// tenth of the records of one of its sources, which points to a broken feed. On
-// any error the active generation stays.
+// tenth of the records of one of its sources, which points to a broken feed. It gets
+// the seal of this directory. On any error the active generation stays.
 func (d *Dir) Activate(ctx context.Context, force bool) (plimsoll.Generation, error) {
+	return d.activate(ctx, force, nil)
+}
+
+// activate takes the seal of another directory, or makes one.
+func (d *Dir) activate(ctx context.Context, force bool, seal *Seal) (plimsoll.Generation, error) {
 	const op = "activate advisories"
 	defer os.Remove(d.candidate())
 	candidate, err := verified(ctx, d.candidate())
@@ -240,6 +335,14 @@ func (d *Dir) Activate(ctx context.Context, force bool) (plimsoll.Generation, er
 		number = generationNumber(names[len(names)-1]) + 1
 	}
 	name := fmt.Sprintf("%06d-%s%s", number, candidate.ID.Short(), genSuffix)
+	if seal == nil {
+		if seal, err = d.seal(d.candidate(), candidate.Built, time.Now()); err != nil {
+			return plimsoll.Generation{}, err
+		}
+	}
+	if err := writeSealBeside(filepath.Join(d.path, genDir, name), seal); err != nil {
+		return plimsoll.Generation{}, err
+	}
 	if err := d.install(name); err != nil {
 		return plimsoll.Generation{}, fileError(op, err)
 	}
@@ -330,6 +433,7 @@ func (d *Dir) prune() {
 	for len(names) > keepGenerations {
 		if names[0] != current {
 			os.Remove(filepath.Join(d.path, genDir, names[0]))
+			os.Remove(filepath.Join(d.path, genDir, names[0]+sealSuffix))
 		}
 		names = names[1:]
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -230,7 +231,17 @@ func TestSYS10ExportAndImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := acquire(t, to)
-	got, err := e.Import(t.Context(), bytes.NewReader(bundle.Bytes()), false)
+	keys, err := ReadKeys(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Import(t.Context(), bytes.NewReader(bundle.Bytes()), Terms{}); plimsoll.CodeOf(err) != plimsoll.CodeInvalid || !strings.Contains(plimsoll.HintOf(err), "db trust "+keys.Root.String()) {
+		t.Fatalf("nobody trusts the key yet: %v, %s", err, plimsoll.HintOf(err))
+	}
+	if err := e.Trust(keys.Root, true); err != nil {
+		t.Fatal(err)
+	}
+	got, err := e.Import(t.Context(), bytes.NewReader(bundle.Bytes()), Terms{})
 	if err != nil || got.ID != want.ID || inUse(t, to) != 50 {
 		t.Fatalf("%+v %v", got, err)
 	}
@@ -243,31 +254,56 @@ func TestSYS10ExportAndImport(t *testing.T) {
 	if _, err := Export(from, &older); err != nil {
 		t.Fatal(err)
 	}
-	flipped := bytes.Clone(bundle.Bytes())
-	flipped[len(flipped)/2] ^= 1
+	flip := func(at int) []byte {
+		flipped := bytes.Clone(bundle.Bytes())
+		flipped[at] ^= 1
+		return flipped
+	}
+	_, bare, err := cutSeal(bytes.NewReader(bundle.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	unsigned, err := io.ReadAll(bare)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealEnd := bundle.Len() - len(unsigned)
+	unsigned[len(unsigned)/2] ^= 1
+	damaged := unsigned
+	unsigned = bundle.Bytes()[sealEnd:]
 	for _, tt := range []struct {
-		name string
-		file []byte
-		want plimsoll.Code
+		name  string
+		file  []byte
+		terms Terms
+		want  plimsoll.Code
 	}{
-		{"older", older.Bytes(), plimsoll.CodeInvalid},
-		{"truncated", bundle.Bytes()[:bundle.Len()-1], plimsoll.CodeCorrupt},
-		{"half", bundle.Bytes()[:bundle.Len()/2], plimsoll.CodeCorrupt},
-		{"flipped bit", flipped, plimsoll.CodeCorrupt},
-		{"garbage", []byte(strings.Repeat("garbage", 1000)), plimsoll.CodeCorrupt},
-		{"empty", nil, plimsoll.CodeCorrupt},
+		{"older", older.Bytes(), Terms{}, plimsoll.CodeInvalid},
+		{"truncated", bundle.Bytes()[:bundle.Len()-1], Terms{}, plimsoll.CodeCorrupt},
+		{"half", bundle.Bytes()[:bundle.Len()/2], Terms{}, plimsoll.CodeCorrupt},
+		{"longer", append(bytes.Clone(bundle.Bytes()), 0), Terms{}, plimsoll.CodeCorrupt},
+		{"flipped bit", flip(bundle.Len() / 2), Terms{}, plimsoll.CodeCorrupt},
+		{"flipped bit of the last byte", flip(bundle.Len() - 1), Terms{}, plimsoll.CodeCorrupt},
+		{"flipped bit, without a care", flip(bundle.Len() / 2), Terms{Force: true, Unsigned: true}, plimsoll.CodeCorrupt},
+		{"a seal alone", bundle.Bytes()[:sealEnd], Terms{}, plimsoll.CodeCorrupt},
+		{"half a seal", bundle.Bytes()[:sealEnd/2], Terms{}, plimsoll.CodeCorrupt},
+		{"a seal that claims gigabytes", append([]byte(bundleMagic), 0xff, 0xff, 0xff, 0xff), Terms{}, plimsoll.CodeCorrupt},
+		{"without a seal", unsigned, Terms{}, plimsoll.CodeInvalid},
+		{"without a seal, older, without a care for the seal", older.Bytes(), Terms{Unsigned: true}, plimsoll.CodeInvalid},
+		{"without a seal, damaged", damaged, Terms{Unsigned: true}, plimsoll.CodeCorrupt},
+		{"garbage", []byte(strings.Repeat("garbage", 1000)), Terms{}, plimsoll.CodeCorrupt},
+		{"empty", nil, Terms{}, plimsoll.CodeCorrupt},
 	} {
-		if _, err := e.Import(t.Context(), bytes.NewReader(tt.file), false); plimsoll.CodeOf(err) != tt.want || plimsoll.HintOf(err) == "" {
+		if _, err := e.Import(t.Context(), bytes.NewReader(tt.file), tt.terms); plimsoll.CodeOf(err) != tt.want || plimsoll.HintOf(err) == "" {
 			t.Errorf("%s: %v, want %s and a hint", tt.name, err, tt.want)
 		}
 		if n := inUse(t, to); n != 50 {
 			t.Fatalf("%s: %d advisories in use", tt.name, n)
 		}
 	}
-	if _, err := e.Import(t.Context(), iotest.ErrReader(errors.New("the stick was pulled")), false); err == nil || inUse(t, to) != 50 {
+	if _, err := e.Import(t.Context(), iotest.ErrReader(errors.New("the stick was pulled")), Terms{}); err == nil || inUse(t, to) != 50 {
 		t.Errorf("a failing medium: %v", err)
 	}
-	if _, err := e.Import(t.Context(), bytes.NewReader(older.Bytes()), true); err != nil || inUse(t, to) != 49 {
+	if _, err := e.Import(t.Context(), bytes.NewReader(older.Bytes()), Terms{Force: true}); err != nil || inUse(t, to) != 49 {
 		t.Errorf("forced: %v", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(to, genDir, "*.tmp")); left != nil {

@@ -22,6 +22,7 @@ import (
 	"plimsoll/inventory"
 	"plimsoll/local"
 	"plimsoll/report"
+	"plimsoll/sandbox"
 )
 
 func (a *app) agentCommand() *cobra.Command {
@@ -139,11 +140,14 @@ func (a *app) agentConfig(stateDir string) (agent.Config, error) {
 	if !a.quiet && !a.verbose { // a service tells what it does
 		log = a.logger(slog.LevelInfo)
 	}
+	isolated := (&sandbox.Sandbox{Log: log}).Read
 	return agent.Config{
 		StateDir: stateDir,
 		Stores:   &machine{places: places},
 		NewScanner: func(c inventory.Cache) *inventory.Scanner {
-			return local.NewScanner(c, cache.Fault)
+			scanner := local.NewScanner(c, cache.Fault)
+			scanner.Isolated = isolated
+			return scanner
 		},
 		Cache:   cache,
 		Version: version,

@@ -163,15 +163,15 @@ func lockDirectory(dir string) (release func() error, err error) {
 
 // updater returns how the server fetches advisories. With sample, the built-in
 // sample stands in when there are none and none can be had.
-func (a *app) updater(o feed.Options, sample bool) func(context.Context, func(stage string, done, total int64)) error {
-	return func(ctx context.Context, progress func(stage string, done, total int64)) error {
+func (a *app) updater(o feed.Options, sample bool) func(context.Context, func(stage string, done, total int64)) (string, error) {
+	return func(ctx context.Context, progress func(stage string, done, total int64)) (string, error) {
 		o.Dir = a.dbDir()
 		o.Progress = func(p feed.Progress) { progress(p.Stage+" "+p.Source, p.Done, p.Total) }
-		_, _, err := feed.Update(ctx, o)
+		_, summary, err := feed.Update(ctx, o)
 		if err != nil && sample && ctx.Err() == nil {
 			err = errors.Join(err, a.useSampleAdvisories(ctx))
 		}
-		return err
+		return behind(summary), err
 	}
 }
 

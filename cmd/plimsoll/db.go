@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +31,7 @@ func (a *app) dbCommand() *cobra.Command {
 		Args:  knownCommand,
 		RunE:  showHelp,
 	}
-	cmd.AddCommand(a.dbUpdateCommand(), a.dbStatusCommand(), a.dbImportCommand(), a.dbExportCommand(), a.dbVerifyCommand(), a.dbRollbackCommand())
+	cmd.AddCommand(a.dbUpdateCommand(), a.dbStatusCommand(), a.dbImportCommand(), a.dbExportCommand(), a.dbVerifyCommand(), a.dbRollbackCommand(), a.dbKeyCommand(), a.dbTrustCommand())
 	return cmd
 }
 
@@ -40,7 +42,8 @@ func (a *app) dbUpdateCommand() *cobra.Command {
 		Short: "Fetch advisories and compile them",
 		Long: `Update fetches what changed since the last time, compiles it into a new
 generation and makes it the active one when it is complete. Until then, and
-whenever something fails, the generation in use stays.
+whenever that fails, the generation in use stays. Of a source that cannot be
+fetched its last copy is used; the exit code is 4 then.
 
 Sources are the public OSV exports, CISA's known exploited vulnerabilities and
 EPSS; each can be another address or a directory or file in the same shape.
@@ -52,7 +55,11 @@ repository; see docs/advisories.md.`,
   plimsoll db update --advisories updateinfo@euleros:2.0-SP9=https://repo.example/euleros/2.9/updates/x86_64`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.updateDatabase(cmd.Context(), o)
+			missed, err := a.updateDatabase(cmd.Context(), o)
+			if err == nil && missed > 0 {
+				err = &outcome{exitIncomplete, fmt.Sprintf("%d of the sources could not be fetched", missed)}
+			}
+			return err
 		},
 	}
 	feedFlags(cmd, &o)
@@ -124,15 +131,20 @@ func (v *preferencesValue) String() string {
 
 func (v *preferencesValue) Type() string { return "preferenceArray" }
 
-func (a *app) updateDatabase(ctx context.Context, o feed.Options) error {
+// updateDatabase returns how many sources could not be fetched; it has told which.
+func (a *app) updateDatabase(ctx context.Context, o feed.Options) (missed int, err error) {
 	o.Dir = a.dbDir()
 	progress := a.progress("update", 0)
 	defer progress.done()
 	o.Progress = func(p feed.Progress) { progress.count(p.Stage+" "+p.Source, p.Done, p.Total) }
+	before, _ := feed.Status(a.dbDir()) // none the first time
 	generation, summary, err := feed.Update(ctx, o)
 	progress.done()
 	if err != nil {
-		return err
+		return 0, err
+	}
+	if len(summary.Behind) > 0 {
+		a.note("%s", report.Text(behind(summary)))
 	}
 	for _, p := range summary.Problems {
 		a.log.Info("record left out", "record", p.Path, "detail", p.Detail)
@@ -142,10 +154,44 @@ func (a *app) updateDatabase(ctx context.Context, o feed.Options) error {
 	}
 	if summary.Unchanged {
 		a.note("Nothing new: the advisory database holds %d records of %s.", generation.Advisories, generation.Built.Format(time.DateOnly))
-		return nil
+		return len(summary.Behind), nil
 	}
+	a.noteChanges(before, generation)
 	a.note("The advisory database now holds %d records of %s (%d MiB fetched).", generation.Advisories, generation.Built.Format(time.DateOnly), summary.Downloaded>>20)
-	return nil
+	return len(summary.Behind), nil
+}
+
+// noteChanges says by source what became of one generation.
+func (a *app) noteChanges(before, after plimsoll.Generation) {
+	if len(before.Sources) == 0 || before.Sample {
+		return
+	}
+	old := make(map[string]plimsoll.DataSource)
+	for _, s := range before.Sources {
+		old[s.Name] = s
+	}
+	for _, s := range after.Sources {
+		was, known := old[s.Name]
+		delete(old, s.Name)
+		switch {
+		case !known:
+			a.note("%s: new, %d records of %s", report.Text(s.Name), s.Records, s.Newest.Format(time.DateOnly))
+		case was.Records != s.Records || !was.Newest.Equal(s.Newest):
+			a.note("%s: %+d records, %s → %s", report.Text(s.Name), s.Records-was.Records, was.Newest.Format(time.DateOnly), s.Newest.Format(time.DateOnly))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(old)) {
+		a.note("%s: gone", report.Text(name))
+	}
+}
+
+// behind says which sources could not be fetched; "" when all were.
+func behind(s feed.Summary) string {
+	var all []string
+	for _, b := range s.Behind {
+		all = append(all, b.String())
+	}
+	return strings.Join(all, "; ")
 }
 
 func (a *app) dbStatusCommand() *cobra.Command {
@@ -171,10 +217,13 @@ func (a *app) dbStatusCommand() *cobra.Command {
 }
 
 func (a *app) dbImportCommand() *cobra.Command {
-	var force bool
+	var terms vulndb.Terms
 	cmd := &cobra.Command{
-		Use:     "import FILE",
-		Short:   "Use an advisory database that was exported elsewhere",
+		Use:   "import FILE",
+		Short: "Use an advisory database that was exported elsewhere",
+		Long: `Import takes a file that db export wrote, if the key that signed it is trusted
+here (see db key and db trust), it is whole, and not older than what is in use.
+Nothing in it is read before its signature has proved right.`,
 		Example: "  plimsoll db import advisories.plim",
 		Args:    oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -188,18 +237,19 @@ func (a *app) dbImportCommand() *cobra.Command {
 			}
 			defer f.Close()
 			return a.changeDatabase(func(d *vulndb.Dir) (plimsoll.Generation, error) {
-				return d.Import(cmd.Context(), f, force)
+				return d.Import(cmd.Context(), f, terms)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&force, "force", false, "accept fewer or older records than before")
+	cmd.Flags().BoolVar(&terms.Force, "force", false, "accept fewer or older records than before")
+	cmd.Flags().BoolVar(&terms.Unsigned, "unsigned", false, "accept a file that no trusted key vouches for")
 	return cmd
 }
 
 func (a *app) dbExportCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "export FILE",
-		Short:   "Write the advisory database to a file for db import",
+		Short:   "Write the advisory database to a signed file for db import",
 		Example: "  plimsoll db export advisories.plim",
 		Args:    oneFile,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -218,15 +268,15 @@ func (a *app) dbVerifyCommand() *cobra.Command {
 		Example: "  plimsoll db verify",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			db, err := vulndb.OpenCurrent(a.dbDir())
+			generation, by, err := vulndb.Verify(cmd.Context(), a.dbDir())
 			if err != nil {
 				return withoutDatabase(err)
 			}
-			defer db.Close()
-			if err := db.Verify(cmd.Context()); err != nil {
-				return err
+			signed := "not signed"
+			if by != (vulndb.Key{}) {
+				signed = "signed by " + by.String()
 			}
-			fmt.Fprintf(a.stdout, "ok: %d records, %s\n", db.Generation().Advisories, db.Generation().ID)
+			fmt.Fprintf(a.stdout, "ok: %d records, %s, %s\n", generation.Advisories, generation.ID, signed)
 			return nil
 		},
 	}
@@ -244,6 +294,85 @@ func (a *app) dbRollbackCommand() *cobra.Command {
 	}
 }
 
+func (a *app) dbKeyCommand() *cobra.Command {
+	var root string
+	cmd := &cobra.Command{
+		Use:   "key",
+		Short: "Show the key that vouches for this advisory database, and those that are trusted",
+		Long: `Every generation is signed by a key that lives for three months and is certified
+by a root key, which is made here with the first generation. Others trust what
+comes from here by trusting the root key that this command shows.
+
+With --root the root key is kept elsewhere, on a stick in a safe, say: the file
+is made if it is not there, certifies a new signing key, and is not needed here
+until that expires.`,
+		Example: "  plimsoll db key\n  plimsoll db key --root /media/safe/plimsoll-root.json",
+		Args:    noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if root != "" {
+				d, err := vulndb.Acquire(a.dbDir())
+				if err != nil {
+					return err
+				}
+				defer d.Release()
+				if _, err := d.UseRoot(root, time.Now()); err != nil {
+					return err
+				}
+			}
+			keys, err := vulndb.ReadKeys(a.dbDir())
+			if err != nil {
+				return err
+			}
+			return buffered(a.stdout, func(w io.Writer) error {
+				if keys.Root == (vulndb.Key{}) {
+					fmt.Fprintln(w, "no key yet: it is made with the first generation")
+				} else {
+					fmt.Fprintf(w, "root key:     %s\nsigning key:  until %s\n", keys.Root, keys.Expires.Format(time.DateOnly))
+				}
+				for _, key := range keys.Trusted {
+					fmt.Fprintf(w, "trusted:      %s\n", key)
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&root, "root", "", "file of a root key that is kept elsewhere")
+	return cmd
+}
+
+func (a *app) dbTrustCommand() *cobra.Command {
+	var remove bool
+	cmd := &cobra.Command{
+		Use:     "trust KEY",
+		Short:   "Accept advisory databases that a root key vouches for",
+		Example: "  plimsoll db trust ed25519:iZu0RhCGYFYzGd2qDoVFrwJsXpdHI0XdSmUcYSjKGDk",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("give one key, as plimsoll db key shows it where the file comes from")
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			key, err := vulndb.ParseKey(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			d, err := vulndb.Acquire(a.dbDir())
+			if err != nil {
+				return err
+			}
+			defer d.Release()
+			if err := d.Trust(key, !remove); err != nil {
+				return err
+			}
+			a.note("%s is %s.", key, map[bool]string{false: "trusted now", true: "no longer trusted"}[remove])
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&remove, "remove", false, "no longer accept them")
+	return cmd
+}
+
 // changeDatabase runs change with the exclusive right to the directory.
 func (a *app) changeDatabase(change func(*vulndb.Dir) (plimsoll.Generation, error)) error {
 	d, err := vulndb.Acquire(a.dbDir())
@@ -251,10 +380,12 @@ func (a *app) changeDatabase(change func(*vulndb.Dir) (plimsoll.Generation, erro
 		return err
 	}
 	defer d.Release()
+	before, _ := feed.Status(a.dbDir()) // none the first time
 	generation, err := change(d)
 	if err != nil {
 		return err
 	}
+	a.noteChanges(before, generation)
 	a.note("The advisory database now holds %d records of %s.", generation.Advisories, generation.Built.Format(time.DateOnly))
 	return nil
 }
@@ -297,7 +428,7 @@ func (a *app) openDatabase(ctx context.Context, o scanOptions) (*vulndb.DB, erro
 	if from.Base == "" {
 		from = feed.Options{Base: feed.PublicOSV, KEV: feed.PublicKEV, EPSS: feed.PublicEPSS}
 	}
-	if err := a.updateDatabase(ctx, from); err != nil {
+	if _, err := a.updateDatabase(ctx, from); err != nil {
 		if ctx.Err() != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ import (
 	"plimsoll"
 	"plimsoll/agent"
 	"plimsoll/report"
+	"plimsoll/sandbox"
 	"plimsoll/vulndb"
 )
 
@@ -26,7 +28,7 @@ func (a *app) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Tell what Plimsoll can and cannot do on this host, and what to change",
-		Long: `Doctor looks at the rights of this process, the engines and their stores, the
+		Long: `Doctor looks at the rights of this process and of the one that reads images, the engines and their stores, the
 cache, the advisory database and, on a host of a fleet, at the agent's identity and
 whether its console answers. It changes nothing. It ends with exit code 4 when
 something keeps scans from being complete.`,
@@ -35,6 +37,7 @@ something keeps scans from being complete.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := doctor{app: a}
 			d.rights()
+			d.sandbox(cmd.Context())
 			d.stores(cmd.Context())
 			d.directory("cache", a.cacheDir)
 			d.directory("data", a.dataDir)
@@ -63,6 +66,26 @@ func (d *doctor) ok(what, format string, args ...any) {
 func (d *doctor) fail(what, format string, args ...any) {
 	d.bad++
 	fmt.Fprintf(d.stdout, "BAD   %-10s %s\n", what, report.Text(fmt.Sprintf(format, args...)))
+}
+
+// weak is what keeps no scan from being complete.
+func (d *doctor) weak(what, format string, args ...any) {
+	fmt.Fprintf(d.stdout, "weak  %-10s %s\n", what, report.Text(fmt.Sprintf(format, args...)))
+}
+
+// sandbox tells what holds the process that reads images.
+func (d *doctor) sandbox(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	r, err := (&sandbox.Sandbox{Log: d.log}).Probe(ctx)
+	if err != nil {
+		d.fail("sandbox", "images cannot be read: %v", err)
+		return
+	}
+	d.ok("sandbox", "images are read in a process with %s", strings.Join(r.Held, "; "))
+	for _, missing := range r.Missing {
+		d.weak("sandbox", "that process lacks %s", missing)
+	}
 }
 
 // rights tells which capabilities decide what of a store can be read.

@@ -15,6 +15,9 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+
+	"plimsoll/local"
+	"plimsoll/sandbox"
 )
 
 // Settings of the garbage collector. A scan streams, so little is live: at Go's
@@ -31,6 +34,9 @@ func main() {
 	if os.Getenv("GOGC") == "" { // the environment's own settings win
 		debug.SetGCPercent(gcPercent)
 		ballast = make([]byte, gcBallast)
+	}
+	if len(os.Args) > 1 && os.Args[1] == sandbox.Command {
+		sandbox.Child(local.Analyzers())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)

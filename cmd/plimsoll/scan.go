@@ -13,6 +13,7 @@ import (
 	"plimsoll/local"
 	"plimsoll/match"
 	"plimsoll/report"
+	"plimsoll/sandbox"
 	"plimsoll/sbom"
 	"plimsoll/vulndb"
 	"plimsoll/vulndb/feed"
@@ -344,7 +345,9 @@ func (a *app) checkTargets(refs []string, o scanOptions) error {
 
 func (a *app) scanner() *inventory.Scanner {
 	cache := &local.Cache{Dir: a.cacheDir, Fail: func(err error) { a.log.Warn("scans will be slower", "error", err) }}
-	return local.NewScanner(cache, cache.Fault)
+	scanner := local.NewScanner(cache, cache.Fault)
+	scanner.Isolated = (&sandbox.Sandbox{Log: a.log}).Read
+	return scanner
 }
 
 // judge asks the advisories about one inventory.

@@ -166,7 +166,7 @@ func (g *growing) advise(ctx context.Context, generation int) error {
 		return err
 	}
 	defer dir.Release()
-	if _, err := dir.Import(ctx, bytes.NewReader(content), false); err != nil {
+	if _, err := dir.Import(ctx, bytes.NewReader(content), vulndb.Terms{Unsigned: true}); err != nil {
 		return err
 	}
 	db, err := vulndb.OpenCurrent(path)

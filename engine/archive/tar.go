@@ -57,7 +57,7 @@ func (m *members) stream() (io.ReadCloser, error) {
 	r := io.NewSectionReader(m.file, 0, info.Size())
 	magic := make([]byte, 4)
 	r.ReadAt(magic, 0) // a shorter file is no tar either way
-	if engine.Compressed(magic) {
+	if layerfs.Compressed(magic) {
 		return layerfs.Decompress(r)
 	}
 	m.plain = true
@@ -199,9 +199,13 @@ func (m *members) layer(name string, o layerfs.TarOptions) (layerfs.Layer, error
 		return nil, fs.ErrNotExist
 	}
 	if m.plain {
-		return engine.BlobLayer(io.NewSectionReader(m.file, s.offset, s.size), s.size, o), nil
+		return layerfs.TarBlob(io.NewSectionReader(m.file, s.offset, s.size), s.size, o), nil
 	}
-	return layerfs.Tar(func() (io.ReadCloser, error) { return m.open(s) }, o), nil
+	info, err := m.file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return layerfs.TarMember(m.file, info.Size(), s.offset, s.size, o), nil
 }
 
 func (m *members) close() error { return m.file.Close() }
@@ -233,5 +237,5 @@ func (d directory) layer(name string, o layerfs.TarOptions) (layerfs.Layer, erro
 	}
 	// Files of the layer outlive the layer, so f is closed when nothing refers
 	// to it any more.
-	return engine.BlobLayer(f, info.Size(), o), nil
+	return layerfs.TarBlob(f, info.Size(), o), nil
 }

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -275,11 +276,11 @@ func (v *server) committed() (map[string]snapshot, error) {
 func (s *Store) Layers(ctx context.Context, img plimsoll.Image) ([]layerfs.Layer, error) {
 	snapshots, snapshotsErr := s.committed()
 	blobs := sync.OnceValue(func() []plimsoll.Digest { return s.blobsOf(img) })
-	blob := func(i int) (layerfs.Layer, error) {
+	blob := func(i int) (*os.File, error) {
 		if i >= len(blobs()) {
 			return nil, fs.ErrNotExist
 		}
-		return s.openBlob(blobs()[i], img.Layers[i].DiffID)
+		return s.content.Open(blobName(blobs()[i]))
 	}
 	var layers []layerfs.Layer
 	for i, l := range img.Layers {
@@ -290,11 +291,17 @@ func (s *Store) Layers(ctx context.Context, img plimsoll.Image) ([]layerfs.Layer
 		case err != nil:
 		case unpacked:
 			opened, err = s.openSnapshot(sn, layerfs.DirOptions{
-				Lowest:  i == 0,
-				Opaques: func() (map[string]bool, error) { return opaques(ctx, func() (layerfs.Layer, error) { return blob(i) }) },
+				Lowest: i == 0,
+				Record: func() (layerfs.Record, error) {
+					f, err := blob(i)
+					return layerfs.Record{File: f, Tar: true, DiffID: l.DiffID}, err
+				},
 			})
 		default:
-			if opened, err = blob(i); errors.Is(err, fs.ErrNotExist) {
+			var f *os.File
+			if f, err = blob(i); err == nil {
+				opened, err = s.tar(f, l.DiffID)
+			} else if errors.Is(err, fs.ErrNotExist) {
 				err = s.missing(l.ChainID, snapshotsErr)
 			}
 		}
@@ -320,34 +327,6 @@ func (s *Store) openSnapshot(sn snapshot, o layerfs.DirOptions) (layerfs.Layer, 
 	return layerfs.Dir(path, o)
 }
 
-// opaques returns the opaque directories of an unpacked layer by way of its
-// blob, for a process that may not see them on the directories.
-func opaques(ctx context.Context, open func() (layerfs.Layer, error)) (map[string]bool, error) {
-	blob, err := open()
-	if err != nil {
-		return nil, err
-	}
-	defer blob.Close()
-	index, _, err := blob.Scan(ctx, nothing{})
-	if err != nil {
-		return nil, err
-	}
-	found := map[string]bool{}
-	err = index.Walk(func(e layerfs.Entry) error {
-		if e.Opaque {
-			found[e.Path] = true
-		}
-		return nil
-	})
-	return found, err
-}
-
-// nothing is a visitor that only wants the index.
-type nothing struct{}
-
-func (nothing) Wants(string) layerfs.Want                            { return layerfs.No }
-func (nothing) Visit(context.Context, string, *layerfs.File, string) {}
-
 // blobsOf returns the layer blobs of the manifest that leads to the image.
 func (s *Store) blobsOf(img plimsoll.Image) []plimsoll.Digest {
 	for _, manifest := range img.Manifests {
@@ -366,11 +345,7 @@ func (s *Store) blobsOf(img plimsoll.Image) []plimsoll.Digest {
 	return nil
 }
 
-func (s *Store) openBlob(d, diffID plimsoll.Digest) (layerfs.Layer, error) {
-	f, err := s.content.Open(blobName(d))
-	if err != nil {
-		return nil, err
-	}
+func (s *Store) tar(f *os.File, diffID plimsoll.Digest) (layerfs.Layer, error) {
 	info, err := f.Stat()
 	if err != nil {
 		f.Close()
@@ -378,7 +353,7 @@ func (s *Store) openBlob(d, diffID plimsoll.Digest) (layerfs.Layer, error) {
 	}
 	// Files of the layer outlive the layer, so f is closed when nothing refers
 	// to it any more.
-	return engine.BlobLayer(f, info.Size(), layerfs.TarOptions{Scratch: s.scratch, DiffID: diffID}), nil
+	return layerfs.TarBlob(f, info.Size(), layerfs.TarOptions{Scratch: s.scratch, DiffID: diffID}), nil
 }
 
 // blob is an engine.Blobs of the content store, which all namespaces share.

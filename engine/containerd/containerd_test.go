@@ -22,7 +22,6 @@ import (
 	"plimsoll"
 	"plimsoll/engine"
 	"plimsoll/engine/enginetest"
-	"plimsoll/layerfs"
 )
 
 // rootDir is the root of a containerd, made by hand.
@@ -277,24 +276,6 @@ func TestOtherSnapshotterIsNamed(t *testing.T) {
 	images, _ := list(t, r.open()["default"])
 	if p := images[0].Problem; p == nil || p.Code != plimsoll.ProblemUnsupportedDriver || !strings.Contains(p.Detail, "zfs") {
 		t.Errorf("got %+v", p)
-	}
-}
-
-func TestIMG09OpaquesComeFromTheBlob(t *testing.T) {
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for _, name := range []string{"etc/", "etc/.wh..wh..opq", "etc/new", "usr/", "usr/x"} {
-		w.WriteHeader(&tar.Header{Name: name, Mode: 0o755})
-	}
-	w.Close()
-	got, err := opaques(context.Background(), func() (layerfs.Layer, error) {
-		return engine.BlobLayer(bytes.NewReader(b.Bytes()), int64(b.Len()), layerfs.TarOptions{Scratch: t.TempDir()}), nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(map[string]bool{"etc": true}, got); diff != "" {
-		t.Error(diff)
 	}
 }
 

@@ -207,8 +207,8 @@ func (s *Store) layer(img plimsoll.Image, i int) (layerfs.Layer, error) {
 		return nil, err
 	}
 	o := layerfs.DirOptions{
-		Lowest:  i == 0,
-		Opaques: func() (map[string]bool, error) { return s.opaques(chain) },
+		Lowest: i == 0,
+		Record: func() (layerfs.Record, error) { return s.tarSplit(chain) },
 	}
 	switch {
 	case s.driver != "overlay":
@@ -223,13 +223,9 @@ func (s *Store) layer(img plimsoll.Image, i int) (layerfs.Layer, error) {
 	return layerfs.DirDiff(parent, path, o)
 }
 
-func (s *Store) opaques(chain plimsoll.Digest) (map[string]bool, error) {
+func (s *Store) tarSplit(chain plimsoll.Digest) (layerfs.Record, error) {
 	f, err := s.dir.Open(s.record("layerdb/sha256/" + chain.Hex() + "/tar-split.json.gz"))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return engine.Opaques(f)
+	return layerfs.Record{File: f}, err
 }
 
 // names returns the references of each image.

@@ -181,7 +181,7 @@ func open(ctx context.Context, stack []layer) ([]layerfs.Layer, error) {
 		}
 		var o layerfs.Layer
 		if err == nil {
-			o, err = layerfs.Dir(path, layerfs.DirOptions{Lowest: i == 0, Opaques: l.opaques})
+			o, err = layerfs.Dir(path, layerfs.DirOptions{Lowest: i == 0, Record: l.tarSplit})
 		}
 		if err != nil {
 			for _, o := range opened {
@@ -215,16 +215,11 @@ func (l layer) path() (string, error) {
 	return path, err
 }
 
-func (l layer) opaques() (map[string]bool, error) {
+// tarSplit opens the record of the layer's tar. A layer that was committed here
+// has none: only the attributes tell.
+func (l layer) tarSplit() (layerfs.Record, error) {
 	f, err := l.dir.Open("overlay-layers/" + l.ID + ".tar-split.gz")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, err // a layer that was committed here: only the attributes tell
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return engine.Opaques(f)
+	return layerfs.Record{File: f}, err
 }
 
 // layers returns the layers of this store and of those below it, by ID. A

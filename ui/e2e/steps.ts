@@ -54,7 +54,8 @@ export async function narrow(page: Page, filter: string, value?: string) {
   const option = optionOf(page, value ?? '')
   if (value !== undefined) {
     await typed.or(option).first().waitFor()
-    if (await option.isVisible()) await option.click()
+    // Options that have just come may be out of sight for a frame, while they find their place.
+    if ((await typed.count()) === 0) await option.click()
     else {
       await typed.fill(value)
       await page.getByRole('button', { name: 'Apply' }).click()

@@ -30,25 +30,21 @@ async function walk(page: Page, look: (page: Page) => Promise<string[]>): Promis
   return found
 }
 
-for (const locale of ['en-US', 'zh-CN']) {
-  test.describe(locale, () => {
-    test.use({ locale })
+// Only colours depend on the theme, and they do not depend on the language: everything
+// in each of four combinations would take a quarter of an hour.
+for (const { locale, colorScheme, width, rules } of [
+  { locale: 'en-US', colorScheme: 'light', width: 1280, rules: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] } },
+  { locale: 'en-US', colorScheme: 'dark', width: 1920, rules: { type: 'rule', values: ['color-contrast'] } },
+  { locale: 'zh-CN', colorScheme: 'light', width: 1280, rules: { type: 'tag', values: ['wcag2a', 'wcag21a'] } },
+] as const) {
+  test.describe(`${locale}, ${colorScheme}, ${width} px`, () => {
+    test.use({ locale, colorScheme, viewport: { width, height: 900 }, contextOptions: { reducedMotion: 'reduce' } })
     test('every page is accessible, holds all its texts, and nothing overflows', async ({ page }) => {
       const keys = Object.values(texts).flatMap((area) => Object.keys(area))
       const found = await walk(page, async () => {
-        const faults: string[] = []
-        for (const [width, colorScheme] of [
-          [1280, 'light'],
-          [1920, 'dark'],
-        ] as const) {
-          await page.setViewportSize({ width, height: 900 })
-          await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-          await expect(page.locator('html')).toHaveAttribute('data-theme', colorScheme)
-          await still(page)
-          const all = [...(await page.evaluate(faultsOfTexts, keys)), ...(await inaccessible(page))]
-          faults.push(...all.map((fault) => `${width} px, ${colorScheme}: ${fault}`))
-        }
-        return faults
+        await expect(page.locator('html')).toHaveAttribute('data-theme', colorScheme)
+        await still(page)
+        return [...(await page.evaluate(faultsOfTexts, keys)), ...(await inaccessible(page, { type: rules.type, values: [...rules.values] }))]
       })
       expect(found).toEqual({})
       await expect(page.locator('html')).toHaveAttribute('lang', locale === 'zh-CN' ? 'zh-CN' : 'en')
@@ -56,17 +52,17 @@ for (const locale of ['en-US', 'zh-CN']) {
   })
 }
 
-/** Waits until the new colours are there: they come in the frames after the change. */
+/** Waits until nothing moves any more. */
 async function still(page: Page) {
-  await page.waitForTimeout(100)
   await page.waitForFunction(() => document.getAnimations().every((a) => a.playState !== 'running' || a.effect?.getTiming().iterations === Infinity))
 }
 
-/** What axe finds that is serious or critical, against WCAG 2.1 A and AA. */
-async function inaccessible(page: Page): Promise<string[]> {
+/** What axe finds that is serious or critical, by some of its rules. */
+async function inaccessible(page: Page, runOnly: axe.RunOnly): Promise<string[]> {
   await page.evaluate(axeSource)
-  const result = await page.evaluate(() =>
-    (window as unknown as { axe: typeof axe }).axe.run(document, { runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21aa'] }, resultTypes: ['violations'] }),
+  const result = await page.evaluate(
+    (runOnly) => (window as unknown as { axe: typeof axe }).axe.run(document, { runOnly, resultTypes: ['violations'] }),
+    runOnly,
   )
   return result.violations
     .filter((v) => v.impact === 'serious' || v.impact === 'critical')

@@ -140,7 +140,10 @@ func specifyUbuntu(f *plimsoll.Affected, a *osvAffected) {
 		Priority     string `json:"ubuntu_priority"`
 		Availability string `json:"availability"`
 	}
-	if strings.HasPrefix(f.Ecosystem, "Ubuntu:Pro:") {
+	// Many flaws are open for subscribers too.
+	if strings.HasPrefix(f.Ecosystem, "Ubuntu:Pro:") && slices.ContainsFunc(f.Ranges, func(r plimsoll.Range) bool {
+		return slices.ContainsFunc(r.Events, func(e plimsoll.Event) bool { return e.Fixed != "" })
+	}) {
 		f.State = plimsoll.FixExtended
 	}
 	if json.Unmarshal(a.Ecosystem, &v) != nil {

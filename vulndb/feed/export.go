@@ -80,7 +80,10 @@ func (o *origin) ecosystems(ctx context.Context) ([]string, error) {
 	const name = "ecosystems.txt"
 	file := filepath.Join(o.dir, name)
 	if o.base != nil {
-		if _, err := o.fetch.fetch(ctx, name, o.base.JoinPath(name), name, maxNames, nil); err != nil {
+		address := o.base.JoinPath(name)
+		_, err := o.fetch.fetch(ctx, name, address, name, maxNames, nil)
+		info := o.fetch.info(name)
+		if err := o.fetch.settleFor(ctx, name, info.URL == redacted(address), info.Fetched, err); err != nil {
 			return nil, err
 		}
 		file = o.fetch.path(name)
@@ -118,13 +121,13 @@ func (o *origin) export(ctx context.Context, ecosystem string) (export, error) {
 		return export{ecosystem: ecosystem, zip: file, url: file, fetched: o.fetch.now().UTC().Truncate(time.Second), local: true}, nil
 	}
 	m := mirror{fetcher: o.fetch, source: "osv/" + ecosystem, dir: mirrorDir(ecosystem), base: o.base.JoinPath(url.PathEscape(ecosystem))}
-	if err := m.refresh(ctx); err != nil {
+	err := m.refresh(ctx)
+	// Whenever refresh fails, archive and single records are such as were published.
+	info := m.info(m.zip())
+	if err := m.settleFor(ctx, m.source, info.URL == redacted(m.base.JoinPath("all.zip")), info.Fetched, err); err != nil {
 		return export{}, err
 	}
-	return export{
-		ecosystem: ecosystem, zip: m.path(m.zip()), deltas: m.path(m.deltas()),
-		url: m.info(m.zip()).URL, fetched: m.fetched,
-	}, nil
+	return export{ecosystem: ecosystem, zip: m.path(m.zip()), deltas: m.path(m.deltas()), url: info.URL, fetched: info.Fetched}, nil
 }
 
 // mirror is the copy of one ecosystem's export: the archive, the list of its
@@ -133,10 +136,9 @@ func (o *origin) export(ctx context.Context, ecosystem string) (export, error) {
 // single records together are what it lists.
 type mirror struct {
 	*fetcher
-	source  string
-	dir     string
-	base    *url.URL
-	fetched time.Time
+	source string
+	dir    string
+	base   *url.URL
 }
 
 // mirrorDir is where the copies of an ecosystem lie.
@@ -148,7 +150,7 @@ func (m *mirror) newList() string { return m.dir + "/modified_id.csv.new" }
 func (m *mirror) deltas() string  { return m.dir + "/deltas" }
 
 func (m *mirror) refresh(ctx context.Context) error {
-	m.fetched = m.now().UTC().Truncate(time.Second)
+	fetched := m.now().UTC().Truncate(time.Second)
 	before, err := readList(m.path(m.list()))
 	if known := m.info(m.zip()); err != nil || known.URL != redacted(m.base.JoinPath("all.zip")) {
 		before = nil
@@ -173,11 +175,14 @@ func (m *mirror) refresh(ctx context.Context) error {
 	ids, gone := changes(before, after)
 	switch {
 	case before != nil && len(ids) == 0 && !gone:
-		return nil
+		return m.touch(m.zip(), fetched)
 	case before != nil && !gone && len(ids) <= maxDeltas && len(ids)*2 <= len(after):
 		err := m.single(ctx, ids)
 		if err == nil {
-			return m.keepList(after)
+			err = m.keepList(after)
+		}
+		if err == nil {
+			return m.touch(m.zip(), fetched)
 		}
 		// A server may have archives only, or records that are newer than its list.
 		if plimsoll.CodeOf(err) == plimsoll.CodeUnavailable || ctx.Err() != nil {

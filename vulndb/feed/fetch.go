@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"plimsoll"
@@ -35,7 +37,10 @@ type fetcher struct {
 	now      func() time.Time
 	pause    func(ctx context.Context, attempt int) error
 	progress func(Progress)
-	bytes    int64 // received in all
+	bytes    int64            // received in all
+	current  int              // sources that are up to date
+	behind   []Behind         // those that are not
+	dead     map[string]error // by host: it cannot be reached
 }
 
 // newFetcher returns a fetcher that follows no redirect to another host or to
@@ -58,7 +63,53 @@ func newFetcher(client *http.Client, dir string, now func() time.Time, progress 
 		}
 		return nil
 	}
-	return &fetcher{client: &own, dir: dir, now: now, pause: backoff, progress: progress}
+	return &fetcher{client: &own, dir: dir, now: now, pause: backoff, progress: progress, dead: map[string]error{}}
+}
+
+// settleFor takes note of how fetching a source ended. A failure is forgiven, which
+// is told, when it is that of the server and what was fetched at a time stands in.
+func (f *fetcher) settleFor(ctx context.Context, source string, standsIn bool, fetched time.Time, err error) error {
+	var path *fs.PathError // this disk
+	switch {
+	case err == nil:
+		f.current++
+	case !standsIn || ctx.Err() != nil || errors.As(err, &path) || plimsoll.CodeOf(err) == plimsoll.CodeInvalid:
+		return err
+	default:
+		f.behind = append(f.behind, Behind{source, fetched, err})
+	}
+	return nil
+}
+
+// namesFile lists the copies of a source, beside them.
+const namesFile = "/names.json"
+
+func (f *fetcher) keepNames(dir string, names []string) error {
+	b, err := json.Marshal(names)
+	if err == nil {
+		err = os.WriteFile(f.path(dir+namesFile)+".tmp", b, 0o644)
+	}
+	if err == nil {
+		err = os.Rename(f.path(dir+namesFile)+".tmp", f.path(dir+namesFile))
+	}
+	if err != nil {
+		return diskError(err)
+	}
+	return nil
+}
+
+// keptNames returns the copies of a source if all of them are there.
+func (f *fetcher) keptNames(dir string) (names []string) {
+	b, err := os.ReadFile(f.path(dir + namesFile))
+	if err != nil || json.Unmarshal(b, &names) != nil {
+		return nil
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, dir+"/") || strings.Contains(name, "..") || f.info(name) == (copyInfo{}) {
+			return nil
+		}
+	}
+	return names
 }
 
 // backoff waits before an attempt is repeated: 1, 2, 4 seconds.
@@ -141,7 +192,11 @@ func (f *fetcher) drop(err error, local bool, name string) error {
 func (f *fetcher) fetch(ctx context.Context, source string, address *url.URL, name string, limit int64, check func(*os.File) error) (bool, error) {
 	op := "fetch " + address.Redacted()
 	for attempt := 0; ; attempt++ {
-		changed, again, err := f.try(ctx, source, address, name, limit, check)
+		// Whoever cannot be reached is not asked for each of its files.
+		changed, again, err := false, false, f.dead[address.Host]
+		if err == nil || attempt > 0 {
+			changed, again, err = f.try(ctx, source, address, name, limit, check)
+		}
 		if err == nil {
 			return changed, nil
 		}
@@ -198,9 +253,13 @@ func (f *fetcher) try(ctx context.Context, source string, address *url.URL, name
 		req.Header.Set("If-Modified-Since", known.LastModified)
 	}
 	resp, err := f.client.Do(req)
+	if dial := (*net.OpError)(nil); errors.As(err, &dial) && dial.Op == "dial" {
+		f.dead[address.Host] = unwrapURL(err)
+	}
 	if err != nil {
 		return false, true, cause(ctx, err)
 	}
+	delete(f.dead, address.Host)
 	defer resp.Body.Close()
 	info := copyInfo{URL: redacted(address), ETag: resp.Header.Get("ETag"),
 		LastModified: resp.Header.Get("Last-Modified"), Fetched: f.now().UTC().Truncate(time.Second)}

@@ -242,10 +242,12 @@ func flawIDs(ids []string) []string {
 	return withPrefix(bare, "GHSA-")
 }
 
-// bareID takes a distribution's prefix off a CVE ID: "DEBIAN-CVE-2024-1".
+// bareID takes a distribution's prefix off a CVE ID, "DEBIAN-CVE-2024-1", and the
+// package behind it, "DHI-CVE-2024-1-tar".
 func bareID(id string) string {
 	if i := strings.Index(id, "-CVE-"); i > 0 && publisherOf(id).distribution {
-		return id[i+1:]
+		parts := strings.SplitN(id[i+1:], "-", 4)
+		return strings.Join(parts[:min(3, len(parts))], "-")
 	}
 	return id
 }

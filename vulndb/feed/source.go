@@ -205,14 +205,20 @@ func (g *sourceFiles) gather(ctx context.Context, f *fetcher, s Source) error {
 			fetch = fetchFile
 		}
 		names, err := fetch(ctx, f, s, address, dir)
+		if err == nil {
+			err = f.keepNames(dir, names)
+		}
 		if err != nil {
-			return err
+			names = f.keptNames(dir)
 		}
 		for _, name := range names {
 			g.files = append(g.files, f.path(name))
 			if at := f.info(name).Fetched; !at.IsZero() && at.Before(fetched) {
 				fetched = at
 			}
+		}
+		if err := f.settleFor(ctx, g.name, len(names) > 0, fetched, err); err != nil {
+			return err
 		}
 		g.copies, g.urls = append(g.copies, dir), append(g.urls, redacted(address))
 	}

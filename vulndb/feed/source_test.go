@@ -211,7 +211,7 @@ func TestUpdateInfoPlaces(t *testing.T) {
 }
 
 // TestUpdateFromBrokenRepository: whatever goes wrong, the error says what, and
-// the generation in use stays.
+// what the repository said before stays.
 func TestUpdateFromBrokenRepository(t *testing.T) {
 	t.Parallel()
 	const md, errata = "/os/repodata/repomd.xml", "/os/repodata/u.xml"
@@ -246,8 +246,11 @@ func TestUpdateFromBrokenRepository(t *testing.T) {
 			before, _ := mustRun(t, o)
 			s.repository("/os", "repodata/u.xml", errataXML(50))
 			s.answer(tt.path, tt.answer)
-			_, _, err := run(t, o)
-			if plimsoll.CodeOf(err) != tt.want || !strings.Contains(err.Error(), tt.text) {
+			_, sum, err := run(t, o)
+			if err != nil || len(sum.Behind) != 1 || sum.Behind[0].Source != "updateinfo/EulerOS:2.0-SP9" {
+				t.Fatalf("%v, behind are %v", err, sum.Behind)
+			}
+			if err := sum.Behind[0].Err; plimsoll.CodeOf(err) != tt.want || !strings.Contains(err.Error(), tt.text) {
 				t.Errorf("%v, want %s and %q", err, tt.want, tt.text)
 			}
 			if id := currentID(o.Dir); id != before.ID {

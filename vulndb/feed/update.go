@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -57,18 +58,36 @@ type Summary struct {
 	Broken     int   // records that could not be read and were left out
 	// Problems name the first hundred of these.
 	Problems []plimsoll.Problem
+	// Behind are the sources that could not be brought up to date.
+	Behind []Behind
+}
+
+// Behind is a source that could not be fetched. What it said the last time is
+// used; ratings of flaws (KEV, EPSS, CVSS) that were never fetched are left out.
+type Behind struct {
+	Source  string
+	Fetched time.Time // zero when it is left out
+	Err     error
+}
+
+func (b Behind) String() string {
+	if b.Fetched.IsZero() {
+		return fmt.Sprintf("%s is left out: %v", b.Source, b.Err)
+	}
+	return fmt.Sprintf("%s is that of %s: %v", b.Source, b.Fetched.Format("2006-01-02 15:04"), b.Err)
 }
 
 // compilerVersion is raised when the same sources would give other advisories,
 // so that unchanged sources are compiled again.
-const compilerVersion = 2
+const compilerVersion = 3
 
 // Update fetches the sources, compiles them into a generation and makes it the
-// active one. One update runs at a time for each directory. On any error the
-// advisories in use stay. Errors have CodeUnavailable (server or disk, or another
-// update is running), CodeCorrupt (what was served is damaged), CodeNotFound,
-// CodeLimit, or CodeInvalid (the options, or a generation that is refused
-// without Force).
+// active one. One update runs at a time for each directory. A server that fails
+// keeps no other source from being updated, see [Behind], unless all of them fail
+// or nothing of its advisories is here. On any error the advisories in use stay.
+// Errors have CodeUnavailable (server or disk, or another update is running),
+// CodeCorrupt (what was served is damaged), CodeNotFound, CodeLimit, or CodeInvalid
+// (the options, or a generation that is refused without Force).
 func Update(ctx context.Context, o Options) (plimsoll.Generation, Summary, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -84,7 +103,7 @@ func Update(ctx context.Context, o Options) (plimsoll.Generation, Summary, error
 
 func update(ctx context.Context, o Options, dir *vulndb.Dir, f *fetcher) (g plimsoll.Generation, sum Summary, err error) {
 	in, err := gather(ctx, o, f)
-	sum.Downloaded = f.bytes
+	sum.Downloaded, sum.Behind = f.bytes, f.behind
 	if err != nil {
 		return g, sum, err
 	}
@@ -163,11 +182,18 @@ func gather(ctx context.Context, o Options, f *fetcher) (*input, error) {
 		if err != nil {
 			return nil, err
 		}
-		in.extras = append(in.extras, x)
+		if x.path != "" {
+			in.extras = append(in.extras, x)
+		}
+	}
+	local := slices.ContainsFunc(in.exports, func(x export) bool { return x.local }) || slices.ContainsFunc(in.sources, func(x sourceFiles) bool { return x.local })
+	if len(f.behind) > 0 && f.current == 0 && !local {
+		return nil, f.behind[0].Err
 	}
 	return in, nil
 }
 
+// gatherExtra returns no path for what is left out.
 func gatherExtra(ctx context.Context, x extra, address string, f *fetcher) (extraFile, error) {
 	u, err := parseAddress(address)
 	if err != nil {
@@ -176,10 +202,16 @@ func gatherExtra(ctx context.Context, x extra, address string, f *fetcher) (extr
 	if u == nil {
 		return extraFile{extra: x, path: address, url: address, fetched: f.now().UTC().Truncate(time.Second), local: true}, nil
 	}
-	if _, err := f.fetch(ctx, x.name, u, x.file, maxExtra, nil); err != nil {
+	_, err = f.fetch(ctx, x.name, u, x.file, maxExtra, nil)
+	info := f.info(x.file)
+	here := info.URL == redacted(u)
+	if !here {
+		info = copyInfo{}
+	}
+	// Without ratings less is known about the findings, but none is missing.
+	if err := f.settleFor(ctx, x.name, true, info.Fetched, err); err != nil || !here {
 		return extraFile{}, err
 	}
-	info := f.info(x.file)
 	return extraFile{extra: x, path: f.path(x.file), url: info.URL, fetched: info.Fetched}, nil
 }
 

@@ -326,21 +326,22 @@ func TestUpdateFailures(t *testing.T) {
 		answer     http.HandlerFunc
 		want       plimsoll.Code
 		text       string
+		behind     string // the source that stays as it was, when that is all
 	}{
-		{"truncated zip", "/npm/all.zip", serve(archive[:len(archive)/2]), plimsoll.CodeCorrupt, "cut off"},
+		{"truncated zip", "/npm/all.zip", serve(archive[:len(archive)/2]), plimsoll.CodeCorrupt, "cut off", "osv/npm"},
 		{"transfer that ends early", "/npm/all.zip", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", fmt.Sprint(len(archive)))
 			w.Write(archive[:100])
-		}, plimsoll.CodeUnavailable, "ended after 100 bytes"},
-		{"web page", "/npm/all.zip", serve([]byte("\n<!DOCTYPE html><html>please log in")), plimsoll.CodeCorrupt, "web page"},
-		{"something else", "/npm/all.zip", serve([]byte("hello")), plimsoll.CodeCorrupt, "no zip"},
-		{"empty answer", "/npm/all.zip", serve(nil), plimsoll.CodeCorrupt, "no zip"},
-		{"missing", "/npm/all.zip", http.NotFound, plimsoll.CodeNotFound, "404"},
-		{"server error", "/npm/all.zip", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) }, plimsoll.CodeUnavailable, "503"},
-		{"forbidden", "/npm/all.zip", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(403) }, plimsoll.CodeUnavailable, "403"},
-		{"elsewhere", "/npm/all.zip", http.RedirectHandler("http://127.0.0.2:1/all.zip", http.StatusFound).ServeHTTP, plimsoll.CodeUnavailable, "redirected"},
-		{"hang up", "/npm/all.zip", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, plimsoll.CodeUnavailable, "EOF"},
-		{"malformed list", "/npm/modified_id.csv", serve([]byte("<html>")), plimsoll.CodeCorrupt, "malformed"},
+		}, plimsoll.CodeUnavailable, "ended after 100 bytes", "osv/npm"},
+		{"web page", "/npm/all.zip", serve([]byte("\n<!DOCTYPE html><html>please log in")), plimsoll.CodeCorrupt, "web page", "osv/npm"},
+		{"something else", "/npm/all.zip", serve([]byte("hello")), plimsoll.CodeCorrupt, "no zip", "osv/npm"},
+		{"empty answer", "/npm/all.zip", serve(nil), plimsoll.CodeCorrupt, "no zip", "osv/npm"},
+		{"missing", "/npm/all.zip", http.NotFound, plimsoll.CodeNotFound, "404", "osv/npm"},
+		{"server error", "/npm/all.zip", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) }, plimsoll.CodeUnavailable, "503", "osv/npm"},
+		{"forbidden", "/npm/all.zip", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(403) }, plimsoll.CodeUnavailable, "403", "osv/npm"},
+		{"elsewhere", "/npm/all.zip", http.RedirectHandler("http://127.0.0.2:1/all.zip", http.StatusFound).ServeHTTP, plimsoll.CodeUnavailable, "redirected", "osv/npm"},
+		{"hang up", "/npm/all.zip", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, plimsoll.CodeUnavailable, "EOF", "osv/npm"},
+		{"malformed list", "/npm/modified_id.csv", serve([]byte("<html>")), plimsoll.CodeCorrupt, "malformed", "osv/npm"},
 		{"most records broken", "/npm/all.zip", func(w http.ResponseWriter, r *http.Request) {
 			records := npmRecords(10)
 			for id := range records {
@@ -348,30 +349,44 @@ func TestUpdateFailures(t *testing.T) {
 			}
 			b, _ := exportOf(t, records)
 			w.Write(b)
-		}, plimsoll.CodeCorrupt, "10 of 10 records"},
+		}, plimsoll.CodeCorrupt, "10 of 10 records", ""},
 		{"shrunken", "/npm/all.zip", func(w http.ResponseWriter, r *http.Request) {
 			b, _ := exportOf(t, npmRecords(44))
 			w.Write(b)
-		}, plimsoll.CodeInvalid, "from 50 to 44"},
-		{"no ecosystems", "/ecosystems.txt", serve([]byte("../x\n")), plimsoll.CodeCorrupt, "no ecosystem"},
-		{"catalogue is a page", "/kev.json", serve([]byte("<html>")), plimsoll.CodeCorrupt, "catalogue"},
-		{"catalogue is cut", "/kev.json", serve([]byte(kevFile[:200])), plimsoll.CodeCorrupt, "EOF"},
-		{"scores are a page", "/epss.csv", serve([]byte("<html>")), plimsoll.CodeCorrupt, `no column "cve"`},
-		{"scores are gone", "/epss.csv", http.NotFound, plimsoll.CodeNotFound, "404"},
-		{"empty table", "/cvss.csv", serve([]byte("cve,source,vector\n")), plimsoll.CodeCorrupt, "no entries"},
+		}, plimsoll.CodeInvalid, "from 50 to 44", ""},
+		{"no ecosystems", "/ecosystems.txt", serve([]byte("../x\n")), plimsoll.CodeCorrupt, "no ecosystem", ""},
+		{"catalogue is a page", "/kev.json", serve([]byte("<html>")), plimsoll.CodeCorrupt, "catalogue", ""},
+		{"catalogue is cut", "/kev.json", serve([]byte(kevFile[:200])), plimsoll.CodeCorrupt, "EOF", ""},
+		{"scores are a page", "/epss.csv", serve([]byte("<html>")), plimsoll.CodeCorrupt, `no column "cve"`, ""},
+		{"scores are gone", "/epss.csv", http.NotFound, plimsoll.CodeNotFound, "404", "epss"},
+		{"empty table", "/cvss.csv", serve([]byte("cve,source,vector\n")), plimsoll.CodeCorrupt, "no entries", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s, o := site(t)
 			before, _ := mustRun(t, o)
 			s.publish(t, "npm", npmRecords(400)) // too many for single records
+			s.publish(t, "Go", map[string]string{"GO-2026-1": made("GO-2026-1", "Go", "stdlib", "1.2", 2), "GO-2026-2": made("GO-2026-2", "Go", "stdlib", "1.3", 3)})
 			s.answer(tt.path, tt.answer)
-			_, _, err := run(t, o)
+			later := o
+			later.Now = func() time.Time { return o.Now().Add(24 * time.Hour) }
+			g, sum, err := run(t, later)
+			if tt.behind != "" {
+				if err != nil || len(sum.Behind) != 1 || sum.Behind[0].Source != tt.behind || !sum.Behind[0].Fetched.Equal(o.Now()) {
+					t.Fatalf("%v, behind are %v", err, sum.Behind)
+				}
+				if fresh := g.Advisories == before.Advisories+1 || tt.behind == "epss"; !fresh || g.ID == before.ID {
+					t.Errorf("the other sources brought nothing: %+v", g)
+				}
+				if st, err := Status(o.Dir); err != nil || !slices.ContainsFunc(st.Sources, func(s plimsoll.DataSource) bool { return s.Name == tt.behind && s.Fetched.Equal(o.Now()) }) {
+					t.Errorf("%+v %v: the old source does not say how old it is", st.Sources, err)
+				}
+				err = sum.Behind[0].Err
+			} else if id := currentID(o.Dir); id != before.ID {
+				t.Errorf("%s is in use, not %s", id, before.ID)
+			}
 			if plimsoll.CodeOf(err) != tt.want || !strings.Contains(err.Error(), tt.text) {
 				t.Errorf("%v, want %s and %q", err, tt.want, tt.text)
-			}
-			if id := currentID(o.Dir); id != before.ID {
-				t.Errorf("%s is in use, not %s", id, before.ID)
 			}
 			for _, pattern := range []string{"gen/*.tmp", "raw/*.tmp", "raw/*/*/*.tmp"} {
 				if left, _ := filepath.Glob(filepath.Join(o.Dir, pattern)); left != nil {
@@ -380,7 +395,7 @@ func TestUpdateFailures(t *testing.T) {
 			}
 			// Once the server is well again, so is the update.
 			s.answer(tt.path, nil)
-			if g, _ := mustRun(t, o); g.Advisories != 401 {
+			if g, sum := mustRun(t, o); g.Advisories != 402 || sum.Behind != nil {
 				t.Errorf("%d advisories after the repair", g.Advisories)
 			}
 		})
@@ -398,6 +413,17 @@ func TestUpdateFromDeadServer(t *testing.T) {
 	}
 	if id := currentID(o.Dir); id != before.ID {
 		t.Errorf("%s is in use, not %s", id, before.ID)
+	}
+	// The first time there is nothing that could stand in, but for the ratings.
+	s, o = site(t)
+	o.KEV = "http://127.0.0.1:1/kev.json"
+	if g, sum, err := run(t, o); err != nil || g.Advisories != 51 || len(sum.Behind) != 1 || !sum.Behind[0].Fetched.IsZero() || len(g.Sources) != 4 {
+		t.Errorf("%+v %+v %v", g, sum, err)
+	}
+	s.answer("/Go/all.zip", http.NotFound)
+	o.Dir = filepath.Join(t.TempDir(), "db")
+	if _, _, err := run(t, o); plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
+		t.Errorf("without an ecosystem: %v", err)
 	}
 	o.Base = "ftp://example.org"
 	if _, _, err := run(t, o); plimsoll.CodeOf(err) != plimsoll.CodeInvalid {

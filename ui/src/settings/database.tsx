@@ -35,7 +35,7 @@ export function Advisories() {
         {(data) => (
           <div className="stack">
             <Warnings database={data} />
-            {last && (isOver(last) ? last.state === 'failed' && <Failed task={last} /> : <Running id={last.id} />)}
+            {last && (isOver(last) ? (last.state === 'failed' || last.state === 'partial') && <Failed task={last} /> : <Running id={last.id} />)}
             <Current database={data} />
             {data.current && <Sources sources={data.current.sources ?? []} />}
             <section className="card" aria-labelledby="updates">
@@ -81,14 +81,14 @@ function Warnings({ database: { current, stale } }: { database: Database }) {
   return null
 }
 
-/** The last try to get newer ones has failed. */
+/** The last try to get newer ones has failed, or brought those of some sources only. */
 function Failed({ task }: { task: Task }) {
   const { t } = useTranslation('settings')
   return (
     <Alert
-      type="error"
+      type={task.state === 'failed' ? 'error' : 'warning'}
       showIcon
-      title={t('updateFailed')}
+      title={t(task.state === 'failed' ? 'updateFailed' : 'updatePartial')}
       description={
         <div className="stack">
           <span className="text">{task.detail}</span>

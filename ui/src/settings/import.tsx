@@ -20,12 +20,13 @@ export function Import() {
   const cancel = useRef<AbortController>(null)
   const [file, setFile] = useState<File>()
   const [force, setForce] = useState(false)
+  const [unsigned, setUnsigned] = useState(false)
   const [share, setShare] = useState(0)
   const send = useMutation({
     mutationFn: (file: File) => {
       cancel.current = new AbortController()
       setShare(0)
-      return sendAdvisories(file, force, setShare, cancel.current.signal)
+      return sendAdvisories(file, { force, unsigned }, setShare, cancel.current.signal)
     },
     onSuccess: () => {
       setFile(undefined)
@@ -63,6 +64,9 @@ export function Import() {
       </div>
       <Checkbox checked={force} disabled={send.isPending} onChange={(event) => setForce(event.target.checked)}>
         {t('importForce')}
+      </Checkbox>
+      <Checkbox checked={unsigned} disabled={send.isPending} onChange={(event) => setUnsigned(event.target.checked)}>
+        {t('importUnsigned')}
       </Checkbox>
       {tooLarge && <Alert type="error" showIcon role="alert" title={t('fileTooLarge', { size: bytes(largest) })} />}
       {send.error && <Alert type={cancelled ? 'info' : 'error'} showIcon role="alert" title={<span className="text">{cancelled ? t('importCancelled') : sentence(send.error)}</span>} />}

@@ -3,10 +3,10 @@ import { ApiError, type Schemas } from '../api'
 
 export const largest = 8 * 2 ** 30 // bytes that the console takes
 
-export function sendAdvisories(file: File, force: boolean, tell: (share: number) => void, signal: AbortSignal): Promise<void> {
+export function sendAdvisories(file: File, terms: { force: boolean; unsigned: boolean }, tell: (share: number) => void, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest()
-    request.open('POST', `/api/v1/database/import${force ? '?force=true' : ''}`)
+    request.open('POST', `/api/v1/database/import?force=${terms.force}&unsigned=${terms.unsigned}`)
     request.setRequestHeader('Content-Type', 'application/octet-stream')
     request.upload.onprogress = ({ loaded, total }) => tell(total > 0 ? loaded / total : 0)
     request.onload = () => {

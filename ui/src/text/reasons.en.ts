@@ -32,6 +32,8 @@ export const reasons = {
   'limit!': 'Raise the time limit of scans in the settings.',
   panic: 'A reader failed on a file',
   'panic!': 'Please report it.',
+  crash: 'The process that reads images died on it',
+  'crash!': 'Please report it. The rest of the image was read if only a file is named.',
   unidentified: 'Archive or package without name or version',
   'unidentified!': 'Find out what it is: nobody can judge it.',
   'packed-binary': 'Packed executable',

@@ -34,6 +34,8 @@ export const reasons: Translated<typeof english> = {
   'limit!': '请在设置中提高扫描时限。',
   panic: '读取某个文件时出错',
   'panic!': '请反馈此问题。',
+  crash: '读取镜像的进程在此异常退出',
+  'crash!': '请反馈此问题。若仅涉及某个文件，镜像的其余部分已读取。',
   unidentified: '没有名称或版本的归档或软件包',
   'unidentified!': '请查明其内容：无法对其判定。',
   'packed-binary': '加壳的可执行文件',

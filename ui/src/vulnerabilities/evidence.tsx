@@ -92,6 +92,12 @@ function Whole({ finding: f, linked }: { finding: Finding; linked: boolean }) {
       </dl>
       <Section title={t('why')}>
         <div className="stack">
+          <dl className="facts">
+            <dt>{t('confidence')}</dt>
+            <dd>
+              {t(`confidence.${f.confidence}`)} {f.evidence && <span className="muted">{t(`evidence.${f.evidence}` as 'evidence.binary', { ns: 'images' })}</span>}
+            </dd>
+          </dl>
           {f.status !== 'affected' && <Alert type="info" showIcon title={word('status', f.status)} description={t(f.status === 'owned-by-system' ? 'statusOwned' : 'statusNotPresent')} />}
           {f.reasons?.map((reason, i) => <Reason key={i} reason={reason} />)}
         </div>

@@ -1,17 +1,53 @@
-package engine
+package layerfs
 
 import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"path"
 	"strings"
 
 	"plimsoll"
 )
+
+// Record is a file in which an engine keeps the names of the tar that a layer's
+// directory was unpacked from. It tells which directories are opaque to those who
+// may not see that on the directories themselves.
+type Record struct {
+	File *os.File // closed by whoever asked for the record
+	// Tar says that the file is the tar itself, plain or compressed, whose diff ID
+	// is DiffID. Otherwise it is the list that vbatts/tar-split makes of a tar.
+	Tar    bool
+	DiffID plimsoll.Digest
+}
+
+// opaques reads the opaque directories of a layer.
+func (r Record) opaques(ctx context.Context) (map[string]bool, error) {
+	if !r.Tar {
+		return tarSplitOpaques(r.File)
+	}
+	info, err := r.File.Stat()
+	if err != nil {
+		return nil, err
+	}
+	index, _, err := TarBlob(r.File, info.Size(), TarOptions{DiffID: r.DiffID}).Scan(ctx, nothing{})
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]bool)
+	err = index.Walk(func(e Entry) error {
+		if e.Opaque {
+			found[e.Path] = true
+		}
+		return nil
+	})
+	return found, err
+}
 
 // Limits of tar-split records.
 const (
@@ -20,16 +56,14 @@ const (
 	maxOpaques      = 1 << 20  // opaque directories of one layer
 )
 
-const opaqueMark = ".wh..wh..opq"
-
-// Opaques returns the opaque directories of a layer, relative to its root, from
-// the tar-split record (gzip) that Docker and containers-storage keep of the
+// tarSplitOpaques returns the opaque directories of a layer, relative to its root,
+// from the tar-split record (gzip) that Docker and containers-storage keep of the
 // layer's tar. It needs no privilege, unlike the extended attributes of the
 // unpacked layer. Errors have CodeCorrupt or CodeLimit.
 //
 // The format is that of vbatts/tar-split: one JSON object per line, and type 1
 // for a member of the tar.
-func Opaques(r io.Reader) (map[string]bool, error) {
+func tarSplitOpaques(r io.Reader) (map[string]bool, error) {
 	const op = "read tar-split record"
 	zr, err := gzip.NewReader(bufio.NewReader(r))
 	if err != nil {
@@ -62,7 +96,7 @@ func Opaques(r io.Reader) (map[string]bool, error) {
 // opaqueDir returns the directory that a line of a tar-split record marks as
 // opaque. A name that is not valid UTF-8 stands in name_raw.
 func opaqueDir(line []byte) (string, bool) {
-	if !bytes.Contains(line, []byte(opaqueMark)) && !bytes.Contains(line, []byte(`"name_raw"`)) {
+	if !bytes.Contains(line, []byte(whiteoutOpaque)) && !bytes.Contains(line, []byte(`"name_raw"`)) {
 		return "", false // nearly all lines: not worth decoding
 	}
 	var entry struct {
@@ -78,5 +112,5 @@ func opaqueDir(line []byte) (string, bool) {
 		name = string(entry.NameRaw)
 	}
 	dir, base := path.Split(path.Clean("/" + name))
-	return strings.Trim(dir, "/"), base == opaqueMark
+	return strings.Trim(dir, "/"), base == whiteoutOpaque
 }
