@@ -99,7 +99,7 @@ func TestADV16LabelledCases(t *testing.T) {
 		sums[family] = f
 	}
 	cases := readLabels(t)
-	found := foundIn(t, db, cases)
+	found := flawsFound(t, db, cases)
 	for _, c := range cases {
 		family, _, _ := strings.Cut(c.Ecosystem, ":")
 		for _, v := range c.affected {
@@ -326,8 +326,8 @@ func readStated(t *testing.T) []stated {
 	return cases
 }
 
-// foundIn returns, for each item, every name of every flaw that is found in it.
-func foundIn(t *testing.T, db *vulndb.DB, cases []labelled) map[independent.Item]map[string]bool {
+// flawsFound returns, for each item, every name of every flaw that is found in it.
+func flawsFound(t *testing.T, db *vulndb.DB, cases []labelled) map[independent.Item]map[string]bool {
 	t.Helper()
 	var items []independent.Item
 	byPath := make(map[string]independent.Item)
