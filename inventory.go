@@ -25,6 +25,9 @@ const (
 	TypePub      PackageType = "pub"
 	TypeHackage  PackageType = "hackage"
 	TypeSwift    PackageType = "swift"
+	TypeNix      PackageType = "nix"
+	TypeSnap     PackageType = "snap"
+	TypeBitnami  PackageType = "bitnami"
 	TypeGeneric  PackageType = "generic"
 )
 

@@ -256,10 +256,11 @@ func (m *merger) inventory() plimsoll.Inventory {
 		if !p.Type.System() {
 			p.Root, p.Owner = m.owner(p.Path, inv.Systems)
 		}
-		if p.Type == plimsoll.TypePyPI {
-			// One Python package may leave both .egg-info and .dist-info
-			// (acceptance PY-02).
-			key := duplicate{plimsoll.NormalizeName("PyPI", p.Name), p.Version, pythonSite(p.Path)}
+		if place := placeOf(&p); place != "" {
+			key := duplicate{p.Name, p.Version, place}
+			if p.Type == plimsoll.TypePyPI {
+				key.name = plimsoll.NormalizeName("PyPI", p.Name)
+			}
 			if i, again := seen[key]; again {
 				if p.Path < inv.Packages[i].Path { // .dist-info before .egg-info
 					inv.Packages[i] = p
@@ -353,6 +354,21 @@ func (m *merger) owner(path string, systems []plimsoll.OS) (root, name string) {
 }
 
 type duplicate struct{ name, version, place string }
+
+// placeOf returns where several files may prove one package: a Python package may
+// leave both .egg-info and .dist-info (acceptance PY-02), and each file of a
+// package in Nix's store names it. Empty for all others.
+func placeOf(p *plimsoll.Package) string {
+	switch p.Type {
+	case plimsoll.TypePyPI:
+		return "pypi:" + pythonSite(p.Path)
+	case plimsoll.TypeNix:
+		_, rest, _ := strings.Cut(p.Path, "nix/store/")
+		dir, _, _ := strings.Cut(rest, "/")
+		return "nix:" + dir
+	}
+	return ""
+}
 
 // pythonSite returns the directory that holds a package's metadata directory or
 // file.

@@ -60,7 +60,7 @@ var languages = map[plimsoll.PackageType]string{
 	plimsoll.TypeSwift:    "SwiftURL",
 	"julia":               "Julia",
 	"opam":                "opam",
-	"bitnami":             "Bitnami",
+	plimsoll.TypeBitnami:  "Bitnami",
 	"githubactions":       "GitHub Actions",
 	plimsoll.TypeGeneric:  plimsoll.EcosystemNVD,
 }

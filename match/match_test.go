@@ -234,6 +234,12 @@ func TestEvaluate(t *testing.T) {
 			want: []string{"redis 7.0.0: BIT-redis-2024-1 (< 7.0.1) -> 7.0.1"},
 		},
 		{
+			name:     "NIX-01, SNAP-01 packages that nobody publishes advisories about are inventory only",
+			adv:      generation(about("DEBIAN-CVE-2024-1", eco12, "curl", "introduced 0")),
+			inv:      debian(lang(plimsoll.TypeNix, "curl", "8.6.0"), lang(plimsoll.TypeSnap, "curl", "8.6.0")),
+			problems: []string{"no-advisory-source", "no-advisory-source"},
+		},
+		{
 			name: "DEB-11 kernel headers hold no kernel",
 			adv:  generation(about("DEBIAN-CVE-2024-1", eco12, "linux", "introduced 0", "fixed 6.1.99-1")),
 			inv: debian(built(deb("linux-libc-dev", "6.1.90-1"), "linux", "6.1.90-1"),

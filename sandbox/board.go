@@ -27,7 +27,7 @@ const (
 
 // newBoard makes the memory, as a file to inherit.
 func newBoard() (*board, *os.File, error) {
-	fd, err := unix.MemfdCreate("plimsoll", unix.MFD_CLOEXEC)
+	fd, err := unix.MemfdCreate("plimsoll", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -36,7 +36,12 @@ func newBoard() (*board, *os.File, error) {
 		f.Close()
 		return nil, nil, err
 	}
-	b, err := openBoard(f)
+	// Were it made shorter by the child, the parent would die when it looks.
+	_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
+	var b *board
+	if err == nil {
+		b, err = openBoard(f)
+	}
 	if err != nil {
 		f.Close()
 	}

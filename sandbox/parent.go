@@ -44,6 +44,8 @@ type process struct {
 	board  *board
 	stderr tail
 	ended  chan struct{} // it is gone
+	// helpers end with the child; they use the board and the socket.
+	helpers sync.WaitGroup
 
 	mu     sync.Mutex
 	killed string // why this process killed it, part of a sentence
@@ -67,24 +69,36 @@ func (r *reading) attempt(ctx context.Context) (plimsoll.Inventory, error) {
 		return plimsoll.Inventory{}, err
 	}
 	if err := p.start(j, files); err != nil {
+		close(p.ended)
+		p.close()
 		return plimsoll.Inventory{}, plimsoll.Errorf(plimsoll.CodeUnavailable, op, "%w", err)
 	}
-	defer p.close()
+	silent := true
+	defer func() {
+		if silent {
+			p.close()
+		} else {
+			go p.close() // it has said all: nobody waits for the kernel to take it down
+		}
+	}()
 	if err := p.limit(ctx, j); err != nil {
 		p.kill("its limits cannot be set")
 		return plimsoll.Inventory{}, plimsoll.Errorf(plimsoll.CodeUnavailable, op, "%w", err)
 	}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	go p.watch(watching)
-	go giveFiles(p.socket, maxAsked, func(i int) (*os.File, error) {
-		if i < 0 || i >= len(r.task.Layers) {
-			return nil, os.ErrInvalid
-		}
-		return layerfs.Scratch(r.task.Layers[i])
+	p.helpers.Go(func() { p.watch(watching) })
+	p.helpers.Go(func() {
+		giveFiles(p.socket, maxAsked, func(i int) (*os.File, error) {
+			if i < 0 || i >= len(r.task.Layers) {
+				return nil, os.ErrInvalid
+			}
+			return layerfs.Scratch(r.task.Layers[i])
+		})
 	})
 	go p.feed(j)
 	inv, err := p.listen(j)
+	silent = err != nil
 	if err == nil || !errors.Is(err, errSilent) {
 		return inv, err
 	}
@@ -109,7 +123,7 @@ func (r *reading) job() (*job, []*os.File, error) {
 	return j, files, nil
 }
 
-// start starts the child.
+// start starts the child. What it opened for p is closed by close, in any case.
 func (p *process) start(j *job, files []*os.File) error {
 	b, boardFile, err := newBoard()
 	if err != nil {
@@ -119,7 +133,6 @@ func (p *process) start(j *job, files []*os.File) error {
 	p.board = b
 	socket, childSocket, err := scratchPair()
 	if err != nil {
-		b.close()
 		return err
 	}
 	defer childSocket.Close()
@@ -187,8 +200,6 @@ func (p *process) start(j *job, files []*os.File) error {
 		}
 	}()
 	if err := <-started; err != nil {
-		close(p.ended)
-		p.close()
 		return err
 	}
 	if j.NoNet = flags != 0; j.NoNet {
@@ -254,12 +265,15 @@ func (p *process) close() {
 		p.kill("it is not needed any more")
 	}
 	<-p.ended
+	p.helpers.Wait()
 	for _, f := range []*os.File{p.in, p.out, p.socket} {
 		if f != nil {
 			f.Close()
 		}
 	}
-	p.board.close()
+	if p.board != nil {
+		p.board.close()
+	}
 }
 
 // tooMuch is why a child is killed that takes more memory than it may.

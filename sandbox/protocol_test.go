@@ -215,6 +215,9 @@ func TestBoard(t *testing.T) {
 	if got := b.suspects(all); len(got) != 0 {
 		t.Errorf("got %+v", got)
 	}
+	if err := f.Truncate(1); err == nil {
+		t.Error("the board can be made shorter under its readers")
+	}
 	for i := range b.mem {
 		b.mem[i] = 0xff
 	}

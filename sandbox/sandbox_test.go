@@ -593,3 +593,50 @@ func TestErrorsOfLayers(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+// Where no child can be started an image fails, and nothing is left open.
+func TestNoChild(t *testing.T) {
+	img := newImage(t, map[string]string{"a.list": "one"})
+	open := func() int {
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(fds)
+	}
+	before := open()
+	s := scanner(&Sandbox{program: []string{"/nonexistent"}})
+	for range 3 {
+		_, err := s.Scan(t.Context(), img.Image, img.open)
+		if plimsoll.CodeOf(err) != plimsoll.CodeUnavailable {
+			t.Errorf("got %v", err)
+		}
+	}
+	if after := open(); after > before {
+		t.Errorf("%d descriptors were open, now %d", before, after)
+	}
+}
+
+// Scans beside one another keep apart, and leave neither children nor descriptors.
+func TestScansAtOnce(t *testing.T) {
+	var group sync.WaitGroup
+	for i := range 6 {
+		img := newImage(t, map[string]string{"a.list": fmt.Sprint(i), "b.act": "read /etc/passwd"})
+		group.Go(func() {
+			inv, err := scanner(&Sandbox{}).Scan(t.Context(), img.Image, img.open)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if got := names(inv); len(got) != 2 || got[0] != fmt.Sprint("a.list: ", i) {
+				t.Errorf("image %d: %v", i, got)
+			}
+		})
+	}
+	group.Wait()
+	for until := time.Now().Add(10 * time.Second); children(t) > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("%d children are left", children(t))
+		}
+	}
+}

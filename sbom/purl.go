@@ -14,7 +14,7 @@ var claimed = map[plimsoll.PackageType]bool{
 	plimsoll.TypeMaven: true, plimsoll.TypeNPM: true, plimsoll.TypePyPI: true, plimsoll.TypeConda: true, plimsoll.TypeGo: true,
 	plimsoll.TypeCargo: true, plimsoll.TypeNuGet: true, plimsoll.TypeComposer: true, plimsoll.TypeGem: true, plimsoll.TypeHex: true,
 	plimsoll.TypeCRAN: true, plimsoll.TypeCPAN: true, plimsoll.TypeLuaRocks: true, plimsoll.TypeGeneric: true,
-	"pub": true, "hackage": true, "swift": true,
+	"pub": true, "hackage": true, "swift": true, plimsoll.TypeNix: true, plimsoll.TypeSnap: true, plimsoll.TypeBitnami: true,
 }
 
 // fromPURL reads a purl; ok is false when it names no package of a type we know.
@@ -38,6 +38,8 @@ func (b *builder) fromPURL(purl string) (p plimsoll.Package, ok bool) {
 		if distro := text(qualifiers["distro"]); distro != "" {
 			b.distros[distro]++
 		}
+	case p.Type == plimsoll.TypeBitnami:
+		p.Version, _, _ = strings.Cut(p.Version, "-") // the revision of Bitnami's packaging, which its advisories do not know
 	case p.Type == plimsoll.TypeMaven && u.Namespace != "":
 		p.Name = text(u.Namespace + ":" + u.Name)
 	case u.Namespace != "" && p.Type != plimsoll.TypeConda && p.Type != plimsoll.TypePyPI:

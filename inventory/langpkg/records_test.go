@@ -146,6 +146,11 @@ func TestSBOMClaims(t *testing.T) {
 	facts = analyze(t, sbom{}, "opt/bitnami/redis/.spdx-redis.spdx", spdx)
 	equal(t, brief(facts), []string{"redis 7.2.4"})
 	equal(t, facts.Packages[0].Remark, "claimed by an SBOM of builder-2")
+	// OS-09: Bitnami's own lists name its builds.
+	facts = analyze(t, sbom{}, "opt/bitnami/redis/.spdx-redis.spdx", `{"spdxVersion":"SPDX-2.3","packages":[{"name":"redis","externalRefs":[
+{"referenceType":"purl","referenceLocator":"pkg:bitnami/redis@7.2.4-11?arch=amd64&distro=debian-12"}]}]}`)
+	equal(t, brief(facts), []string{"redis 7.2.4"})
+	equal(t, facts.Packages[0].Type, plimsoll.TypeBitnami)
 	equal(t, analyze(t, sbom{}, "bom.json", `{"metadata":{"tools":[{"vendor":"a","name":"old","version":"1"}]},"components":[{"purl":"pkg:npm/a@1"}]}`).Packages[0].Remark, "claimed by an SBOM of old 1")
 
 	equal(t, brief(analyze(t, sbom{}, "x/site-packages/fast-1.0.dist-info/sboms/fast.cyclonedx.json", `{"components":[{"purl":"pkg:cargo/serde@1.0"}]}`)),

@@ -15,7 +15,7 @@ import (
 type sbom struct{}
 
 func (sbom) Name() string { return "sbom" }
-func (sbom) Version() int { return 3 }
+func (sbom) Version() int { return 4 }
 
 func (sbom) Wants(p string) inventory.Want {
 	if !strings.HasSuffix(p, ".json") && !strings.HasSuffix(p, ".spdx") {
@@ -228,6 +228,9 @@ func fromPURL(purl string) (p plimsoll.Package, ok bool) {
 		}
 	case plimsoll.TypeNPM, plimsoll.TypeGo, plimsoll.TypeComposer, plimsoll.TypeSwift:
 		p.Name = strings.Trim(namespace+"/"+name, "/")
+	case plimsoll.TypeBitnami:
+		p.Name = name
+		p.Version, _, _ = strings.Cut(p.Version, "-") // the revision of Bitnami's packaging, which its advisories do not know
 	case plimsoll.TypePyPI, plimsoll.TypeCargo, plimsoll.TypeNuGet, plimsoll.TypeGem, plimsoll.TypeConda, plimsoll.TypeGeneric,
 		plimsoll.TypeHex, plimsoll.TypeCRAN, plimsoll.TypeCPAN, plimsoll.TypeLuaRocks, plimsoll.TypePub, plimsoll.TypeHackage:
 		p.Name = name

@@ -46,11 +46,22 @@ func FuzzContentSets(f *testing.F) {
 // The records of all layers belong to the one system.
 func TestRPM07RecordsOfLayersAreJoined(t *testing.T) {
 	t.Parallel()
+	inv := scan(t,
+		map[string]string{"etc/os-release": "ID=rhel\nVERSION_ID=8.4\n", "root/buildinfo/content_manifests/ubi8.json": `{"content_sets":["b","a"]}`},
+		map[string]string{"root/buildinfo/content_manifests/app.json": `{"content_sets":["c","a"]}`, "root/buildinfo/content_manifests/labels.json": `{}`})
+	if len(inv.Systems) != 1 {
+		t.Fatalf("%+v", inv.Systems)
+	}
+	if diff := cmp.Diff([]string{"a", "b", "c"}, inv.Systems[0].Repositories); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// scan reads an image of layers, each given by its files.
+func scan(t *testing.T, layers ...map[string]string) plimsoll.Inventory {
+	t.Helper()
 	var roots []string
-	for i, files := range []map[string]string{
-		{"etc/os-release": "ID=rhel\nVERSION_ID=8.4\n", "root/buildinfo/content_manifests/ubi8.json": `{"content_sets":["b","a"]}`},
-		{"root/buildinfo/content_manifests/app.json": `{"content_sets":["c","a"]}`, "root/buildinfo/content_manifests/labels.json": `{}`},
-	} {
+	for i, files := range layers {
 		roots = append(roots, filepath.Join(t.TempDir(), fmt.Sprint(i)))
 		for name, content := range files {
 			file := filepath.Join(roots[i], name)
@@ -73,10 +84,8 @@ func TestRPM07RecordsOfLayersAreJoined(t *testing.T) {
 		}
 		return layers, nil
 	})
-	if err != nil || len(inv.Systems) != 1 {
-		t.Fatalf("%+v, %v", inv.Systems, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"a", "b", "c"}, inv.Systems[0].Repositories); diff != "" {
-		t.Error(diff)
-	}
+	return inv
 }

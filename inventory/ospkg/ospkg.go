@@ -1,6 +1,6 @@
 // Package ospkg reads what the package managers of operating systems recorded:
 // dpkg and opkg, apk, rpm (Berkeley DB, ndb, SQLite and Mariner's manifest),
-// pacman, Canonical's chisel, and the files by which a distribution tells its
+// pacman, Canonical's chisel, Nix and snap, and the files by which a distribution tells its
 // name.
 //
 // It owns the formats of those databases, down to the pages of a Berkeley DB
@@ -69,6 +69,8 @@ func Analyzers() []inventory.Analyzer {
 		rpmManifest{},
 		contentSets{},
 		alpm{},
+		nix{},
+		snap{},
 	}
 }
 

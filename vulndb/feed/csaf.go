@@ -177,7 +177,7 @@ func (f *csafFlaw) id() string {
 		return f.CVE
 	}
 	for _, other := range f.IDs {
-		if recordID.MatchString(other.Text) && (strings.HasPrefix(other.Text, "GHSA-") || strings.HasPrefix(other.Text, "CVE-")) {
+		if recordID().MatchString(other.Text) && (strings.HasPrefix(other.Text, "GHSA-") || strings.HasPrefix(other.Text, "CVE-")) {
 			return other.Text
 		}
 	}

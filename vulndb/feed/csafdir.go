@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"os"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +29,7 @@ const (
 )
 
 // csafPath bounds what may become part of a path and of an address.
-var csafPath = regexp.MustCompile(`^(?:[A-Za-z0-9][A-Za-z0-9_+-]{0,99}/){0,4}[A-Za-z0-9][A-Za-z0-9._+-]{0,199}\.json$`)
+var csafPath = lazily(`^(?:[A-Za-z0-9][A-Za-z0-9_+-]{0,99}/){0,4}[A-Za-z0-9][A-Za-z0-9._+-]{0,199}\.json$`)
 
 // fetchCSAF fetches a document or an archive, or, where the address ends in "/",
 // what a directory-based distribution holds (CSAF 2.0, section 7.1, requirement
@@ -97,7 +96,7 @@ func parseChanges(b []byte) (map[string]string, error) {
 		if err != nil {
 			return nil, errors.New("the list of documents is no changes.csv")
 		}
-		if !csafPath.MatchString(row[0]) {
+		if !csafPath().MatchString(row[0]) {
 			return nil, fmt.Errorf("the list of documents names %.80q, which is no place of one", row[0])
 		}
 		if _, err := parseTime(row[1]); err != nil {
@@ -140,7 +139,7 @@ func (c *csafDir) archive(ctx context.Context, after, before map[string]string) 
 		return since, diskError(err)
 	}
 	name := strings.TrimSpace(string(b))
-	if !recordID.MatchString(name) || path.Base(name) != name {
+	if !recordID().MatchString(name) || path.Base(name) != name {
 		return since, plimsoll.Errorf(plimsoll.CodeCorrupt, "fetch "+c.base.Redacted(), "archive_latest.txt names %.80q, which is no archive", name)
 	}
 	if _, err := c.fetch(ctx, c.source, c.base.JoinPath(name), c.archiveName(), maxSourceFile, nil); err != nil {

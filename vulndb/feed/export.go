@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"plimsoll"
@@ -70,8 +71,14 @@ func parseAddress(s string) (*url.URL, error) {
 	return u, nil
 }
 
+// lazily compiles an expression when it is first needed: those with bounds take
+// milliseconds, which every start of the program would pay.
+func lazily(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
+
 // ecosystemName bounds what may become part of a path and of an address.
-var ecosystemName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,99}$`)
+var ecosystemName = lazily(`^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,99}$`)
 
 // ecosystems returns the names that the origin lists and that are taken without
 // being asked for, sorted. Names with a release repeat what the ecosystem's own
@@ -100,7 +107,7 @@ func (o *origin) ecosystems(ctx context.Context) ([]string, error) {
 	}
 	var names []string
 	for line := range strings.Lines(string(b)) {
-		if line = strings.TrimSpace(line); ecosystemName.MatchString(line) && !notTaken[line] {
+		if line = strings.TrimSpace(line); ecosystemName().MatchString(line) && !notTaken[line] {
 			names = append(names, line)
 		}
 	}
@@ -113,7 +120,7 @@ func (o *origin) ecosystems(ctx context.Context) ([]string, error) {
 
 // export brings one ecosystem up to date on this disk.
 func (o *origin) export(ctx context.Context, ecosystem string) (export, error) {
-	if !ecosystemName.MatchString(ecosystem) {
+	if !ecosystemName().MatchString(ecosystem) {
 		return export{}, plimsoll.Errorf(plimsoll.CodeInvalid, "fetch advisories", "%q cannot be an ecosystem", ecosystem)
 	}
 	if o.base == nil {
@@ -317,7 +324,7 @@ func checkZip(f *os.File) error {
 }
 
 // recordID bounds what may become part of a path and of an address.
-var recordID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:+-]{0,199}$`)
+var recordID = lazily(`^[A-Za-z0-9][A-Za-z0-9._:+-]{0,199}$`)
 
 // readList reads "modified,ID" lines into ID → modified. IDs with which no path
 // can be built are left out: the archive brings them.
@@ -342,7 +349,7 @@ func readList(file string) (map[string]string, error) {
 		if len(list) > maxExportMembers {
 			return nil, errors.New("the list of records is too long")
 		}
-		if recordID.MatchString(id) {
+		if recordID().MatchString(id) {
 			list[id] = modified
 		}
 	}

@@ -23,7 +23,7 @@ func ParsePreference(s string) (Preference, error) {
 	ecosystem, source, ok := strings.Cut(s, "=")
 	kind, _, named := strings.Cut(source, "/")
 	_, known := kinds[kind]
-	if !ok || !ecosystemName.MatchString(ecosystem) || named && strings.HasSuffix(source, "/") || kind != "osv" && !known {
+	if !ok || !ecosystemName().MatchString(ecosystem) || named && strings.HasSuffix(source, "/") || kind != "osv" && !known {
 		return Preference{}, &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: "understand a preference",
 			Err:  fmt.Errorf("%q is no ecosystem and source", s),
 			Hint: "write it as ECOSYSTEM=SOURCE, for example Debian=debian-tracker; the source is a kind of sources, osv, or a name that plimsoll db status shows"}

@@ -47,7 +47,7 @@ type secDBFile struct {
 
 // flawID finds IDs within an entry, which may hold several and remarks:
 // "CVE-2019-10160 XSA-273", "CVE-2017-2616 (+ regression fix)".
-var flawID = regexp.MustCompile(`\b[A-Z]{2,16}(?:-[0-9A-Za-z]{1,40}){1,5}\b`)
+var flawID = lazily(`\b[A-Z]{2,16}(?:-[0-9A-Za-z]{1,40}){1,5}\b`)
 
 // flawsIn returns the flaws that an entry names. What stands beside a CVE ID is
 // another name of the same flaw.
@@ -55,7 +55,7 @@ func flawsIn(entry string) []string {
 	if cves := cveID.FindAllString(entry, maxIDs); len(cves) > 0 {
 		return cves
 	}
-	return slices.DeleteFunc(flawID.FindAllString(entry, maxIDs), func(id string) bool { return strings.HasPrefix(id, "CVE") })
+	return slices.DeleteFunc(flawID().FindAllString(entry, maxIDs), func(id string) bool { return strings.HasPrefix(id, "CVE") })
 }
 
 // read adds one file; bound is its ecosystem when the operator names one. What

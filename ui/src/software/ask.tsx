@@ -29,6 +29,8 @@ export const types = {
   pub: 'Dart',
   hackage: 'Haskell',
   swift: 'Swift',
+  nix: 'Nix',
+  snap: 'Snap',
   generic: '…',
 }
 
