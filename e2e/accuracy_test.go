@@ -26,7 +26,8 @@ import (
 // finding for which a fix is available. The advisories may be younger than the
 // archive of a mirror: then this fails, and somebody has to look.
 func TestADV16PatchedImages(t *testing.T) {
-	recipes := []lab.Recipe{lab.Patched("11"), lab.Patched("12"), lab.Patched("13")}
+	// Debian 11 has ended: its last packages lack fixes that other data know.
+	recipes := []lab.Recipe{lab.Patched("12"), lab.Patched("13")}
 	u, _ := inDocker(t, recipes...)
 	dir := osvExports(t)
 	if extract := filepath.Join("..", "match", "testdata", "osv"); !isDir(filepath.Join(dir, "AlmaLinux")) { // the samples know fewer

@@ -267,9 +267,14 @@ type agent struct {
 // its engines are, wrap where it runs.
 func (c *console) join(wrap []string, place ...string) *agent {
 	c.t.Helper()
+	return c.joinIn(c.t.TempDir(), wrap, place...)
+}
+
+// joinIn is join with a directory for the agent's state.
+func (c *console) joinIn(dir string, wrap []string, place ...string) *agent {
+	c.t.Helper()
 	var token api.NewSecret
 	c.must("POST", "/enrolment-tokens", api.EnrolmentTokenRequest{Uses: 1, TTL: 3600}, &token)
-	dir := c.t.TempDir()
 	state := []string{"--data-dir", dir, "--cache-dir", filepath.Join(dir, "cache")}
 	known := map[int64]bool{}
 	for _, h := range all[api.Host](c, "/hosts") {
@@ -348,7 +353,12 @@ func (c *console) use(generation string) api.Generation {
 	}
 	var db api.Database
 	want := digestOf(c.t, generation)
-	c.eventually("everything is judged by the new advisories", time.Minute, func() bool {
+	defer func() {
+		if c.t.Failed() {
+			c.t.Logf("of the advisories %s the console says %+v %+v", want, db, db.Current)
+		}
+	}()
+	c.eventually("everything is judged by the new advisories", 2*time.Minute, func() bool {
 		c.must("GET", "/database", nil, &db)
 		return db.Current != nil && db.Current.Digest == want && db.Current.Evaluated != nil && db.Pending == 0
 	})
