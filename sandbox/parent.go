@@ -382,6 +382,9 @@ func (p *process) listen(j *job) (plimsoll.Inventory, error) {
 	talk := &io.LimitedReader{R: p.out, N: maxTalk}
 	in := bufio.NewReaderSize(talk, 64<<10)
 	kept, ready, counts := make(map[int]bool), false, 0
+	var puts sync.WaitGroup
+	defer puts.Wait()
+	putting := make(chan bool, max(1, p.scanner.Workers))
 	for asked := 0; ; {
 		var m report
 		if err := receive(in, &m); err != nil {
@@ -421,9 +424,15 @@ func (p *process) listen(j *job) (plimsoll.Inventory, error) {
 				return plimsoll.Inventory{}, errLies("facts that nobody asked for")
 			}
 			kept[i] = true
-			if err := p.scanner.Cache.Put(p.task.Key(i), m.Facts.Value); err != nil && p.scanner.CacheFault != nil {
-				p.scanner.CacheFault(err)
-			}
+			// A cache may ask a console, which takes its time; the child must not wait
+			// for that with a question.
+			puts.Go(func() {
+				putting <- true
+				defer func() { <-putting }()
+				if err := p.scanner.Cache.Put(p.task.Key(i), m.Facts.Value); err != nil && p.scanner.CacheFault != nil {
+					p.scanner.CacheFault(err)
+				}
+			})
 		case m.Ask != nil:
 			if asked++; asked > maxAsked || m.Ask.Layer < 0 || m.Ask.Layer >= len(p.task.Layers) {
 				return plimsoll.Inventory{}, errLies("too many questions")
