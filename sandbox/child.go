@@ -92,7 +92,9 @@ func (c *child) run(analyzers []inventory.Analyzer) error {
 	if err := keep(c.caps.wanted(trusted)); err != nil {
 		return err
 	}
-	held.held("capabilities: %s", capabilityNames(c.caps.wanted(false)))
+	if ownThreads {
+		held.held("capabilities: %s", capabilityNames(c.caps.wanted(false)))
+	}
 	if err := c.tell(report{Ready: &held}); err != nil {
 		return err
 	}

@@ -28,6 +28,10 @@ func (r *Restrictions) missing(format string, args ...any) {
 // as held or missing: kernels differ, and another sandbox around this process may
 // refuse. It says whether system calls are restricted.
 func restrict(r *Restrictions, dirs []*os.File) bool {
+	if !ownThreads {
+		r.missing("Landlock, seccomp and the loss of capabilities: this program was built with cgo, which no release is")
+		return false
+	}
 	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
 		r.missing("no new privileges: %v", errno)
 	} else {
@@ -145,6 +149,9 @@ func (c *capabilities) wanted(listing bool) []uint {
 
 // keep gives up all capabilities but these, in all threads and for good.
 func keep(wanted []uint) error {
+	if !ownThreads {
+		return nil // told by restrict
+	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data capabilities
 	for _, capability := range wanted {
