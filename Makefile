@@ -80,6 +80,14 @@ pagetimes: ui ## how soon each page can be used, of the console at PLIMSOLL_URL 
 docs: ## write docs/acceptance.md (which test proves which case) and docs/coverage.md (what is covered)
 	@go test -count=1 -run '^Test(Acceptance|Coverage)' . -update >/dev/null || go test -count=1 -run '^Test(Acceptance|Coverage)' .
 
+.PHONY: accuracy
+accuracy: build ## precision and recall: labelled cases, a second computation, patched and seeded images; docs/accuracy.md
+	@e2e/setup
+	@set -o pipefail; { go test -v -count=1 -run '^TestADV16' ./match -update && \
+	  PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -v -tags e2e -count=1 -timeout 40m -p 1 -run '^(TestAccuracy|TestLabels.*|TestADV16.*Images)$$' ./match ./e2e; } 2>&1 \
+	  | tee bin/accuracy.log | grep -E --line-buffered '^ +\||AGREEMENT|PATCHED|SEEDED|missed:|found wrongly:|^(ok|FAIL|--- [A-Z]+: )|fell from|NOT TESTED' \
+	  || { echo "the whole log is in bin/accuracy.log" >&2; exit 1; }
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s) each
 	@for pkg in $$(go list ./...); do \

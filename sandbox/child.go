@@ -89,10 +89,11 @@ func (c *child) run(analyzers []inventory.Analyzer) error {
 	if err := c.unpack(&task, files); err != nil {
 		return err
 	}
-	if err := keep(c.caps.wanted(trusted)); err != nil {
+	if cgo {
+		held.missing("fewer capabilities: this program was built with cgo, and cannot give them up")
+	} else if err := keep(c.caps.wanted(trusted)); err != nil {
 		return err
-	}
-	if ownThreads {
+	} else {
 		held.held("capabilities: %s", capabilityNames(c.caps.wanted(false)))
 	}
 	if err := c.tell(report{Ready: &held}); err != nil {
@@ -252,7 +253,12 @@ func (c *child) counted(task inventory.Task) func(plimsoll.Digest, bool) {
 
 // Listed gives up the right to see marks of directories: from now on this process
 // reads what the image's author wrote.
-func (c *child) Listed() error { return keep(c.caps.wanted(false)) }
+func (c *child) Listed() error {
+	if cgo { // which was told
+		return nil
+	}
+	return keep(c.caps.wanted(false))
+}
 
 // Start notes on the board what is read.
 func (c *child) Start(analyzer, path string) func() {

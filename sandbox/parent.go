@@ -225,7 +225,7 @@ func (p *process) limit(ctx context.Context, j *job) error {
 	}
 	// The runtime's own needs come on top: RLIMIT_AS would not let it start.
 	data := uint64(bytes) + 64<<20
-	if !ownThreads { // the race detector maps terabytes
+	if cgo { // the race detector maps terabytes
 		data = unix.RLIM_INFINITY
 	}
 	seconds := uint64(unix.RLIM_INFINITY)
@@ -522,6 +522,9 @@ func (p *process) autopsy() error {
 		d.why = fmt.Sprintf("the process was ended by signal %d (%s)", status.Signal(), status.Signal())
 	default:
 		d.why = fmt.Sprintf("the process ended with code %d", status.ExitStatus())
+		if line, _, _ := strings.Cut(d.stderr, "\n"); status.ExitStatus() == exitOrphan && line != "" {
+			d.why += ": " + line // it could not even begin
+		}
 		if at := place.FindStringSubmatch(d.stderr); at != nil {
 			d.why += " at " + at[1]
 		}

@@ -28,10 +28,6 @@ func (r *Restrictions) missing(format string, args ...any) {
 // as held or missing: kernels differ, and another sandbox around this process may
 // refuse. It says whether system calls are restricted.
 func restrict(r *Restrictions, dirs []*os.File) bool {
-	if !ownThreads {
-		r.missing("Landlock, seccomp and the loss of capabilities: this program was built with cgo, which no release is")
-		return false
-	}
 	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
 		r.missing("no new privileges: %v", errno)
 	} else {
@@ -43,6 +39,10 @@ func restrict(r *Restrictions, dirs []*os.File) bool {
 
 // restrictFiles lets the layers' directories be read, and nothing else.
 func restrictFiles(r *Restrictions, dirs []*os.File) {
+	if cgo { // what reaches all threads then was seen to wait for them forever
+		r.missing("Landlock: this program was built with cgo")
+		return
+	}
 	version, err := ll.LandlockGetABIVersion()
 	if err != nil || version < 1 {
 		r.missing("Landlock: this kernel does not offer it, so file permissions alone keep the host's files away")
@@ -81,6 +81,10 @@ var calls = strings.Fields(`
 
 // restrictCalls allows the calls above only.
 func restrictCalls(r *Restrictions) bool {
+	if cgo {
+		r.missing("a filter of system calls: this program was built with cgo, whose threads take more than it allows")
+		return false
+	}
 	info, err := arch.GetInfo("")
 	if err != nil {
 		r.missing("seccomp: %v", err)
@@ -149,9 +153,6 @@ func (c *capabilities) wanted(listing bool) []uint {
 
 // keep gives up all capabilities but these, in all threads and for good.
 func keep(wanted []uint) error {
-	if !ownThreads {
-		return nil // told by restrict
-	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data capabilities
 	for _, capability := range wanted {

@@ -4,11 +4,12 @@
 // compare its answers with Plimsoll's and explain every difference.
 //
 // It owns an evaluation of its own and refuses to share any code with Plimsoll:
-// it imports nothing of ours. It runs dpkg, rpm, Python and Node.js, reads the
-// records into memory and is slow.
+// it imports nothing of ours. It runs dpkg's Perl library, rpm, Python, Node.js,
+// Ruby, PHP and Java, reads the records into memory and is slow.
 //
 // Trust: test support for records that the test chose. Versions travel to the
-// programs as data on their standard input, never as their arguments.
+// programs as data on their standard input, or as arguments where no option can
+// stand.
 package independent
 
 import (
@@ -223,25 +224,25 @@ func judge(ctx context.Context, family string, records []record, items []Item) (
 	clear(spoken)
 	clear(refused)
 	each(questions.lookup)
+	verdicts := make(map[string][]Item) // the items that a record says something about
+	for key, affected := range spoken {
+		if affected || refused[key] {
+			verdicts[key.record] = append(verdicts[key.record], key.item)
+		}
+	}
 
 	distribution := map[string]string{"Debian": "DEBIAN-", "Ubuntu": "UBUNTU-", "Alpine": "ALPINE-"}[family]
 	var matches []Match
 	for _, r := range records {
 		for _, name := range vulnerabilities(r) {
-			for _, items := range wanted {
-				for _, item := range items {
-					key := about{r.ID, item}
-					if !spoken[key] && !refused[key] {
-						continue
+			for _, item := range verdicts[r.ID] {
+				m := Match{Item: item, Record: r.ID, Vulnerability: name, Refused: !spoken[about{r.ID, item}]}
+				if own := distribution + name; distribution != "" && own != r.ID {
+					if affected, speaks := spoken[about{own, item}]; speaks && !affected {
+						m.OverruledBy = own
 					}
-					m := Match{Item: item, Record: r.ID, Vulnerability: name, Refused: !spoken[key]}
-					if own := distribution + name; distribution != "" && own != r.ID {
-						if affected, speaks := spoken[about{own, item}]; speaks && !affected {
-							m.OverruledBy = own
-						}
-					}
-					matches = append(matches, m)
 				}
+				matches = append(matches, m)
 			}
 		}
 	}

@@ -2,10 +2,13 @@ package independent
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -47,17 +50,21 @@ func (q *questions) answer(ctx context.Context) error {
 		byOrder[k.order] = append(byOrder[k.order], k)
 	}
 	for order, list := range byOrder {
-		if order == "Go" {
-			for _, k := range list {
-				q.answers[k] = compareGo(k.a, k.b)
-			}
-			continue
-		}
 		p, err := programFor(order)
 		if err != nil {
 			return err
 		}
-		results, err := p.run(ctx, list)
+		var results []int
+		switch order {
+		case "Go":
+			results = inProcess(list, compareGo)
+		case "Alpine", "Wolfi", "NuGet":
+			results = inProcess(list, comparePlain)
+		case "Maven":
+			results, err = p.asArguments(ctx, list)
+		default:
+			results, err = p.run(ctx, list)
+		}
 		if err != nil {
 			return fmt.Errorf("compare %s versions: %w", order, err)
 		}
@@ -77,17 +84,53 @@ func compareGo(a, b string) int {
 	return semver.Compare(a, b)
 }
 
+func inProcess(list []question, compare func(a, b string) int) []int {
+	results := make([]int, len(list))
+	for i, k := range list {
+		results[i] = compare(k.a, k.b)
+	}
+	return results
+}
+
+var plain = regexp.MustCompile(`^((?:0|[1-9][0-9]{0,17})(?:\.(?:0|[1-9][0-9]{0,17}))*)(?:-r(0|[1-9][0-9]{0,8}))?$`)
+
+// comparePlain stands in where this machine has no reference (apk, NuGet): it
+// orders what every scheme orders alike, numbers compared from left to right and
+// then Alpine's revision, and refuses the rest: letters, suffixes, leading
+// zeros, and numbers of which one version has more.
+func comparePlain(a, b string) int {
+	x, y := plain.FindStringSubmatch(a), plain.FindStringSubmatch(b)
+	if x == nil || y == nil || (x[2] == "") != (y[2] == "") {
+		return unordered
+	}
+	m, n := strings.Split(x[1], "."), strings.Split(y[1], ".")
+	for i := range min(len(m), len(n)) {
+		if c := compareNumbers(m[i], n[i]); c != 0 {
+			return c
+		}
+	}
+	if len(m) != len(n) {
+		return unordered
+	}
+	return compareNumbers(x[2], y[2])
+}
+
+// compareNumbers compares without leading zeros.
+func compareNumbers(a, b string) int {
+	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+}
+
 // program reads lines "a<TAB>b" and writes for each -1, 0, 1 or 2 on a line.
 type program []string
 
-// dpkgLoop asks dpkg --compare-versions for each line. dpkg starts twice for
-// most lines; nothing but dpkg decides.
-const dpkgLoop = `tab=$(printf '\t')
-while IFS="$tab" read -r a b; do
-  if dpkg --compare-versions "$a" lt "$b" 2>/dev/null; then echo -1
-  elif dpkg --compare-versions "$a" gt "$b" 2>/dev/null; then echo 1
-  else echo 0; fi
-done`
+// dpkgLoop asks the library of dpkg's own developers, which starts once where
+// dpkg --compare-versions would start twice for each line.
+const dpkgLoop = `use Dpkg::Version;
+while (<STDIN>) {
+  chomp; my ($a, $b) = split /\t/;
+  my $c = eval { version_compare($a, $b) };
+  print defined $c ? $c : 2, "\n";
+}`
 
 const rpmLoop = `%{lua:
 for line in io.lines() do
@@ -118,17 +161,33 @@ console.log(lines.map(l => {
   try { return semver.compare(a, b); } catch (e) { return 2; }
 }).join("\n"));`
 
+const rubyLoop = `STDIN.each_line do |line|
+  a, b = line.chomp.split("\t")
+  puts Gem::Version.correct?(a) && Gem::Version.correct?(b) ? Gem::Version.new(a) <=> Gem::Version.new(b) : 2
+end`
+
+// phpLoop asks Composer's own library, as Debian installs it.
+const phpLoop = `require "/usr/share/php/Composer/Semver/autoload.php";
+$parser = new Composer\Semver\VersionParser();
+while (($line = fgets(STDIN)) !== false) {
+  list($a, $b) = explode("\t", rtrim($line, "\n"));
+  try {
+    $a = $parser->normalize($a); $b = $parser->normalize($b);
+    echo Composer\Semver\Comparator::lessThan($a, $b) ? -1 : (Composer\Semver\Comparator::greaterThan($a, $b) ? 1 : 0), "\n";
+  } catch (UnexpectedValueException $e) { echo "2\n"; }
+}`
+
+// mavenJars are those of Debian's libmaven3-core-java.
+const mavenJars = "/usr/share/java/maven3-artifact.jar:/usr/share/java/commons-lang3.jar"
+
 // programFor returns the reference implementation of an order, named by the
 // ecosystem or "SEMVER".
 func programFor(order string) (program, error) {
 	var p program
 	switch order {
 	case "Debian", "Ubuntu":
-		if _, err := exec.LookPath("dpkg"); err != nil {
-			return nil, err
-		}
-		p = program{"sh", "-c", dpkgLoop}
-	case "AlmaLinux", "Azure Linux", "Red Hat", "Rocky Linux":
+		p = program{"perl", "-e", dpkgLoop}
+	case "AlmaLinux", "Azure Linux", "Red Hat", "Rocky Linux", "openSUSE":
 		p = program{"rpm", "--eval", rpmLoop}
 	case "PyPI":
 		p = program{"python3", "-c", pythonLoop}
@@ -138,7 +197,13 @@ func programFor(order string) (program, error) {
 			return nil, err
 		}
 		p = program{"node", "-e", nodeLoop, library}
-	case "Go":
+	case "RubyGems":
+		p = program{"ruby", "-e", rubyLoop}
+	case "Packagist":
+		p = program{"php", "-r", phpLoop}
+	case "Maven":
+		p = program{"java", "-cp", mavenJars, "org.apache.maven.artifact.versioning.ComparableVersion"}
+	case "Go", "Alpine", "Wolfi", "NuGet":
 		return nil, nil // in this process
 	default:
 		return nil, fmt.Errorf("no reference implementation for %q", order)
@@ -160,6 +225,45 @@ func nodeSemver() (string, error) {
 		}
 	}
 	return "", fmt.Errorf("npm's semver is not under %s", prefix)
+}
+
+// asArguments is for Maven's ComparableVersion, which compares each of its
+// arguments with the one before; the answers to every second count. Arguments
+// behind the name of a class are no options to Java.
+func (p program) asArguments(ctx context.Context, list []question) ([]int, error) {
+	const atOnce = 10000 // below the kernel's limit of 2 MiB
+	var results []int
+	for part := range slices.Chunk(list, atOnce) {
+		args := slices.Clone(p[1:])
+		for _, k := range part {
+			args = append(args, k.a, k.b)
+		}
+		out, err := exec.CommandContext(ctx, p[0], args...).Output()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p[0], err)
+		}
+		n := 0
+		for line := range strings.Lines(string(out)) {
+			if !strings.HasPrefix(line, "   ") {
+				continue
+			}
+			if n++; n%2 == 0 {
+				continue
+			}
+			// A version may hold spaces; the sign stands between the two.
+			k := part[n/2]
+			sign := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(line), k.a+" "), " "+k.b)
+			c, ok := map[string]int{"<": -1, "==": 0, ">": 1}[sign]
+			if !ok {
+				c = unordered
+			}
+			results = append(results, c)
+		}
+	}
+	if len(results) != len(list) {
+		return nil, fmt.Errorf("%s answered %d of %d questions", p[0], len(results), len(list))
+	}
+	return results, nil
 }
 
 func (p program) run(ctx context.Context, list []question) ([]int, error) {

@@ -40,6 +40,11 @@ func TestReferences(t *testing.T) {
 		{"PyPI", "1.0.dev1", "1.0a1"},
 		{"npm", "1.0.0-beta.2", "1.0.0-beta.11"},
 		{"SEMVER", "1.0.0-rc.1", "1.0.0"},
+		{"RubyGems", "1.0.0.rc1", "1.0.0"},
+		{"Packagist", "1.0.0-beta2", "v1.0"},
+		{"Maven", "1.0-SNAPSHOT", "1.0"},
+		{"Alpine", "1.9.3-r10", "1.10.0-r2"},
+		{"NuGet", "4.5.9", "4.5.10"},
 		{"Go", "1.0.0-0.20200101000000-0123456789ab", "1.0.0"},
 	} {
 		t.Run(tt.order, func(t *testing.T) {
@@ -56,5 +61,14 @@ func TestReferences(t *testing.T) {
 				t.Errorf("%s and %s: got %v, want [-1 1 0]", tt.older, tt.newer, got)
 			}
 		})
+	}
+}
+
+// What not every scheme orders alike is refused, not guessed.
+func TestPlainOrderRefuses(t *testing.T) {
+	for _, p := range [][2]string{{"1.0", "1.0.0"}, {"1.0", "1.0-r0"}, {"1.0a", "1.0b"}, {"1.01", "1.2"}, {"1.0_p1-r0", "1.0-r0"}, {"1.0-rc1", "1.0"}, {"", "1"}} {
+		if got := comparePlain(p[0], p[1]); got != unordered {
+			t.Errorf("%q and %q: got %d", p[0], p[1], got)
+		}
 	}
 }

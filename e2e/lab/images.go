@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Debian is a minimal Debian: release "11", "12", "13" or "sid".
@@ -17,6 +18,29 @@ func Debian(release string) Recipe {
 		suite = release
 	}
 	return dockerfile("debian:"+release, "debian", nil, "SUITE="+suite)
+}
+
+// Patched is a Debian with usual servers and tools, all in the newest versions of
+// the archive: it is made anew every day, in place of the one of another day.
+func Patched(release string) Recipe {
+	base := Debian(release)
+	r := dockerfile("patched:"+release, "patched", &base, "RELEASE="+release, "DAY="+time.Now().UTC().Format(time.DateOnly))
+	build := r.make
+	r.make = func(t testing.TB, out string) {
+		build(t, out)
+		old, err := filepath.Glob(filepath.Join(filepath.Dir(out), "patched_"+release+"-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dir := range old {
+			if dir != out && !strings.HasSuffix(dir, ".lock") {
+				if err := os.RemoveAll(dir); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	return r
 }
 
 // onDebian is a recipe on top of Debian 12.

@@ -1,0 +1,2 @@
+# needs: sed
+sed -i "s/@RELEASE@/$RELEASE/" Dockerfile
