@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -46,6 +47,8 @@ type process struct {
 	ended  chan struct{} // it is gone
 	// helpers end with the child; they use the board and the socket.
 	helpers sync.WaitGroup
+
+	ready atomic.Bool // it has given up its rights
 
 	mu     sync.Mutex
 	killed string // why this process killed it, part of a sentence
@@ -220,6 +223,11 @@ func (p *process) limit(ctx context.Context, j *job) error {
 			size = 1 << 30 // more than package layerfs writes into one
 		}
 	}
+	// The runtime's own needs come on top: RLIMIT_AS would not let it start.
+	data := uint64(bytes) + 64<<20
+	if cgo { // the race detector maps terabytes
+		data = unix.RLIM_INFINITY
+	}
 	seconds := uint64(unix.RLIM_INFINITY)
 	if deadline, ok := ctx.Deadline(); ok { // a second line: the clock on the wall comes first
 		seconds = uint64(max(0, time.Until(deadline).Seconds())+10) * uint64(runtime.GOMAXPROCS(0))
@@ -229,8 +237,7 @@ func (p *process) limit(ctx context.Context, j *job) error {
 		value uint64
 	}{
 		{unix.RLIMIT_CPU, seconds},
-		// The runtime's own needs come on top: RLIMIT_AS would not let it start.
-		{unix.RLIMIT_DATA, uint64(bytes) + 64<<20},
+		{unix.RLIMIT_DATA, data},
 		{unix.RLIMIT_NOFILE, uint64(files)},
 		{unix.RLIMIT_FSIZE, uint64(size)},
 		{unix.RLIMIT_CORE, 0},
@@ -304,6 +311,8 @@ func (p *process) watch(ctx context.Context) {
 	}
 	ticks := time.NewTicker(watchTime)
 	defer ticks.Stop()
+	start := time.NewTimer(startTime)
+	defer start.Stop()
 	var seen [slots]uint64
 	var since [slots]time.Time
 	for {
@@ -313,6 +322,11 @@ func (p *process) watch(ctx context.Context) {
 		case <-ctx.Done():
 			p.kill("it was cancelled")
 			return
+		case <-start.C:
+			if !p.ready.Load() {
+				p.kill(fmt.Sprintf("it was not ready after %s", startTime))
+				return
+			}
 		case now := <-ticks.C:
 			weight := p.weigh()
 			p.mu.Lock()
@@ -382,6 +396,9 @@ func (p *process) listen(j *job) (plimsoll.Inventory, error) {
 	talk := &io.LimitedReader{R: p.out, N: maxTalk}
 	in := bufio.NewReaderSize(talk, 64<<10)
 	kept, ready, counts := make(map[int]bool), false, 0
+	var puts sync.WaitGroup
+	defer puts.Wait()
+	putting := make(chan bool, max(1, p.scanner.Workers))
 	for asked := 0; ; {
 		var m report
 		if err := receive(in, &m); err != nil {
@@ -399,6 +416,7 @@ func (p *process) listen(j *job) (plimsoll.Inventory, error) {
 				return plimsoll.Inventory{}, errLies("that it is ready, again")
 			}
 			ready = true
+			p.ready.Store(true)
 			if err := checkTexts(append(m.Ready.Held, m.Ready.Missing...)...); err != nil {
 				return plimsoll.Inventory{}, err
 			}
@@ -421,9 +439,15 @@ func (p *process) listen(j *job) (plimsoll.Inventory, error) {
 				return plimsoll.Inventory{}, errLies("facts that nobody asked for")
 			}
 			kept[i] = true
-			if err := p.scanner.Cache.Put(p.task.Key(i), m.Facts.Value); err != nil && p.scanner.CacheFault != nil {
-				p.scanner.CacheFault(err)
-			}
+			// A cache may ask a console, which takes its time; the child must not wait
+			// for that with a question.
+			puts.Go(func() {
+				putting <- true
+				defer func() { <-putting }()
+				if err := p.scanner.Cache.Put(p.task.Key(i), m.Facts.Value); err != nil && p.scanner.CacheFault != nil {
+					p.scanner.CacheFault(err)
+				}
+			})
 		case m.Ask != nil:
 			if asked++; asked > maxAsked || m.Ask.Layer < 0 || m.Ask.Layer >= len(p.task.Layers) {
 				return plimsoll.Inventory{}, errLies("too many questions")

@@ -33,6 +33,7 @@ const (
 	defaultMemory = 512 << 20             // bytes
 	maxAttempts   = 3                     // to read an image on which children die
 	stallTime     = 30 * time.Second      // longest time that an analyser is given for one file
+	startTime     = 20 * time.Second      // in which a child is ready to read
 	watchTime     = 20 * time.Millisecond // between two looks at a child
 	answerTime    = 5 * time.Second       // in which a child takes the answer to its question
 	maxFrame      = 64 << 20              // bytes of one message

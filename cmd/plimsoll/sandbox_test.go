@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"testing"
 
@@ -15,4 +16,19 @@ func TestMain(m *testing.M) {
 		sandbox.Child(local.Analyzers())
 	}
 	os.Exit(m.Run())
+}
+
+// No command reads image bytes in its own process.
+func TestScansAreIsolated(t *testing.T) {
+	a := &app{cacheDir: t.TempDir(), dataDir: t.TempDir(), log: slog.New(slog.DiscardHandler)}
+	if a.scanner().Isolated == nil {
+		t.Error("scan and sbom parse images in this process")
+	}
+	c, err := a.agentConfig("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.NewScanner(nil).Isolated == nil {
+		t.Error("the agent parses images in its process")
+	}
 }
