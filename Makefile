@@ -77,8 +77,8 @@ pagetimes: ui ## how soon each page can be used, of the console at PLIMSOLL_URL 
 	cd ui && npx --no-install playwright test --project times --reporter line
 
 .PHONY: docs
-docs: ## write docs/acceptance.md (which test proves which case) and docs/coverage.md (what is covered)
-	@go test -count=1 -run '^Test(Acceptance|Coverage)' . -update >/dev/null || go test -count=1 -run '^Test(Acceptance|Coverage)' .
+docs: ## write docs/acceptance.md, docs/coverage.md and docs/promises.md: what is covered and promised, and which test proves it
+	@go test -count=1 -run '^Test(Acceptance|Coverage|Promises)' . -update >/dev/null || go test -count=1 -run '^Test(Acceptance|Coverage|Promises)' .
 
 .PHONY: accuracy
 accuracy: build ## precision and recall: labelled cases, a second computation, patched and seeded images; docs/accuracy.md
