@@ -25,7 +25,7 @@ type scanOptions struct {
 	filter        filter
 	failOn        string
 	exitCode      int
-	distro        string
+	distros       distros
 	comprehensive bool
 	packages      bool
 	offline       bool
@@ -65,7 +65,7 @@ database.
 	vexFlag(cmd, &o)
 	f.StringVar(&o.failOn, "fail-on", "", "end with exit code 3 when a finding fits: none, low, medium, high, critical (at least), fixable, kev, malicious, confident (not of low confidence); join with + (and) and , (or)")
 	f.IntVar(&o.exitCode, "exit-code", exitGate, "the exit code of --fail-on")
-	f.StringVar(&o.distro, "distro", "", `judge the system as "family:version" instead of what it says it is`)
+	o.distros.flag(f)
 	f.BoolVar(&o.comprehensive, "comprehensive", false, "also judge language packages that the distribution owns, as information")
 	f.BoolVar(&o.packages, "packages", false, "list the software too (alias --list-all-pkgs)")
 	f.BoolVar(&o.packages, "list-all-pkgs", false, "")
@@ -357,7 +357,7 @@ func (a *app) judge(ctx context.Context, db *vulndb.DB, r *plimsoll.Result, o sc
 	}
 	return match.Result(ctx, db, r, match.Options{
 		Comprehensive: o.comprehensive,
-		Distro:        o.distro,
+		Distro:        o.distros.of(r.Image),
 		Now:           db.Generation().Built,
 	})
 }

@@ -52,7 +52,7 @@ came nearest.
 	f := cmd.Flags()
 	f.BoolVar(&o.all, "all", false, "every image that is stored here")
 	f.StringArrayVar(&a.host.Inputs, "input", nil, "explain for this archive or directory; repeatable")
-	f.StringVar(&o.distro, "distro", "", `judge the system as "family:version" instead of what it says it is`)
+	o.distros.flag(f)
 	f.StringVar(&o.dbPath, "db-path", "", "use this advisory database file")
 	f.BoolVar(&o.offline, "offline", false, "do not fetch the advisory database when there is none")
 	f.DurationVar(&o.timeout, "timeout", local.DefaultTimeout, "longest time for one image")
