@@ -42,7 +42,7 @@ func TestAccuracy(t *testing.T) {
 		items map[string][]independent.Item // by family
 	}
 	all := source{dir, compile(t, dir), make(map[string][]independent.Item)}
-	few := source{labelExports(t), compileLabels(t), make(map[string][]independent.Item)}
+	few := source{labelExports(t), compiled(t, labelRecords(t)), make(map[string][]independent.Item)}
 	const most = 2000
 	for family := range familyTypes {
 		from := all

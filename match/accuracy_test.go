@@ -18,7 +18,6 @@ import (
 	"plimsoll/e2e/independent"
 	"plimsoll/match"
 	"plimsoll/vulndb"
-	"plimsoll/vulndb/feed"
 )
 
 var (
@@ -80,7 +79,7 @@ const (
 // lower than docs/accuracy.md has them. Who made the labels, and how, is in
 // testdata/accuracy/README.md: nobody of ours.
 func TestADV16LabelledCases(t *testing.T) {
-	db := compileLabels(t)
+	db := compiled(t, labelRecords(t))
 	sums := make(map[string]figures)
 	count := func(family, what string, affected, found bool) {
 		f := sums[family]
@@ -223,26 +222,6 @@ func TestFiguresFall(t *testing.T) {
 			}
 		})
 	}
-}
-
-// compileLabels makes a generation of the records beside the labels.
-func compileLabels(t *testing.T) *vulndb.DB {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "labels.plim")
-	w := vulndb.NewWriter(path)
-	sources, problems, err := feed.Compile(t.Context(), w, labelRecords(t))
-	if err != nil || len(problems) > 0 {
-		t.Fatal(err, problems)
-	}
-	if _, err := w.Finish(t.Context(), sources, false); err != nil {
-		t.Fatal(err)
-	}
-	db, err := vulndb.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
 }
 
 // labelRecords returns the records, kept one a line for each ecosystem, as files

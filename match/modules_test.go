@@ -15,8 +15,6 @@ import (
 	"plimsoll/inventory"
 	"plimsoll/inventory/ospkg"
 	"plimsoll/match"
-	"plimsoll/vulndb"
-	"plimsoll/vulndb/feed"
 )
 
 // The rpm database of a real system with packages of modules (nodejs:10,
@@ -27,20 +25,7 @@ func TestRPM05ModulesOfARealDatabase(t *testing.T) {
 		Systems:  []plimsoll.OS{{ID: "almalinux", VersionID: "8.4", Version: "8.4"}},
 		Packages: packagesOf(t, filepath.Join("..", "inventory", "ospkg", "testdata", "rpm", "centos8.bdb.zst")),
 	}
-	path := filepath.Join(t.TempDir(), "alma.plim")
-	w := vulndb.NewWriter(path)
-	sources, problems, err := feed.Compile(t.Context(), w, os.DirFS(filepath.Join("testdata", "modules")))
-	if err != nil || len(problems) > 0 {
-		t.Fatal(err, problems)
-	}
-	if _, err := w.Finish(t.Context(), sources, false); err != nil {
-		t.Fatal(err)
-	}
-	db, err := vulndb.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := compiled(t, os.DirFS(filepath.Join("testdata", "modules")))
 	e, err := match.Evaluate(t.Context(), db, inv, match.Options{})
 	if err != nil {
 		t.Fatal(err)

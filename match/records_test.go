@@ -2,6 +2,7 @@ package match_test
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,7 +17,7 @@ import (
 // What each ecosystem publishes meets a package of it: the version before the fix
 // is a finding with that fix, the fixed one is none.
 func TestPublishedRecords(t *testing.T) {
-	db := openRecords(t, filepath.Join("testdata", "records"))
+	db := compiled(t, os.DirFS(filepath.Join("testdata", "records")))
 	for _, tt := range []struct {
 		ecosystem string      // that is asked
 		os        plimsoll.OS // of a system package
@@ -97,7 +98,7 @@ func TestPublishedRecords(t *testing.T) {
 // are alike in them (canonical/ubuntu-security-notices#7); where the package does
 // not exist or is not affected, nothing is listed.
 func TestDEB09StatesInUbuntusRecords(t *testing.T) {
-	db := openRecords(t, filepath.Join("testdata", "records"))
+	db := compiled(t, os.DirFS(filepath.Join("testdata", "records")))
 	for _, tt := range []struct{ name, release, pkg, version, want string }{
 		{"needed, pending, deferred or ignored", "16.04", "glibc", "2.23-0ubuntu11", "CVE-2009-5155 not-fixed"},
 		{"released", "18.04", "glibc", "2.27-3ubuntu1", "CVE-2009-5155 fixed"},
@@ -133,12 +134,12 @@ func foundIn(v plimsoll.Verdict) []string {
 	return list
 }
 
-// openRecords compiles a directory of records.
-func openRecords(t *testing.T, dir string) *vulndb.DB {
+// compiled is a generation of OSV records, in the layout of [feed.Compile].
+func compiled(t *testing.T, records fs.FS) *vulndb.DB {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "records.plim")
 	w := vulndb.NewWriter(path)
-	sources, problems, err := feed.Compile(t.Context(), w, os.DirFS(dir))
+	sources, problems, err := feed.Compile(t.Context(), w, records)
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
 	}
