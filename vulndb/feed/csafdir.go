@@ -206,12 +206,5 @@ func (c *csafDir) keep(list map[string]string) error {
 		w.Write([]string{p, list[p]})
 	}
 	w.Flush()
-	err := os.WriteFile(c.path(c.list())+".tmp", b.Bytes(), 0o644)
-	if err == nil {
-		err = os.Rename(c.path(c.list())+".tmp", c.path(c.list()))
-	}
-	if err != nil {
-		return diskError(err)
-	}
-	return nil
+	return replaceFile(c.path(c.list()), b.Bytes())
 }

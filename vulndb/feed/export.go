@@ -258,14 +258,7 @@ func (m *mirror) keepList(list map[string]string) error {
 	for _, id := range slices.Sorted(maps.Keys(list)) {
 		fmt.Fprintf(&b, "%s,%s\n", list[id], id)
 	}
-	err := os.WriteFile(m.path(m.list())+".tmp", b.Bytes(), 0o644)
-	if err == nil {
-		err = os.Rename(m.path(m.list())+".tmp", m.path(m.list()))
-	}
-	if err != nil {
-		return diskError(err)
-	}
-	return nil
+	return replaceFile(m.path(m.list()), b.Bytes())
 }
 
 // single fetches changed records one by one.

@@ -86,11 +86,17 @@ const namesFile = "/names.json"
 
 func (f *fetcher) keepNames(dir string, names []string) error {
 	b, err := json.Marshal(names)
-	if err == nil {
-		err = os.WriteFile(f.path(dir+namesFile)+".tmp", b, 0o644)
+	if err != nil {
+		return diskError(err)
 	}
+	return replaceFile(f.path(dir+namesFile), b)
+}
+
+// replaceFile gives a file another content in one step.
+func replaceFile(path string, content []byte) error {
+	err := os.WriteFile(path+".tmp", content, 0o644)
 	if err == nil {
-		err = os.Rename(f.path(dir+namesFile)+".tmp", f.path(dir+namesFile))
+		err = os.Rename(path+".tmp", path)
 	}
 	if err != nil {
 		return diskError(err)

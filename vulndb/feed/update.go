@@ -359,16 +359,10 @@ func currentID(dir string) plimsoll.Digest {
 // lost but the dates of fetching and one compilation.
 func (in *input) remember(dir string, id plimsoll.Digest) error {
 	b, err := json.MarshalIndent(state{Prefer: in.prefer, Generation: id, Compiler: compilerVersion, Sources: in.origins()}, "", "\t")
-	if err == nil {
-		err = os.WriteFile(statePath(dir)+".tmp", append(b, '\n'), 0o644)
-	}
-	if err == nil {
-		err = os.Rename(statePath(dir)+".tmp", statePath(dir))
-	}
 	if err != nil {
 		return diskError(err)
 	}
-	return nil
+	return replaceFile(statePath(dir), append(b, '\n'))
 }
 
 // Status describes the active generation of dir with address and date of
