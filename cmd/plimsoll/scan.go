@@ -27,6 +27,7 @@ type scanOptions struct {
 	failOn        string
 	exitCode      int
 	distros       distros
+	configured    bool // the distros come from the configuration, which is about other images too
 	comprehensive bool
 	packages      bool
 	offline       bool
@@ -57,6 +58,7 @@ database.
   plimsoll scan sbom:app.cdx.json`,
 		ValidArgsFunction: a.completeImages,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			o.configured = len(cmd.Flags().Lookup("distro").Annotations[originAnnotation]) > 0
 			return a.scan(cmd.Context(), args, o)
 		},
 	}
@@ -145,6 +147,11 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 		return err
 	}
 	results := read.results
+	if o.all || !o.configured {
+		for _, pattern := range o.distros.idle(results) {
+			a.note("--distro: no image here has a name that fits %s", report.Text(pattern))
+		}
+	}
 	all := plimsoll.Report{Tool: "plimsoll " + version, Results: results}
 	if db != nil {
 		generation := db.Generation()
