@@ -244,6 +244,9 @@ func groupWord(r *plimsoll.Result, class plimsoll.Class, group string) string {
 	if class == plimsoll.ClassApplication {
 		return name(group)
 	}
+	if group == "" && r.JudgedAs != "" {
+		return name(r.JudgedAs)
+	}
 	for _, system := range r.Inventory.Systems {
 		if system.Root == group {
 			word := name(cmp.Or(system.Name, system.ID, "unknown distribution"))

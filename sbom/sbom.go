@@ -6,8 +6,8 @@
 // every package has EvidenceSBOM, the inventory names the tool, and what a document
 // calls incomplete stays so.
 //
-// It refuses to guess: a component without a purl is counted, not identified, and
-// a system that is not named is unknown. Documents are hostile: bounded, and never
+// It refuses to guess: a component without a purl that can be read is counted, not
+// identified, and a system that is not named is unknown. Documents are hostile: bounded, and never
 // a reason to panic.
 package sbom
 
@@ -32,6 +32,7 @@ const (
 	maxPackages = 200_000
 	maxDepth    = 64      // of components within components
 	maxText     = 1 << 10 // bytes of a field
+	maxType     = 64      // bytes of a purl's type; the longest that is registered has 15
 )
 
 // Read reads a document and returns what it claims, as a scan that was not judged
@@ -64,14 +65,15 @@ var (
 
 // builder gathers what a document claims.
 type builder struct {
-	image        plimsoll.Image
-	tool         string
-	systems      []plimsoll.OS
-	distros      map[string]int // qualifiers "distro" of the packages
-	packages     []plimsoll.Package
-	seen         map[string]bool
-	unidentified int
-	incomplete   bool
+	image      plimsoll.Image
+	tool       string
+	systems    []plimsoll.OS
+	distros    map[string]int // qualifiers "distro" of the packages
+	packages   []plimsoll.Package
+	seen       map[string]bool
+	nameless   examples // components without a purl
+	garbled    examples // purls that cannot be read
+	incomplete bool
 }
 
 func newBuilder() *builder {
@@ -123,13 +125,17 @@ func (b *builder) result() plimsoll.Result {
 			cmp.Compare(x.Arch, y.Arch), cmp.Compare(x.Path, y.Path))
 	})
 	inv.Systems = b.system(&inv)
-	if b.unidentified > 0 {
-		inv.Problems = append(inv.Problems, plimsoll.Problem{Code: plimsoll.ProblemUnidentified, Count: b.unidentified,
-			Detail: "the SBOM names them without a purl: they cannot be looked up"})
+	if b.nameless.count > 0 {
+		inv.Problems = append(inv.Problems, b.nameless.problem(plimsoll.ProblemUnidentified, "the SBOM names them without a purl, so they cannot be looked up"))
 	}
-	r := plimsoll.Result{Image: b.image, Status: plimsoll.ScanComplete}
+	if b.garbled.count > 0 {
+		inv.Problems = append(inv.Problems, b.garbled.problem(plimsoll.ProblemCorruptFile, "purls of the SBOM that cannot be read"))
+	}
 	if b.incomplete {
 		inv.Problems = append(inv.Problems, plimsoll.Problem{Code: plimsoll.ProblemUnreadableFile, Detail: "the SBOM calls itself incomplete"})
+	}
+	r := plimsoll.Result{Image: b.image, Status: plimsoll.ScanComplete}
+	if !inv.Complete() {
 		r.Status = plimsoll.ScanPartial
 	}
 	r.Inventory, r.Problems = inv, inv.Problems

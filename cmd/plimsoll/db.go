@@ -134,6 +134,7 @@ func (v *preferencesValue) Type() string { return "preferenceArray" }
 // updateDatabase returns how many sources could not be fetched; it has told which.
 func (a *app) updateDatabase(ctx context.Context, o feed.Options) (missed int, err error) {
 	o.Dir = a.dbDir()
+	a.noteServicePacks(o.Sources)
 	progress := a.progress("update", 0)
 	defer progress.done()
 	o.Progress = func(p feed.Progress) { progress.count(p.Stage+" "+p.Source, p.Done, p.Total) }
@@ -159,6 +160,20 @@ func (a *app) updateDatabase(ctx context.Context, o feed.Options) (missed int, e
 	a.noteChanges(before, generation)
 	a.note("The advisory database now holds %d records of %s (%d MiB fetched).", generation.Advisories, generation.Built.Format(time.DateOnly), summary.Downloaded>>20)
 	return len(summary.Behind), nil
+}
+
+// noteServicePacks tells of sources for a release whose service packs have none:
+// images of these are not judged by it.
+func (a *app) noteServicePacks(sources []feed.Source) {
+	for _, s := range sources {
+		packs := s.System.ServicePacks()
+		if len(packs) == 0 || slices.ContainsFunc(sources, func(other feed.Source) bool {
+			return other.System.Name == s.System.Name && slices.Contains(packs, other.System.Release)
+		}) {
+			continue
+		}
+		a.note("%s@%s is about %s alone: %s are releases of their own; name a source for each that you have.", s.Kind, report.Text(s.Claim), s.System.Bound(), strings.Join(packs, ", "))
+	}
 }
 
 // noteChanges says by source what became of one generation.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ type scanOptions struct {
 	failOn        string
 	exitCode      int
 	distros       distros
+	configured    bool // the distros come from the configuration, which is about other images too
 	comprehensive bool
 	packages      bool
 	offline       bool
@@ -56,6 +58,7 @@ database.
   plimsoll scan sbom:app.cdx.json`,
 		ValidArgsFunction: a.completeImages,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			o.configured = len(cmd.Flags().Lookup("distro").Annotations[originAnnotation]) > 0
 			return a.scan(cmd.Context(), args, o)
 		},
 	}
@@ -144,6 +147,11 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 		return err
 	}
 	results := read.results
+	if o.all || !o.configured {
+		for _, pattern := range o.distros.idle(results) {
+			a.note("--distro: no image here has a name that fits %s", report.Text(pattern))
+		}
+	}
 	all := plimsoll.Report{Tool: "plimsoll " + version, Results: results}
 	if db != nil {
 		generation := db.Generation()
@@ -179,12 +187,15 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 // unjudged is the outcome when software of an image was listed and nobody was
 // asked about its system, or about any of it: no finding then proves nothing.
 // Third-party packages beside judged ones are no such gap, and an image in which
-// no package is has nothing to ask about.
+// nothing was found has nothing to ask about.
 func unjudged(results []plimsoll.Result) error {
 	images := 0
 	for i := range results {
 		r := &results[i]
-		if r.Status != plimsoll.ScanFailed && len(r.Inventory.Packages) > 0 && !r.Judged(plimsoll.ClassSystem) {
+		unnamed := slices.ContainsFunc(r.Problems, func(p plimsoll.Problem) bool {
+			return p.Code == plimsoll.ProblemUnidentified || p.Code == plimsoll.ProblemPackedBinary
+		})
+		if found := len(r.Inventory.Packages) > 0 || unnamed; found && r.Status != plimsoll.ScanFailed && !r.Judged(plimsoll.ClassSystem) {
 			images++
 		}
 	}
@@ -309,6 +320,9 @@ func (a *app) read(ctx context.Context, t *targets, timeout time.Duration) (read
 			return reading{}, err
 		}
 		r.Image.Store = file
+		if r.Status == plimsoll.ScanComplete && len(r.Inventory.Systems)+len(r.Inventory.Packages)+len(r.Problems) == 0 {
+			a.note("%s: the SBOM names no software.", report.Text(file))
+		}
 		read.results = append(read.results, r)
 	}
 	return read, nil

@@ -67,15 +67,12 @@ func ParseSource(s string) (Source, error) {
 	case !bound:
 		return source, nil
 	}
-	identity, known := plimsoll.ParseOS(claim, k.system)
-	if !known {
-		return invalid("%q is not a known distribution%s", claim, withPackages(k.system))
+	identity, err := plimsoll.ParseOS(claim, k.system)
+	if err != nil {
+		return invalid("%q: %w", claim, err)
 	}
 	source.System, _ = identity.Distribution()
 	source.Claim = claim
-	if source.System.Release == "" && len(source.System.Ecosystems) == 0 { // a rolling one needs none
-		return invalid("%q names no release", claim)
-	}
 	return source, nil
 }
 
@@ -84,13 +81,6 @@ func (s Source) String() string {
 		return s.Kind + "@" + s.Claim + "=" + s.Address
 	}
 	return s.Kind + "=" + s.Address
-}
-
-func withPackages(t plimsoll.PackageType) string {
-	if t == "" {
-		return ""
-	}
-	return " with " + string(t) + " packages"
 }
 
 // name is the name of the source in a generation. Sources of one kind about one
