@@ -91,7 +91,8 @@ func (a *app) readConfig(cmd *cobra.Command) (map[string][]string, string, error
 	}
 	var raw map[string]any
 	if err := yaml.UnmarshalWithOptions(text, &raw, yaml.Strict()); err != nil {
-		return nil, path, usagef("read configuration %s: %w", path, err)
+		what, _, _ := strings.Cut(err.Error(), "\n") // an excerpt of the file follows
+		return nil, path, usagef("read configuration %s: %s", path, what)
 	}
 	known := flagNames(cmd.Root())
 	settings := make(map[string][]string, len(raw))

@@ -252,7 +252,11 @@ Nothing in it is read before its signature has proved right.`,
 			}
 			defer f.Close()
 			return a.changeDatabase(func(d *vulndb.Dir) (plimsoll.Generation, error) {
-				return d.Import(cmd.Context(), f, terms)
+				generation, err := d.Import(cmd.Context(), f, terms)
+				if e := (*plimsoll.Error)(nil); errors.As(err, &e) {
+					err = &plimsoll.Error{Code: e.Code, Op: e.Op, Err: fmt.Errorf("%s: %w", args[0], e.Err), Hint: plimsoll.HintOf(err)}
+				}
+				return generation, err
 			})
 		},
 	}

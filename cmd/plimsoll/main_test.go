@@ -1,7 +1,9 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,6 +84,60 @@ func TestUsage(t *testing.T) {
 			_, stderr, code := s.run(test.args...)
 			if code != test.code || !strings.Contains(stderr, test.says) {
 				t.Errorf("exit code %d, want %d and %q:\n%s", code, test.code, test.says, stderr)
+			}
+		})
+	}
+}
+
+// What is no advisory database is told with its own name and what helps with it,
+// and every text is on lines of its own.
+func TestFilesThatAreNoAdvisories(t *testing.T) {
+	s := newSession(t)
+	dir := t.TempDir()
+	empty, noise, page := write(t, filepath.Join(dir, "empty"), ""), write(t, filepath.Join(dir, "noise"), strings.Repeat("noise", 9000)), write(t, filepath.Join(dir, "page.xml"), "<html></html>")
+	osv := filepath.Join(dir, "osv")
+	if err := os.MkdirAll(filepath.Join(osv, "npm"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(osv, "ecosystems.txt"), "npm\n")
+	write(t, filepath.Join(osv, "npm", "all.zip"), npmExport(t))
+	update := func(advisories ...string) []string {
+		args := []string{"db", "update", "--osv", osv, "--kev", "", "--epss", ""}
+		for _, a := range advisories {
+			args = append(args, "--advisories", a)
+		}
+		return args
+	}
+	for name, test := range map[string]struct {
+		args []string
+		code int
+		says []string
+	}{
+		"import of nothing":          {[]string{"db", "import", empty}, exitError, []string{empty + ": the file is too short for a generation", "db export"}},
+		"import of noise":            {[]string{"db", "import", "--unsigned", noise}, exitError, []string{noise + ": the file is not a generation", "db export"}},
+		"import of a directory":      {[]string{"db", "import", dir}, exitError, []string{dir + ": is a directory"}},
+		"scan by nothing":            {[]string{"scan", "--input", s.layout, "--db-path", empty}, exitError, []string{empty, "db import"}},
+		"scan by noise":              {[]string{"scan", "--input", s.layout, "--db-path", noise}, exitError, []string{noise, "db import"}},
+		"scan by a directory":        {[]string{"scan", "--input", s.layout, "--db-path", dir}, exitError, []string{dir + " is not a regular file"}},
+		"a page for NVD":             {update("nvd=" + page), exitError, []string{page + ": no JSON in NVD's form: "}},
+		"nothing for NVD":            {update("nvd=" + empty), exitError, []string{empty + ": the file is empty"}},
+		"a page for secdb":           {update("secdb=" + page), exitError, []string{page + ": no security database in JSON"}},
+		"nothing for updateinfo":     {update("updateinfo@euleros:2.0-SP9=" + empty), exitError, []string{empty + ": the file is empty"}},
+		"a directory for one file":   {update("debian-tracker=" + dir), exitUsage, []string{"a source of this kind is one file"}},
+		"no such file":               {update("nvd=" + filepath.Join(dir, "none")), exitNotFound, []string{"none: no such file"}},
+		"a configuration of no form": {[]string{"version", "--config", write(t, filepath.Join(dir, "bad.yaml"), ": :\n a")}, exitUsage, []string{"bad.yaml: [1:1] "}},
+		"outputs that nobody can write": {[]string{"sbom", "--input", s.layout, "-o", "json=/dev/null/a", "-o", "csv=" + filepath.Join(dir, "osv", "no", "b")}, exitUsage,
+			[]string{"is not a directory"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, stderr, code := s.run(test.args...)
+			for _, want := range test.says {
+				if !strings.Contains(stderr, want) {
+					t.Errorf("it does not say %q", want)
+				}
+			}
+			if code != test.code || strings.Contains(stderr, `\n`) || strings.Contains(stderr, ".tmp") || strings.Contains(stderr, "rollback") || t.Failed() {
+				t.Errorf("exit code %d, want %d:\n%s", code, test.code, stderr)
 			}
 		})
 	}
@@ -221,6 +277,21 @@ func TestExitCodeOfAnUnreadableStore(t *testing.T) {
 	if code := exitOf(read.verdict()); code != exitIncomplete {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+// npmExport is an archive of OSV with one record, which is made up.
+func npmExport(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	z := zip.NewWriter(&b)
+	w, err := z.Create("GHSA-aaaa-bbbb-cccc.json")
+	if err == nil {
+		_, err = w.Write([]byte(`{"id":"GHSA-aaaa-bbbb-cccc","modified":"2026-01-01T00:00:00Z","affected":[{"package":{"ecosystem":"npm","name":"x"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"1.0.0"}]}]}]}`))
+	}
+	if err := errors.Join(err, z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
 
 func write(t *testing.T, path, text string) string {

@@ -283,7 +283,7 @@ func TestUpdateFromBrokenRepository(t *testing.T) {
 		o.Sources = []Source{mustSource(t, "updateinfo@euleros:2.0-SP9="+s.URL+"/os")}
 		mustRun(t, o)
 		o.Sources = nil
-		if _, _, err := run(t, o); plimsoll.CodeOf(err) != plimsoll.CodeInvalid || !strings.Contains(err.Error(), "updateinfo/EulerOS:2.0-SP9 has shrunk from 5 to 0") {
+		if _, _, err := run(t, o); plimsoll.CodeOf(err) != plimsoll.CodeInvalid || !strings.Contains(err.Error(), "updateinfo/EulerOS:2.0-SP9 with its 5 records is gone") {
 			t.Errorf("%v", err)
 		}
 	})
