@@ -60,7 +60,7 @@ func Read(r io.Reader) (plimsoll.Result, error) {
 
 var (
 	errLimit   = errors.New("it claims more than is read")
-	errUnknown = errors.New("it is neither CycloneDX nor SPDX 2 in JSON")
+	errUnknown = errors.New("it is neither CycloneDX (JSON or XML) nor SPDX 2 in JSON")
 )
 
 // builder gathers what a document claims.
@@ -83,9 +83,11 @@ func newBuilder() *builder {
 func (b *builder) parse(data []byte) error {
 	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	switch {
-	case len(data) > 0 && data[0] == '<':
+	case len(data) == 0:
+		return errors.New("it is empty")
+	case data[0] == '<':
 		return b.cyclonedx(data, true)
-	case len(data) > 0 && data[0] == '{':
+	case data[0] == '{':
 		var head struct {
 			BOMFormat string `json:"bomFormat"`
 			SPDX      string `json:"spdxVersion"`

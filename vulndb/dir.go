@@ -60,6 +60,9 @@ func OpenCurrent(dir string) (*DB, error) {
 
 // openCurrent also returns the path of the file, which others may replace meanwhile.
 func openCurrent(dir string) (path string, db *DB, err error) {
+	if _, err := os.Readlink(filepath.Join(dir, currentLink)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", nil, fileError("open advisories", err)
+	}
 	name := currentName(dir)
 	path = filepath.Join(dir, genDir, name)
 	if name != "" {

@@ -74,8 +74,9 @@ func feedFlags(cmd *cobra.Command, o *feed.Options) {
 	f.StringVar(&o.KEV, "kev", feed.PublicKEV, "address or file of CISA's catalogue (JSON); empty for none")
 	f.StringVar(&o.EPSS, "epss", feed.PublicEPSS, "address or file of EPSS scores (CSV); empty for none")
 	f.StringVar(&o.CVSS, "cvss", "", "address or file of further CVSS scores (CSV: cve, source, version, vector, base_score, base_severity)")
-	f.Var((*sourcesValue)(&o.Sources), "advisories", "a further source of advisories, KIND[@DISTRIBUTION:RELEASE]=URL|FILE|DIR; repeatable")
-	f.Var((*preferencesValue)(&o.Prefer), "prefer", "whom to believe first where sources disagree, ECOSYSTEM=SOURCE; repeatable")
+	f.Var((*sourcesValue)(&o.Sources), "advisories", "a further `source` of advisories, KIND[@DISTRIBUTION:RELEASE]=URL|FILE|DIR; repeatable")
+	f.Var((*preferencesValue)(&o.Prefer), "prefer", "whom to believe first where sources disagree, `ECOSYSTEM=SOURCE`; repeatable")
+	f.Lookup("advisories").DefValue, f.Lookup("prefer").DefValue = "", ""
 	f.StringSliceVar(&o.Ecosystems, "ecosystems", nil, "OSV ecosystems to fetch (default: all that Plimsoll can match)")
 }
 
@@ -154,11 +155,11 @@ func (a *app) updateDatabase(ctx context.Context, o feed.Options) (missed int, e
 		a.note("%d records could not be read and were left out; -v names them.", summary.Broken)
 	}
 	if summary.Unchanged {
-		a.note("Nothing new: the advisory database holds %d records of %s.", generation.Advisories, generation.Built.Format(time.DateOnly))
+		a.note("Nothing new: the advisory database holds %s of %s.", records(generation.Advisories), generation.Built.Format(time.DateOnly))
 		return len(summary.Behind), nil
 	}
 	a.noteChanges(before, generation)
-	a.note("The advisory database now holds %d records of %s (%d MiB fetched).", generation.Advisories, generation.Built.Format(time.DateOnly), summary.Downloaded>>20)
+	a.note("The advisory database now holds %s of %s (%d MiB fetched).", records(generation.Advisories), generation.Built.Format(time.DateOnly), summary.Downloaded>>20)
 	return len(summary.Behind), nil
 }
 
@@ -190,7 +191,7 @@ func (a *app) noteChanges(before, after plimsoll.Generation) {
 		delete(old, s.Name)
 		switch {
 		case !known:
-			a.note("%s: new, %d records of %s", report.Text(s.Name), s.Records, s.Newest.Format(time.DateOnly))
+			a.note("%s: new, %s of %s", report.Text(s.Name), records(s.Records), s.Newest.Format(time.DateOnly))
 		case was.Records != s.Records || !was.Newest.Equal(s.Newest):
 			a.note("%s: %+d records, %s → %s", report.Text(s.Name), s.Records-was.Records, was.Newest.Format(time.DateOnly), s.Newest.Format(time.DateOnly))
 		}
@@ -198,6 +199,13 @@ func (a *app) noteChanges(before, after plimsoll.Generation) {
 	for _, name := range slices.Sorted(maps.Keys(old)) {
 		a.note("%s: gone", report.Text(name))
 	}
+}
+
+func records(n int) string {
+	if n == 1 {
+		return "1 record"
+	}
+	return fmt.Sprintf("%d records", n)
 }
 
 // behind says which sources could not be fetched; "" when all were.
@@ -242,13 +250,9 @@ Nothing in it is read before its signature has proved right.`,
 		Example: "  plimsoll db import advisories.plim",
 		Args:    oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := os.Open(args[0])
+			f, err := openNamed("import advisories", args[0])
 			if err != nil {
-				code := plimsoll.CodeUnreadable
-				if errors.Is(err, fs.ErrNotExist) {
-					code = plimsoll.CodeNotFound
-				}
-				return plimsoll.Errorf(code, "import advisories", "%w", err)
+				return err
 			}
 			defer f.Close()
 			return a.changeDatabase(func(d *vulndb.Dir) (plimsoll.Generation, error) {
@@ -405,7 +409,7 @@ func (a *app) changeDatabase(change func(*vulndb.Dir) (plimsoll.Generation, erro
 		return err
 	}
 	a.noteChanges(before, generation)
-	a.note("The advisory database now holds %d records of %s.", generation.Advisories, generation.Built.Format(time.DateOnly))
+	a.note("The advisory database now holds %s of %s.", records(generation.Advisories), generation.Built.Format(time.DateOnly))
 	return nil
 }
 

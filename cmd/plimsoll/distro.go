@@ -18,7 +18,8 @@ type distro struct {
 }
 
 func (d *distros) flag(f *pflag.FlagSet) {
-	f.Var(d, "distro", `judge the system as FAMILY:VERSION instead of what it says it is; with PATTERN=FAMILY:VERSION that of images with such a name only (* is any text); repeatable, the first that fits counts`)
+	f.Var(d, "distro", "judge the system as `FAMILY:VERSION` instead of what it says it is; with PATTERN=FAMILY:VERSION that of images with such a name only (* is any text); repeatable, the first that fits counts")
+	f.Lookup("distro").DefValue = ""
 }
 
 // of returns the system that is named for an image; "" for none. A pattern counts

@@ -73,6 +73,21 @@ func TestUsage(t *testing.T) {
 		"unknown class":           {[]string{"scan", "--pkg-types", "kernel", "--input", s.layout}, exitUsage, "kernel"},
 		"unknown engine":          {[]string{"images", "--engine", "lxc"}, exitUsage, "lxc"},
 		"unknown colour":          {[]string{"version", "--color", "blue"}, exitUsage, "blue"},
+		"no such help":            {[]string{"help", "scna"}, exitUsage, `did you mean "scan"`},
+		"help":                    {[]string{"help", "db", "update"}, exitOK, ""},
+		"no such shell":           {[]string{"completion", "cmd"}, exitUsage, "cmd"},
+		"an empty name":           {[]string{"scan", ""}, exitUsage, "without a name"},
+		"an empty document":       {[]string{"scan", "sbom:"}, exitUsage, "names no file"},
+		"an empty input":          {[]string{"sbom", "--input", ""}, exitUsage, "--input"},
+		"one file twice":          {[]string{"sbom", "-o", "json=a", "-o", "csv=a", "--input", s.layout}, exitUsage, "written twice"},
+		"negative age":            {[]string{"scan", "--max-db-age", "-1h", "--input", s.layout}, exitUsage, "--max-db-age"},
+		"empty gate":              {[]string{"scan", "--fail-on", "", "--input", s.layout}, exitUsage, "--fail-on"},
+		"half a gate":             {[]string{"scan", "--fail-on", "high,", "--input", s.layout}, exitUsage, "confident"},
+		"explain nothing":         {[]string{"explain", ""}, exitUsage, "CVE-"},
+		"no join token":           {[]string{"agent", "join", "https://console.example:8443"}, exitUsage, "no join token"},
+		"no such token file":      {[]string{"agent", "join", "https://console.example:8443", "--token-file", "/no/such"}, exitNotFound, "/no/such"},
+		"no address to listen on": {[]string{"up", "--listen", "nowhere"}, exitUsage, "--listen"},
+		"export to nowhere":       {[]string{"db", "export", "/no/such/x"}, exitError, "write /no/such/x: no such file"},
 		"unknown image":           {[]string{"sbom", "nowhere", "--input", s.layout}, exitNotFound, "nowhere"},
 		"no such archive":         {[]string{"sbom", "--input", "/no/such"}, exitNotFound, "/no/such"},
 		"no advisories":           {[]string{"db", "status"}, exitError, "db update"},
@@ -95,12 +110,7 @@ func TestFilesThatAreNoAdvisories(t *testing.T) {
 	s := newSession(t)
 	dir := t.TempDir()
 	empty, noise, page := write(t, filepath.Join(dir, "empty"), ""), write(t, filepath.Join(dir, "noise"), strings.Repeat("noise", 9000)), write(t, filepath.Join(dir, "page.xml"), "<html></html>")
-	osv := filepath.Join(dir, "osv")
-	if err := os.MkdirAll(filepath.Join(osv, "npm"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(osv, "ecosystems.txt"), "npm\n")
-	write(t, filepath.Join(osv, "npm", "all.zip"), npmExport(t))
+	osv := npmExport(t)
 	update := func(advisories ...string) []string {
 		args := []string{"db", "update", "--osv", osv, "--kev", "", "--epss", ""}
 		for _, a := range advisories {
@@ -126,7 +136,7 @@ func TestFilesThatAreNoAdvisories(t *testing.T) {
 		"a directory for one file":   {update("debian-tracker=" + dir), exitUsage, []string{"a source of this kind is one file"}},
 		"no such file":               {update("nvd=" + filepath.Join(dir, "none")), exitNotFound, []string{"none: no such file"}},
 		"a configuration of no form": {[]string{"version", "--config", write(t, filepath.Join(dir, "bad.yaml"), ": :\n a")}, exitUsage, []string{"bad.yaml: [1:1] "}},
-		"outputs that nobody can write": {[]string{"sbom", "--input", s.layout, "-o", "json=/dev/null/a", "-o", "csv=" + filepath.Join(dir, "osv", "no", "b")}, exitUsage,
+		"outputs that nobody can write": {[]string{"sbom", "--input", s.layout, "-o", "json=/dev/null/a", "-o", "csv=" + filepath.Join(dir, "no", "b")}, exitUsage,
 			[]string{"is not a directory"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -138,6 +148,34 @@ func TestFilesThatAreNoAdvisories(t *testing.T) {
 			}
 			if code != test.code || strings.Contains(stderr, `\n`) || strings.Contains(stderr, ".tmp") || strings.Contains(stderr, "rollback") || t.Failed() {
 				t.Errorf("exit code %d, want %d:\n%s", code, test.code, stderr)
+			}
+		})
+	}
+}
+
+// What cannot be read is no missing file: scripts tell the two by the exit code,
+// and no database is fetched in place of one that cannot be read. A file where a
+// directory should be stands for lacking rights, which root does not know.
+func TestWhatCannotBeRead(t *testing.T) {
+	s := newSession(t)
+	closed := write(t, filepath.Join(t.TempDir(), "closed"), "")
+	secret := filepath.Join(closed, "secret")
+	for name, args := range map[string][]string{
+		"document":           {"scan", "--offline", "sbom:" + secret},
+		"VEX document":       {"scan", "--input", s.layout, "--vex", secret},
+		"database file":      {"scan", "--input", s.layout, "--db-path", secret},
+		"import":             {"db", "import", secret},
+		"source":             {"db", "update", "--osv", secret, "--kev", "", "--epss", ""},
+		"ratings":            {"db", "update", "--osv", npmExport(t), "--kev", secret, "--epss", ""},
+		"backup":             {"restore", secret},
+		"token":              {"agent", "join", "https://console.example:8443", "--token-file", secret},
+		"fleet's database":   {"token", "list", "--data-dir", closed},
+		"database":           {"db", "status", "--data-dir", closed},
+		"database of a scan": {"scan", "--input", s.layout, "--data-dir", closed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, stderr, code := s.run(args...); code != exitError || !strings.Contains(stderr, "not a directory") {
+				t.Errorf("exit code %d, want %d: %s", code, exitError, stderr)
 			}
 		})
 	}
@@ -279,7 +317,7 @@ func TestExitCodeOfAnUnreadableStore(t *testing.T) {
 	}
 }
 
-// npmExport is an archive of OSV with one record, which is made up.
+// npmExport is a directory of OSV exports with one record, which is made up.
 func npmExport(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
@@ -288,10 +326,13 @@ func npmExport(t *testing.T) string {
 	if err == nil {
 		_, err = w.Write([]byte(`{"id":"GHSA-aaaa-bbbb-cccc","modified":"2026-01-01T00:00:00Z","affected":[{"package":{"ecosystem":"npm","name":"x"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"1.0.0"}]}]}]}`))
 	}
-	if err := errors.Join(err, z.Close()); err != nil {
+	dir := t.TempDir()
+	if err := errors.Join(err, z.Close(), os.Mkdir(filepath.Join(dir, "npm"), 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	return b.String()
+	write(t, filepath.Join(dir, "ecosystems.txt"), "npm\n")
+	write(t, filepath.Join(dir, "npm", "all.zip"), b.String())
+	return dir
 }
 
 func write(t *testing.T, path, text string) string {

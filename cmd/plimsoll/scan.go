@@ -58,6 +58,9 @@ database.
   plimsoll scan sbom:app.cdx.json`,
 		ValidArgsFunction: a.completeImages,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("fail-on") && strings.TrimSpace(o.failOn) == "" {
+				return usagef("--fail-on names no condition: nothing would ever fail")
+			}
 			o.configured = len(cmd.Flags().Lookup("distro").Annotations[originAnnotation]) > 0
 			return a.scan(cmd.Context(), args, o)
 		},
@@ -87,7 +90,12 @@ func (a *app) sbomCommand() *cobra.Command {
 		Short: "List the software of images",
 		Long: `Sbom reads images in place and lists their software, without asking advisories.
 
-` + exitHelp,
+Exit codes:
+  0  done
+  1  a scan failed, or an internal error
+  2  wrong command line or configuration
+  4  incomplete: something could not be read
+  5  an image or file that was named does not exist here`,
 		Example: `  plimsoll sbom debian:12
   plimsoll sbom app:v1 -o cyclonedx-json=app.cdx.json -o spdx-json=app.spdx.json
   plimsoll sbom --input image.tar -o json`,
@@ -119,6 +127,9 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 	gate, err := parseGate(o.failOn)
 	if err != nil {
 		return err
+	}
+	if o.maxDBAge < 0 {
+		return usagef("--max-db-age: %s is no age", o.maxDBAge)
 	}
 	if o.exitCode < 0 || o.exitCode > 255 {
 		return usagef("--exit-code: %d is not between 0 and 255", o.exitCode)
@@ -346,6 +357,12 @@ func (a *app) checkTargets(refs []string, o scanOptions) error {
 		return usagef("give either --all or images, not both")
 	case !o.all && len(refs) == 0 && len(a.host.Inputs) == 0:
 		return usagef("name an image, or give --all or --input; plimsoll images lists what is here")
+	case slices.Contains(refs, ""):
+		return usagef("an image without a name was given; an empty variable, perhaps?")
+	case slices.Contains(refs, sbomPrefix):
+		return usagef("%s names no file", sbomPrefix)
+	case slices.Contains(a.host.Inputs, ""):
+		return usagef("--input names no file or directory")
 	case o.timeout <= 0:
 		return usagef("--timeout: %s leaves no time", o.timeout)
 	}

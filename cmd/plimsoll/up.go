@@ -30,6 +30,9 @@ so in both cases. With --listen further hosts can join: plimsoll agent join.`,
   plimsoll up --listen 192.0.2.1:8443`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
 			if err := a.seeImages(cmd.Context()); err != nil {
 				return err
 			}

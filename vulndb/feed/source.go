@@ -252,7 +252,7 @@ func localFiles(k kind, path string) ([]string, error) {
 
 var errNoneOfKind = errors.New("the directory holds no file of this kind")
 
-// localCode says why a source on this disk cannot be read.
+// localCode is the code of an error of a file on this disk.
 func localCode(err error) plimsoll.Code {
 	var e *fs.PathError
 	switch {
@@ -338,7 +338,7 @@ func (in *intake) each(ctx context.Context, visit func(name string, r io.Reader)
 func (in *intake) open(path string, visit func(name string, r io.Reader) error) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return &plimsoll.Error{Code: plimsoll.CodeNotFound, Op: "read " + in.source.Name, Err: err}
+		return &plimsoll.Error{Code: localCode(err), Op: "read " + in.source.Name, Err: err}
 	}
 	defer f.Close()
 	r, closeReader, err := decompressed(f)
