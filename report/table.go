@@ -425,7 +425,7 @@ func closing(s *screen, r plimsoll.Report) {
 		s.hanging("", "", fmt.Sprintf("SAMPLE ADVISORIES of %s, %d records for demonstration only: most vulnerabilities are missing. Get the real ones with: plimsoll db update",
 			cmp.Or(day(g.Built), "unknown date"), g.Advisories))
 	default:
-		s.hanging("", "", fmt.Sprintf("Advisories of %s (%d records, database %s).", cmp.Or(day(g.Built), "unknown date"), g.Advisories, line(g.ID.Short(), 12)))
+		s.hanging("", "", fmt.Sprintf("Advisories of %s (%s, database %s).", cmp.Or(day(g.Built), "unknown date"), plural(g.Advisories, "record", "records"), line(g.ID.Short(), 12)))
 	}
 	if h := hiddenWord(r.Hidden); h != "" {
 		s.hanging("", "", h)

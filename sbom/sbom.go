@@ -172,6 +172,10 @@ func (b *builder) system(inv *plimsoll.Inventory) []plimsoll.OS {
 			return nil
 		}
 	}
+	if d, known := systems[0].Distribution(); known && !slices.ContainsFunc(inv.Packages, func(p plimsoll.Package) bool { return p.Type == d.Type }) {
+		inv.Problems = append(inv.Problems, plimsoll.Problem{Code: plimsoll.ProblemNoPackages,
+			Detail: fmt.Sprintf("the SBOM names the system %s and none of its %s packages", d.Name, d.Type)})
+	}
 	return systems[:1]
 }
 

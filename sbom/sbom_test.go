@@ -44,6 +44,8 @@ func TestRead(t *testing.T) {
 				[]plimsoll.Package{{Type: plimsoll.TypeRPM, Name: "openssl-libs", Version: "1:3.0.7-6.el9", Source: plimsoll.SourcePackage{Name: "openssl", Version: "1:3.0.7-6.el9"}, Evidence: plimsoll.EvidenceSBOM}}, nil}},
 		"two systems are none": {`{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"operating-system","name":"debian","version":"12"},{"type":"operating-system","name":"alpine","version":"3.19"}]}`,
 			claims{"an unknown tool", "complete", nil, nil, nil, []string{"unknown-distro"}}},
+		"RPM-02 a system without packages is no clean one": {`{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"operating-system","name":"debian","version":"12"},{"type":"library","name":"a","purl":"pkg:npm/a@1"}]}`,
+			claims{"an unknown tool", "partial", nil, []plimsoll.OS{{ID: "debian", VersionID: "12"}}, []plimsoll.Package{{Type: plimsoll.TypeNPM, Name: "a", Version: "1", Evidence: plimsoll.EvidenceSBOM}}, []string{"no-packages"}}},
 		"one package, listed twice": {`{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"library","name":"a","purl":"pkg:npm/%40b/a@1"},{"type":"library","name":"a","purl":"pkg:npm/@b/a@1"}]}`,
 			claims{"an unknown tool", "complete", nil, nil, []plimsoll.Package{{Type: plimsoll.TypeNPM, Name: "@b/a", Version: "1", Evidence: plimsoll.EvidenceSBOM}}, nil}},
 		"CycloneDX XML": {`<bom xmlns="http://cyclonedx.org/schema/bom/1.4"><components><component type="library"><name>a</name><purl>pkg:maven/g/a@1?type=jar</purl></component></components></bom>`,

@@ -39,6 +39,9 @@ console's host or give --database.`,
 	create.Flags().StringArrayVar(&labels, "label", nil, "key=value that hosts get which join with it; repeatable")
 	create.Flags().StringVar(&publicURL, "public-url", "", "how hosts reach the console, for the command that is printed (default: https://"+defaultListen+")")
 	create.RunE = func(cmd *cobra.Command, _ []string) error {
+		if uses < 1 || ttl < time.Second { // 0 is the API's word for its default
+			return usagef("--uses %d --ttl %s: nobody could join with it", uses, ttl)
+		}
 		request := api.EnrolmentTokenRequest{Uses: uses, TTL: int64(ttl.Seconds()), Labels: plimsoll.Labels{}}
 		for _, l := range labels {
 			key, value, ok := strings.Cut(l, "=")

@@ -86,8 +86,11 @@ func (a *app) readConfig(cmd *cobra.Command) (map[string][]string, string, error
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil || len(text) > maxConfig {
-		return nil, path, usagef("read configuration %s: it is unreadable or larger than 1 MiB", path)
+	switch {
+	case err != nil:
+		return nil, path, usagef("read configuration: %w", err)
+	case len(text) > maxConfig:
+		return nil, path, usagef("read configuration %s: it is larger than 1 MiB", path)
 	}
 	var raw map[string]any
 	if err := yaml.UnmarshalWithOptions(text, &raw, yaml.Strict()); err != nil {

@@ -68,7 +68,7 @@ func (a *app) seeImages(ctx context.Context) error {
 func (a *app) useSampleImages(doing string) error {
 	dir := filepath.Join(a.cacheDir, "sample-images")
 	if err := os.RemoveAll(dir); err != nil {
-		return err
+		return plimsoll.Errorf(plimsoll.CodeUnreadable, "make sample images in --cache-dir", "%w", err)
 	}
 	if err := sample.Write(dir); err != nil {
 		return err
