@@ -155,6 +155,7 @@ func TestClaimsThatNothingCanMatch(t *testing.T) {
 		"debian:*":           `"*" is no release of Debian`,
 		"debian:12:13":       `"12:13" is no release`,
 		"debian:stable":      "write it like",
+		"debian:12-slim":     `"12-slim" is no release of Debian; write it like 12, 13, 14, 15, sid`,
 		"debian/12 ":         `"12 " is no release`,
 		"alpine:3":           "3.22",
 		"ubuntu:24":          "write it like 24.04, 24.10",
