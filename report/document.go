@@ -71,6 +71,7 @@ type resultDoc struct {
 	Status    string       `json:"status" enum:"complete|partial|failed" doc:"partial: something could not be read, see problems; failed: nothing is known about the image"`
 	Problem   *problemDoc  `json:"problem" doc:"why the scan failed; else null"`
 	Matched   bool         `json:"matched" doc:"false when no advisories were asked; findings is null then"`
+	JudgedAs  string       `json:"judgedAs,omitempty" doc:"the system that was named for the image (--distro) in place of its own; systems are those that it names itself"`
 	Summary   *summaryDoc  `json:"summary" doc:"counts of the findings shown; null when not matched"`
 	ClaimedBy string       `json:"claimedBy,omitempty" doc:"the tool whose SBOM is all that is known: the image itself was not read"`
 	Systems   []systemDoc  `json:"systems"`
@@ -89,15 +90,16 @@ type summaryDoc struct {
 }
 
 type countsDoc struct {
-	Critical       int `json:"critical"`
-	High           int `json:"high"`
-	Medium         int `json:"medium"`
-	Unknown        int `json:"unknown"`
-	Low            int `json:"low"`
-	None           int `json:"none"`
-	Fixable        int `json:"fixable"`
-	KnownExploited int `json:"knownExploited"`
-	Informational  int `json:"informational" doc:"findings that do not say the package is affected; not in the other counts"`
+	Judged         bool `json:"judged" doc:"whether anybody was asked about packages of this class; if not, 0 means that nothing is known"`
+	Critical       int  `json:"critical"`
+	High           int  `json:"high"`
+	Medium         int  `json:"medium"`
+	Unknown        int  `json:"unknown"`
+	Low            int  `json:"low"`
+	None           int  `json:"none"`
+	Fixable        int  `json:"fixable"`
+	KnownExploited int  `json:"knownExploited"`
+	Informational  int  `json:"informational" doc:"findings that do not say the package is affected; not in the other counts"`
 }
 
 type imageDoc struct {

@@ -18,6 +18,8 @@ func nothingToDo(r *plimsoll.Result) string {
 		return ""
 	case len(r.Findings) > 0:
 		return "Nothing: the findings are for information only."
+	case len(r.Inventory.Packages) == 0 && r.Status == plimsoll.ScanComplete:
+		return "Unknown: no software was recognised that anybody could be asked about."
 	case !wholly(r) && !asked:
 		return "Unknown: nobody was asked about this software."
 	case r.Status == plimsoll.ScanPartial:
@@ -26,6 +28,8 @@ func nothingToDo(r *plimsoll.Result) string {
 		return "Nothing known, but no flaw is published any more for a system out of support."
 	case !wholly(r):
 		return "Nothing known, but nobody was asked about a part of the software."
+	case slices.ContainsFunc(r.Problems, func(p plimsoll.Problem) bool { return p.Code == plimsoll.ProblemBadVersion }):
+		return "Nothing known, but not every version could be compared."
 	}
 	return "Nothing: no known vulnerability in what was judged."
 }

@@ -114,7 +114,7 @@ func counts(s *screen, r *plimsoll.Result) {
 	for _, class := range []plimsoll.Class{plimsoll.ClassSystem, plimsoll.ClassApplication} {
 		t := count(r.Findings, class)
 		informational += t.informational
-		g.add(countCells(className(class), t, judged(r, class))...)
+		g.add(countCells(className(class), t, r.Judged(class))...)
 	}
 	g.write(s)
 	if informational > 0 {
@@ -123,7 +123,7 @@ func counts(s *screen, r *plimsoll.Result) {
 	if h := hiddenWord(r.Hidden); h != "" {
 		s.line("  " + h)
 	}
-	if !r.Matched {
+	if !wholly(r) {
 		s.line("  - means not judged: no advisories were asked.")
 	}
 }
@@ -243,6 +243,9 @@ func groupTitle(r *plimsoll.Result, class plimsoll.Class, g group) string {
 func groupWord(r *plimsoll.Result, class plimsoll.Class, group string) string {
 	if class == plimsoll.ClassApplication {
 		return name(group)
+	}
+	if group == "" && r.JudgedAs != "" {
+		return name(r.JudgedAs)
 	}
 	for _, system := range r.Inventory.Systems {
 		if system.Root == group {
@@ -422,7 +425,7 @@ func closing(s *screen, r plimsoll.Report) {
 		s.hanging("", "", fmt.Sprintf("SAMPLE ADVISORIES of %s, %d records for demonstration only: most vulnerabilities are missing. Get the real ones with: plimsoll db update",
 			cmp.Or(day(g.Built), "unknown date"), g.Advisories))
 	default:
-		s.hanging("", "", fmt.Sprintf("Advisories of %s (%d records, database %s).", cmp.Or(day(g.Built), "unknown date"), g.Advisories, line(g.ID.Short(), 12)))
+		s.hanging("", "", fmt.Sprintf("Advisories of %s (%s, database %s).", cmp.Or(day(g.Built), "unknown date"), plural(g.Advisories, "record", "records"), line(g.ID.Short(), 12)))
 	}
 	if h := hiddenWord(r.Hidden); h != "" {
 		s.hanging("", "", h)

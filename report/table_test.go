@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,6 +53,13 @@ func TestDashIsNotZero(t *testing.T) {
 	owned := sampleReport()
 	owned.Results = owned.Results[1:2]
 	owned.Results[0].Coverage = []plimsoll.Coverage{{Group: "golang in packages of debian 11", Class: plimsoll.ClassApplication, Ecosystem: "Debian:11", Packages: 1}}
+	nix := sampleReport()
+	nix.Results = nix.Results[1:2]
+	nix.Results[0].Inventory.Packages = append(slices.Clone(nix.Results[0].Inventory.Packages), plimsoll.Package{Type: plimsoll.TypeNix, Name: "glibc"})
+	nix.Results[0].Coverage = append(slices.Clone(nix.Results[0].Coverage), plimsoll.Coverage{Group: "nix", Class: plimsoll.ClassApplication, Packages: 1})
+	empty := sampleReport()
+	empty.Results = empty.Results[1:2]
+	empty.Results[0].Inventory.Packages, empty.Results[0].Coverage = nil, nil
 	failed := sampleReport()
 	failed.Results = failed.Results[2:]
 	for _, c := range []struct {
@@ -61,7 +69,9 @@ func TestDashIsNotZero(t *testing.T) {
 		app    string
 	}{
 		{"clean", clean, zero, zero},
-		{"nobody was asked about Go", uncovered, zero, none},
+		{"nobody was asked about Go, and there is nothing else", uncovered, none, none},
+		{"nobody was asked about Nix's packages, which are the system here", nix, none, zero},
+		{"nothing in the image", empty, none, none},
 		{"the distribution was asked about what it owns", owned, zero, zero},
 		{"inventory", inventoryReport(), none, none},
 		{"failed", failed, "absent", "absent"},
@@ -85,6 +95,31 @@ func TestDashIsNotZero(t *testing.T) {
 	}
 	if len(overview) != 2 || overview[0] != none || overview[1] != zero {
 		t.Errorf("all images: %q", overview)
+	}
+}
+
+// TestNothingToDoIsNotClean: an empty plan says what it rests on.
+func TestNothingToDoIsNotClean(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		change func(r *plimsoll.Result)
+		want   string
+	}{
+		{"judged", func(*plimsoll.Result) {}, "Nothing: no known vulnerability in what was judged."},
+		{"nothing recognised", func(r *plimsoll.Result) { r.Inventory.Packages, r.Coverage = nil, nil }, "Unknown: no software was recognised"},
+		{"nobody was asked", func(r *plimsoll.Result) {
+			r.Coverage = []plimsoll.Coverage{{Group: "golang", Class: plimsoll.ClassApplication, Packages: 1}}
+		}, "Unknown: nobody was asked"},
+		{"a version that cannot be compared", func(r *plimsoll.Result) {
+			r.Problems = append(slices.Clone(r.Problems), plimsoll.Problem{Code: plimsoll.ProblemBadVersion})
+		}, "Nothing known, but not every version could be compared."},
+	} {
+		r := sampleReport().Results[1]
+		r.Status, r.Problems = plimsoll.ScanComplete, nil
+		c.change(&r)
+		if got := nothingToDo(&r); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.what, got, c.want)
+		}
 	}
 }
 

@@ -28,7 +28,8 @@ const exitHelp = `Exit codes:
   2  wrong command line or configuration
   3  a finding met --fail-on (--exit-code changes this number)
   4  incomplete: something could not be read, there are no advisories (in all, or
-     for the system of an image), or they are older than --max-db-age
+     for the system or the whole software of an image), or they are older than
+     --max-db-age
   5  an image or file that was named does not exist here`
 
 // outcome ends the process with a code after results were written; the text
@@ -69,7 +70,13 @@ func (a *app) exit(err error) int {
 		}
 		return o.code
 	}
-	fmt.Fprintf(a.stderr, "plimsoll: %s\n", report.Text(err.Error()))
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	for _, one := range all {
+		fmt.Fprintf(a.stderr, "plimsoll: %s\n", report.Text(one.Error()))
+	}
 	if hint := plimsoll.HintOf(err); hint != "" {
 		fmt.Fprintf(a.stderr, "  %s\n", report.Text(hint))
 	}
