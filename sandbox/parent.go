@@ -313,8 +313,7 @@ func (p *process) watch(ctx context.Context) {
 	defer ticks.Stop()
 	start := time.NewTimer(startTime)
 	defer start.Stop()
-	var seen [slots]uint64
-	var since [slots]time.Time
+	var pace pace
 	for {
 		select {
 		case <-p.ended:
@@ -336,22 +335,35 @@ func (p *process) watch(ctx context.Context) {
 				p.kill(p.tooMuch())
 				return
 			}
-			counters := p.board.counters()
-			slow := func(i int) bool { return counters[i] == seen[i] && now.Sub(since[i]) > stall }
-			if found := p.board.suspects(slow); len(found) > 0 {
+			stuck := pace.stuck(p.board.counters(), now, stall)
+			if found := p.board.suspects(func(i int) bool { return stuck[i] }); len(found) > 0 {
 				p.mu.Lock()
 				p.stuck = found
 				p.mu.Unlock()
 				p.kill(fmt.Sprintf("reading it took longer than %s", stall))
 				return
 			}
-			for i := range counters {
-				if counters[i] != seen[i] {
-					seen[i], since[i] = counters[i], now
-				}
-			}
 		}
 	}
+}
+
+// pace is since when each slot of a board shows what it shows.
+type pace struct {
+	seen  [slots]uint64
+	since [slots]time.Time
+}
+
+// stuck takes the counters at a time and tells the slots that have been with one file
+// for longer than stall. It judges these counters alone: a slot that was free then has
+// been free for any time, and may hold a file by now.
+func (p *pace) stuck(counters [slots]uint64, now time.Time, stall time.Duration) (stuck [slots]bool) {
+	for i, n := range counters {
+		if n != p.seen[i] {
+			p.seen[i], p.since[i] = n, now
+		}
+		stuck[i] = n%2 == 1 && now.Sub(p.since[i]) > stall
+	}
+	return stuck
 }
 
 // feed sends the job and what the cache has of the layers.

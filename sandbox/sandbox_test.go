@@ -647,3 +647,35 @@ func TestScansAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// A file is slow when it is read for too long, not when nothing was read before it.
+func TestAFileThatJustBeganIsNotSlow(t *testing.T) {
+	const stall = time.Second
+	b, f, err := newBoard()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	defer b.close()
+	start := time.Now()
+	var p pace
+	look := func(after time.Duration, meanwhile func()) int {
+		counters := b.counters()
+		meanwhile() // between the look at the counters and that at the texts
+		stuck := p.stuck(counters, start.Add(after), stall)
+		return len(b.suspects(func(i int) bool { return stuck[i] }))
+	}
+	nothing := func() {}
+	if n := look(time.Hour, func() { b.start("dpkg", "var/lib/dpkg/status") }); n != 0 {
+		t.Error("a file that was begun in this moment is slow")
+	}
+	if n := look(time.Hour+stall, nothing); n != 0 {
+		t.Error("a file that was just seen for the first time is slow")
+	}
+	if n := look(time.Hour+2*stall, nothing); n != 0 {
+		t.Error("a file at the end of its time is slow")
+	}
+	if n := look(time.Hour+3*stall, nothing); n != 1 {
+		t.Errorf("%d files are slow, want that one", n)
+	}
+}
