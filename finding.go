@@ -1,6 +1,9 @@
 package plimsoll
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Class separates the two kinds of findings that people treat apart.
 type Class string
@@ -106,6 +109,35 @@ type Result struct {
 	Plan     Plan
 	// Hidden counts what filters removed from Findings, by filter.
 	Hidden []Hidden
+}
+
+// Judged says whether advisories were asked about packages of a class. If not, that
+// nothing was found there means that nothing is known. A class without packages
+// counts as judged where the other class was: there is nothing to ask about it.
+func (r *Result) Judged(class Class) bool {
+	if !r.Matched || r.Status == ScanFailed {
+		return false
+	}
+	asked := func(fits func(*Coverage) bool) bool {
+		for i := range r.Coverage {
+			if r.Coverage[i].Ecosystem != "" && fits(&r.Coverage[i]) {
+				return true
+			}
+		}
+		return false
+	}
+	has := func(fits func(PackageType) bool) bool {
+		return slices.ContainsFunc(r.Inventory.Packages, func(p Package) bool { return fits(p.Type) })
+	}
+	switch {
+	case slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Class == class }):
+		return true
+	case has(func(t PackageType) bool { return t.System() == (class == ClassSystem) }):
+		return asked(func(c *Coverage) bool { return c.Class == class })
+	case class == ClassSystem && has(PackageType.storesSystem):
+		return asked(func(c *Coverage) bool { return PackageType(c.Group).storesSystem() })
+	}
+	return asked(func(*Coverage) bool { return true })
 }
 
 // Coverage says who was asked about a group of packages.

@@ -40,6 +40,10 @@ func (t PackageType) System() bool {
 	return false
 }
 
+// storesSystem says whether packages of the type make up the system of an image
+// that has no other: what a Nix closure or a snap brings is its libc and OpenSSL.
+func (t PackageType) storesSystem() bool { return t == TypeNix || t == TypeSnap }
+
 // Evidence says how a package was recognised, strongest first.
 type Evidence string
 

@@ -116,7 +116,7 @@ func csvStatus(r *plimsoll.Result) string {
 func csvPackageStatus(r *plimsoll.Result, p *plimsoll.Package) string {
 	asked := false
 	for _, c := range r.Coverage {
-		asked = asked || c.Ecosystem != "" && (c.Group == string(p.Type) || p.Type.System() && judged(r, plimsoll.ClassSystem))
+		asked = asked || c.Ecosystem != "" && (c.Group == string(p.Type) || p.Type.System() && r.Judged(plimsoll.ClassSystem))
 	}
 	return cleanStatus(r, asked && r.Matched)
 }

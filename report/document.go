@@ -89,15 +89,16 @@ type summaryDoc struct {
 }
 
 type countsDoc struct {
-	Critical       int `json:"critical"`
-	High           int `json:"high"`
-	Medium         int `json:"medium"`
-	Unknown        int `json:"unknown"`
-	Low            int `json:"low"`
-	None           int `json:"none"`
-	Fixable        int `json:"fixable"`
-	KnownExploited int `json:"knownExploited"`
-	Informational  int `json:"informational" doc:"findings that do not say the package is affected; not in the other counts"`
+	Judged         bool `json:"judged" doc:"whether anybody was asked about packages of this class; if not, 0 means that nothing is known"`
+	Critical       int  `json:"critical"`
+	High           int  `json:"high"`
+	Medium         int  `json:"medium"`
+	Unknown        int  `json:"unknown"`
+	Low            int  `json:"low"`
+	None           int  `json:"none"`
+	Fixable        int  `json:"fixable"`
+	KnownExploited int  `json:"knownExploited"`
+	Informational  int  `json:"informational" doc:"findings that do not say the package is affected; not in the other counts"`
 }
 
 type imageDoc struct {

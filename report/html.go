@@ -168,7 +168,7 @@ func newImageView(r *plimsoll.Result, o Options) imageView {
 	}
 	system, application := count(r.Findings, plimsoll.ClassSystem), count(r.Findings, plimsoll.ClassApplication)
 	sum := system.add(application)
-	judgedSystem, judgedApplication := judged(r, plimsoll.ClassSystem), judged(r, plimsoll.ClassApplication)
+	judgedSystem, judgedApplication := r.Judged(plimsoll.ClassSystem), r.Judged(plimsoll.ClassApplication)
 	v.Sum = countViews(sum, wholly(r))
 	fact("Image", imageFacts(&r.Image))
 	if len(r.Image.Names) > 1 {

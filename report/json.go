@@ -108,7 +108,7 @@ func newResultDoc(r plimsoll.Result, software bool) resultDoc {
 	}
 	if r.Matched {
 		d.Findings = each(r.Findings, newFindingDoc)
-		d.Summary = &summaryDoc{newCountsDoc(r.Findings, plimsoll.ClassSystem), newCountsDoc(r.Findings, plimsoll.ClassApplication)}
+		d.Summary = &summaryDoc{newCountsDoc(&r, plimsoll.ClassSystem), newCountsDoc(&r, plimsoll.ClassApplication)}
 		d.Plan = &planDoc{newPartDoc(r.Plan.Base), newPartDoc(r.Plan.Own), each(r.Plan.Remaining, func(r plimsoll.Remaining) remainingDoc {
 			return remainingDoc{state(r.State), r.Count, r.Worst.String(), raw(r.Reason, maxProse)}
 		})}
@@ -116,9 +116,10 @@ func newResultDoc(r plimsoll.Result, software bool) resultDoc {
 	return d
 }
 
-func newCountsDoc(findings []plimsoll.Finding, class plimsoll.Class) countsDoc {
-	c := count(findings, class)
+func newCountsDoc(r *plimsoll.Result, class plimsoll.Class) countsDoc {
+	c := count(r.Findings, class)
 	return countsDoc{
+		Judged:   r.Judged(class),
 		Critical: c.by[plimsoll.SeverityCritical], High: c.by[plimsoll.SeverityHigh], Medium: c.by[plimsoll.SeverityMedium],
 		Unknown: c.by[plimsoll.SeverityUnknown], Low: c.by[plimsoll.SeverityLow], None: c.by[plimsoll.SeverityNone],
 		Fixable: c.fixable, KnownExploited: c.exploited, Informational: c.informational,

@@ -18,6 +18,8 @@ func nothingToDo(r *plimsoll.Result) string {
 		return ""
 	case len(r.Findings) > 0:
 		return "Nothing: the findings are for information only."
+	case len(r.Inventory.Packages) == 0 && r.Status == plimsoll.ScanComplete:
+		return "Unknown: no software was recognised that anybody could be asked about."
 	case !wholly(r) && !asked:
 		return "Unknown: nobody was asked about this software."
 	case r.Status == plimsoll.ScanPartial:

@@ -185,6 +185,9 @@ func explainResult(s *screen, r *plimsoll.Result) {
 	case len(r.Findings) == 0 && r.Status == plimsoll.ScanPartial:
 		s.line("  No match, but the image could not be read completely.")
 		return
+	case len(r.Findings) == 0 && !wholly(r):
+		s.line("  No match in what was judged, but nobody was asked about all of its software.")
+		return
 	case len(r.Findings) == 0:
 		s.line("  No match.")
 		return

@@ -114,7 +114,7 @@ func counts(s *screen, r *plimsoll.Result) {
 	for _, class := range []plimsoll.Class{plimsoll.ClassSystem, plimsoll.ClassApplication} {
 		t := count(r.Findings, class)
 		informational += t.informational
-		g.add(countCells(className(class), t, judged(r, class))...)
+		g.add(countCells(className(class), t, r.Judged(class))...)
 	}
 	g.write(s)
 	if informational > 0 {
@@ -123,7 +123,7 @@ func counts(s *screen, r *plimsoll.Result) {
 	if h := hiddenWord(r.Hidden); h != "" {
 		s.line("  " + h)
 	}
-	if !r.Matched {
+	if !wholly(r) {
 		s.line("  - means not judged: no advisories were asked.")
 	}
 }

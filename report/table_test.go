@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,6 +53,13 @@ func TestDashIsNotZero(t *testing.T) {
 	owned := sampleReport()
 	owned.Results = owned.Results[1:2]
 	owned.Results[0].Coverage = []plimsoll.Coverage{{Group: "golang in packages of debian 11", Class: plimsoll.ClassApplication, Ecosystem: "Debian:11", Packages: 1}}
+	nix := sampleReport()
+	nix.Results = nix.Results[1:2]
+	nix.Results[0].Inventory.Packages = append(slices.Clone(nix.Results[0].Inventory.Packages), plimsoll.Package{Type: plimsoll.TypeNix, Name: "glibc"})
+	nix.Results[0].Coverage = append(slices.Clone(nix.Results[0].Coverage), plimsoll.Coverage{Group: "nix", Class: plimsoll.ClassApplication, Packages: 1})
+	empty := sampleReport()
+	empty.Results = empty.Results[1:2]
+	empty.Results[0].Inventory.Packages, empty.Results[0].Coverage = nil, nil
 	failed := sampleReport()
 	failed.Results = failed.Results[2:]
 	for _, c := range []struct {
@@ -61,7 +69,9 @@ func TestDashIsNotZero(t *testing.T) {
 		app    string
 	}{
 		{"clean", clean, zero, zero},
-		{"nobody was asked about Go", uncovered, zero, none},
+		{"nobody was asked about Go, and there is nothing else", uncovered, none, none},
+		{"nobody was asked about Nix's packages, which are the system here", nix, none, zero},
+		{"nothing in the image", empty, none, none},
 		{"the distribution was asked about what it owns", owned, zero, zero},
 		{"inventory", inventoryReport(), none, none},
 		{"failed", failed, "absent", "absent"},

@@ -63,22 +63,9 @@ func worstFirst() []plimsoll.Severity {
 		plimsoll.SeverityUnknown, plimsoll.SeverityLow, plimsoll.SeverityNone}
 }
 
-// judged says whether advisories were asked about any package of class, or
-// there is none to ask about. If not, no finding means nothing.
-func judged(r *plimsoll.Result, class plimsoll.Class) bool {
-	if !r.Matched || r.Status == plimsoll.ScanFailed {
-		return false
-	}
-	present := slices.ContainsFunc(r.Inventory.Packages, func(p plimsoll.Package) bool { return p.Type.System() == (class == plimsoll.ClassSystem) })
-	if !present || slices.ContainsFunc(r.Coverage, func(c plimsoll.Coverage) bool { return c.Class == class && c.Ecosystem != "" }) {
-		return true
-	}
-	return slices.ContainsFunc(r.Findings, func(f plimsoll.Finding) bool { return f.Class == class })
-}
-
 // wholly says whether both classes were judged, so that a sum of 0 means clean.
 func wholly(r *plimsoll.Result) bool {
-	return judged(r, plimsoll.ClassSystem) && judged(r, plimsoll.ClassApplication)
+	return r.Judged(plimsoll.ClassSystem) && r.Judged(plimsoll.ClassApplication)
 }
 
 // urgency orders findings: known exploited, severity, EPSS, fixable, id.

@@ -252,13 +252,22 @@ func vulnerabilityTable() table[api.Vulnerability] {
 	}
 }
 
-// imageTable leaves the counts of an image empty whose content is not known:
-// nothing found and not looked are two things.
+// imageTable leaves the counts of an image empty whose content is not known, and
+// those of its findings where nobody was asked about any of it: nothing found and
+// not looked are two things.
 func imageTable() table[api.Image] {
 	type T = api.Image
 	count := func(n func(*T) int64) func(*T) any {
 		return func(i *T) any {
 			if i.Risk == "unscanned" {
+				return nil
+			}
+			return n(i)
+		}
+	}
+	found := func(n func(*T) int64) func(*T) any {
+		return func(i *T) any {
+			if i.Risk == "unscanned" || i.Uncovered == i.Packages {
 				return nil
 			}
 			return n(i)
@@ -273,18 +282,18 @@ func imageTable() table[api.Image] {
 		{"detail", "Detail", report.ColumnText, func(i *T) any { return i.Detail }},
 		{"system", "System", report.ColumnText, func(i *T) any { return i.System }},
 		{"system_ended", "End of life", report.ColumnYes, func(i *T) any { return i.SystemEnded }},
-		{"system_findings", "Open in system packages", report.ColumnNumber, count(func(i *T) int64 { return i.Systems.Total() })},
-		{"application_findings", "Open in applications", report.ColumnNumber, count(func(i *T) int64 { return i.Applications.Total() })},
-		{"critical", "Critical", report.ColumnNumber, count(func(i *T) int64 { return i.Systems.Critical + i.Applications.Critical })},
-		{"high", "High", report.ColumnNumber, count(func(i *T) int64 { return i.Systems.High + i.Applications.High })},
-		{"medium", "Medium", report.ColumnNumber, count(func(i *T) int64 { return i.Systems.Medium + i.Applications.Medium })},
-		{"low", "Low", report.ColumnNumber, count(func(i *T) int64 { return i.Systems.Low + i.Applications.Low })},
-		{"unknown", "Unknown", report.ColumnNumber, count(func(i *T) int64 { return i.Systems.Unknown + i.Applications.Unknown })},
-		{"none", "None", report.ColumnNumber, count(func(i *T) int64 { return i.Systems.None + i.Applications.None })},
-		{"fixable", "Fixable", report.ColumnNumber, count(func(i *T) int64 { return i.Fixable })},
-		{"kev", "Known exploited", report.ColumnNumber, count(func(i *T) int64 { return i.KEV })},
-		{"malicious", "Malicious", report.ColumnNumber, count(func(i *T) int64 { return i.Malicious })},
-		{"handled", "Handled", report.ColumnNumber, count(func(i *T) int64 { return i.Handled })},
+		{"system_findings", "Open in system packages", report.ColumnNumber, found(func(i *T) int64 { return i.Systems.Total() })},
+		{"application_findings", "Open in applications", report.ColumnNumber, found(func(i *T) int64 { return i.Applications.Total() })},
+		{"critical", "Critical", report.ColumnNumber, found(func(i *T) int64 { return i.Systems.Critical + i.Applications.Critical })},
+		{"high", "High", report.ColumnNumber, found(func(i *T) int64 { return i.Systems.High + i.Applications.High })},
+		{"medium", "Medium", report.ColumnNumber, found(func(i *T) int64 { return i.Systems.Medium + i.Applications.Medium })},
+		{"low", "Low", report.ColumnNumber, found(func(i *T) int64 { return i.Systems.Low + i.Applications.Low })},
+		{"unknown", "Unknown", report.ColumnNumber, found(func(i *T) int64 { return i.Systems.Unknown + i.Applications.Unknown })},
+		{"none", "None", report.ColumnNumber, found(func(i *T) int64 { return i.Systems.None + i.Applications.None })},
+		{"fixable", "Fixable", report.ColumnNumber, found(func(i *T) int64 { return i.Fixable })},
+		{"kev", "Known exploited", report.ColumnNumber, found(func(i *T) int64 { return i.KEV })},
+		{"malicious", "Malicious", report.ColumnNumber, found(func(i *T) int64 { return i.Malicious })},
+		{"handled", "Handled", report.ColumnNumber, found(func(i *T) int64 { return i.Handled })},
 		{"packages", "Packages", report.ColumnNumber, count(func(i *T) int64 { return i.Packages })},
 		{"uncovered", "Packages that nobody covers", report.ColumnNumber, count(func(i *T) int64 { return i.Uncovered })},
 		{"problems", "Problems", report.ColumnNumber, count(func(i *T) int64 { return i.Problems })},

@@ -435,3 +435,32 @@ func TestExportsOverHTTP(t *testing.T) {
 		}
 	}
 }
+
+// The list of images counts nothing where nobody was asked: an empty cell is no 0.
+func TestImagesThatNobodyJudgedHaveNoCounts(t *testing.T) {
+	filled := func(i api.Image) (columns string) {
+		for _, c := range imageTable() {
+			if v := c.cell(&i); v == int64(0) {
+				columns += c.key + " "
+			}
+		}
+		return columns
+	}
+	const findings = "system_findings application_findings critical high medium low unknown none fixable kev malicious handled "
+	for _, tt := range []struct {
+		name  string
+		image api.Image
+		want  string
+	}{
+		{"never read", api.Image{Risk: "unscanned"}, ""},
+		{"inventory only", api.Image{Risk: "unknown", Packages: 3, Uncovered: 3}, "problems "},
+		{"nothing in it", api.Image{Risk: "unknown"}, "packages uncovered problems "},
+		{"judged in part", api.Image{Risk: "unknown", Packages: 3, Uncovered: 2}, findings + "problems "},
+		{"clean", api.Image{Risk: "safe", Packages: 3}, findings + "uncovered problems "},
+	} {
+		tt.want += "hosts containers running size "
+		if got := filled(tt.image); got != tt.want {
+			t.Errorf("%s: 0 in %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}

@@ -258,7 +258,8 @@ func (img *imageCounts) store(t *tx) error {
 var riskNames = [...]string{"unscanned", "safe", "low", "unknown", "medium", "high", "critical"}
 
 // risk is the worst severity of the image's open findings. What was read in part,
-// or is covered by nobody, is unknown at least: that is not the same as safe.
+// is covered by nobody, or holds nothing that was recognised, is unknown at least:
+// that is not the same as safe.
 func (img *imageCounts) risk(all api.Counts) int {
 	if img.inventory == 0 {
 		return 0
@@ -267,7 +268,7 @@ func (img *imageCounts) risk(all api.Counts) int {
 	if img.malicious > 0 {
 		risk = riskOf(plimsoll.SeverityCritical)
 	}
-	if img.state != plimsoll.ImageSucceeded || img.uncovered > 0 {
+	if img.state != plimsoll.ImageSucceeded || img.uncovered > 0 || img.packages == 0 {
 		risk = max(risk, riskOf(plimsoll.SeverityUnknown))
 	}
 	return risk

@@ -219,6 +219,10 @@ func TestWithoutAdvisories(t *testing.T) {
 		if img := imageNumber(t, s, plimsoll.Everything, 1); img.Risk != "safe" || img.Uncovered != 0 {
 			t.Errorf("once judged: risk %q, uncovered %d", img.Risk, img.Uncovered)
 		}
+		mustStore(t, s, host, reportOf(1, "r2"), judge)
+		if img := imageNumber(t, s, plimsoll.Everything, 1); img.Risk != "unknown" || img.Packages != 0 {
+			t.Errorf("nothing was recognised in it: risk %q, packages %d", img.Risk, img.Packages)
+		}
 		checkFindings(t, s)
 	})
 }

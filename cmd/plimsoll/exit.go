@@ -28,7 +28,8 @@ const exitHelp = `Exit codes:
   2  wrong command line or configuration
   3  a finding met --fail-on (--exit-code changes this number)
   4  incomplete: something could not be read, there are no advisories (in all, or
-     for the system of an image), or they are older than --max-db-age
+     for the system or the whole software of an image), or they are older than
+     --max-db-age
   5  an image or file that was named does not exist here`
 
 // outcome ends the process with a code after results were written; the text

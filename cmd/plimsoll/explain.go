@@ -67,7 +67,10 @@ its evidence: record, range, compared versions, source and date.`,
 			if err != nil {
 				return err
 			}
-			return read.verdict()
+			if err := read.verdict(); err != nil {
+				return err
+			}
+			return unjudged(read.results)
 		},
 	}
 	f := cmd.Flags()

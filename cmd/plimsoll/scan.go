@@ -176,27 +176,22 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 	return unjudged(results)
 }
 
-// unjudged is the outcome when the system packages of an image were listed and
-// nobody was asked about any of them: no finding then proves nothing. Third-party
-// packages beside judged ones are no such gap.
+// unjudged is the outcome when software of an image was listed and nobody was
+// asked about its system, or about any of it: no finding then proves nothing.
+// Third-party packages beside judged ones are no such gap, and an image in which
+// no package is has nothing to ask about.
 func unjudged(results []plimsoll.Result) error {
 	images := 0
 	for i := range results {
-		listed, asked := 0, 0
-		for _, c := range results[i].Coverage {
-			if c.Class == plimsoll.ClassSystem {
-				listed++
-				asked += len(c.Ecosystem)
-			}
-		}
-		if listed > 0 && asked == 0 {
+		r := &results[i]
+		if r.Status != plimsoll.ScanFailed && len(r.Inventory.Packages) > 0 && !r.Judged(plimsoll.ClassSystem) {
 			images++
 		}
 	}
 	if images == 0 {
 		return nil
 	}
-	return &outcome{exitIncomplete, fmt.Sprintf("inventory only: the system of %d of %d images has no advisory source; name one with plimsoll db update --advisories", images, len(results))}
+	return &outcome{exitIncomplete, fmt.Sprintf("inventory only: in %d of %d images nobody could be asked about the system, or about any package (see Coverage); plimsoll db update --advisories names further sources", images, len(results))}
 }
 
 // reading is what was read of the chosen images.

@@ -108,7 +108,7 @@ export function useColumns(): Column<Image>[] {
   const number = useNumber()
   const bytes = useBytes()
   const counts = (i: Image, of: Schemas['Counts']) =>
-    judged(i) && i.packages > 0 && i.uncovered === i.packages ? <Uncovered /> : <Counts counts={judged(i) ? of : undefined} />
+    i.packages > 0 && judged(i) && i.uncovered === i.packages ? <Uncovered /> : <Counts counts={judged(i) && i.packages > 0 ? of : undefined} />
   return [
     { key: 'name', title: t('image'), sort: 'name', upwards: true, render: (i) => <ImageName id={i.id} names={i.names} digest={i.digest} /> },
     { key: 'risk', title: t('risk'), sort: 'risk', render: (i) => <Risk image={i} /> },

@@ -123,7 +123,7 @@ function Parts({ image }: { image: Image }) {
   /** Open findings of a class; nothing is said of what nobody judges. */
   const total = (kind: 'system' | 'application', counts: Schemas['Counts']) => {
     const { packages, uncovered } = judgement(image, kind)
-    return packages > uncovered || (judged(image) && packages === 0) ? Object.values(counts).reduce((sum, n) => sum + n, 0) : undefined
+    return packages > uncovered || (judged(image) && packages === 0 && image.packages > image.uncovered) ? Object.values(counts).reduce((sum, n) => sum + n, 0) : undefined
   }
   const unread = <Empty title={t('notRead')} hint={t('notReadHint')} action={<ScanButton request={{ images: [image.id] }} primary />} />
   const tabs = [
