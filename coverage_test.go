@@ -69,6 +69,7 @@ type distribution struct {
 	Type          plimsoll.PackageType
 	Scheme        string
 	Release       string
+	Spelled       []string
 	Ecosystems    []string
 	LTSEcosystems []string
 	EndOfLife     map[string]string
@@ -240,7 +241,12 @@ func (c *covering) base(d distribution) distribution {
 // given, as the code takes them, and those that speak about its ecosystems.
 func (c *covering) kinds(d distribution, osv []string) []string {
 	claim := strings.ReplaceAll(d.Name, " ", "-")
-	if d.Release != "none" {
+	switch {
+	case len(d.Spelled) > 0:
+		claim += ":" + strings.ReplaceAll(d.Spelled[0], "#", "1")
+	case d.Release == "minor":
+		claim += ":1.0"
+	case d.Release != "none":
 		claim += ":1"
 	}
 	var list []string
@@ -278,10 +284,10 @@ func (c *covering) promised() string {
 	var b strings.Builder
 	for _, p := range c.data.Mission.Systems {
 		for _, claim := range p.Releases {
-			os, known := plimsoll.ParseOS(claim, "")
+			os, err := plimsoll.ParseOS(claim, "")
 			d, _ := os.Distribution()
-			if !known {
-				c.fault("%s of %s is not known", claim, p.Row)
+			if err != nil {
+				c.fault("%s of %s: %v", claim, p.Row, err)
 				continue
 			}
 			if i := slices.IndexFunc(c.distributions, func(r distribution) bool { return r.Name == d.Name }); len(c.data.Systems[c.distributions[i].Name].Tests) == 0 {

@@ -1,8 +1,11 @@
 package plimsoll
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -42,12 +45,24 @@ func (d Distribution) Bound() string {
 	return d.Name + ":" + d.Release
 }
 
+// ServicePacks lists the releases that continue this one and are releases of their
+// own, with advisories of their own: "V10-SP1" and others of "V10".
+func (d Distribution) ServicePacks() []string {
+	table := distributions()
+	i := slices.IndexFunc(table, func(row distributionRow) bool { return row.Name == d.Name })
+	if i < 0 || d.Release == "" {
+		return nil
+	}
+	return slices.DeleteFunc(table[i].releases(), func(r string) bool { return !strings.HasPrefix(r, d.Release+"-") })
+}
+
 // ParseOS understands an identity as people claim it, "debian:12" or
 // "euleros:2.0-SP9": the distribution's ID, or its name with hyphens for spaces
 // ("uniontech-os-server"), and the release. It returns the identity that a
-// system with packages of type t would have, of any type when t is "". known is
-// false when the table does not have it.
-func ParseOS(claim string, t PackageType) (os OS, known bool) {
+// system with packages of type t would have, of any type when t is "". The error,
+// for a distribution that the table does not have and for a release that no system
+// of it can have, is a sentence for whoever wrote the claim, without a code.
+func ParseOS(claim string, t PackageType) (os OS, err error) {
 	id, release, _ := strings.Cut(strings.Replace(claim, "/", ":", 1), ":")
 	id = asciiLower(id)
 	table := distributions()
@@ -64,7 +79,11 @@ func ParseOS(claim string, t PackageType) (os OS, known bool) {
 		i = slices.IndexFunc(table, func(row distributionRow) bool { return slices.Contains(row.IDs, id) && fits(&row) })
 	}
 	if i < 0 {
-		return OS{}, false
+		with := ""
+		if t != "" {
+			with = " with " + string(t) + " packages"
+		}
+		return OS{}, fmt.Errorf("%q is not a known distribution%s", id, with)
 	}
 	row := &table[i]
 	os = OS{ID: id, Name: row.Variant, VersionID: release, Version: release}
@@ -77,7 +96,88 @@ func ParseOS(claim string, t PackageType) (os OS, known bool) {
 	if _, named := row.Codenames[release]; named || release == "" {
 		os.VersionID, os.Version, os.Codename = "", "", release
 	}
-	return os, true
+	if strings.ContainsFunc(release, unspelled) {
+		return OS{}, row.without(release)
+	}
+	if release, _ = row.releaseOf(os); !row.has(release) {
+		return OS{}, row.without(release)
+	}
+	return os, nil
+}
+
+// unspelled says whether no release has the character.
+func unspelled(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("*?:,;/=\\\"'", r) }
+
+// has says whether a system of the distribution can have the release. Which
+// releases there will be nobody knows: it is the spelling that counts.
+func (row *distributionRow) has(release string) bool {
+	known := row.releases()
+	switch {
+	case row.Release == "none":
+		return release == ""
+	case slices.Contains(known, release), row.Development != "" && release == "edge":
+		return true
+	case row.Release == "major":
+		return spelledLike("#", release)
+	case row.Release == "minor":
+		return spelledLike("#.#", release)
+	case slices.ContainsFunc(known, func(r string) bool { // "22.03" where there is "22.03-LTS", "24" where there is "24.04"
+		return strings.HasPrefix(r, release+".") || strings.HasPrefix(r, release+"-") || strings.EqualFold(r, release)
+	}):
+		return false
+	case len(row.Spelled) > 0:
+		return slices.ContainsFunc(row.Spelled, func(pattern string) bool { return spelledLike(pattern, release) })
+	}
+	return strings.ContainsAny(release, "0123456789")
+}
+
+// spelledLike says whether release is pattern, in which "#" is a number.
+func spelledLike(pattern, release string) bool {
+	before, after, found := strings.Cut(pattern, "#")
+	rest, ok := strings.CutPrefix(release, before)
+	if !found || !ok {
+		return pattern == release
+	}
+	end := strings.TrimLeft(rest, "0123456789")
+	return len(end) < len(rest) && spelledLike(after, end)
+}
+
+// without says that release is none of the distribution, and what would be.
+func (row *distributionRow) without(release string) error {
+	const most = 5
+	known := row.releases()
+	if len(known) == 0 {
+		for _, pattern := range row.Spelled {
+			if !strings.HasPrefix(pattern, "#") {
+				known = append(known, strings.ReplaceAll(pattern, "#", "9"))
+			}
+		}
+	}
+	if near := slices.DeleteFunc(slices.Clone(known), func(r string) bool {
+		return release == "" || len(r) < len(release) || !strings.EqualFold(r[:len(release)], release)
+	}); len(near) > 0 {
+		known = near
+	}
+	like := "what VERSION_ID says in its os-release"
+	if len(known) > 0 {
+		like = strings.Join(known[max(0, len(known)-most):], ", ")
+	}
+	switch {
+	case row.Release == "none":
+		return fmt.Errorf("%s has no releases; write %s alone", row.Name, row.IDs[0])
+	case release == "":
+		return fmt.Errorf("it names no release of %s; write it like %s", row.Name, like)
+	}
+	return fmt.Errorf("%q is no release of %s; write it like %s", release, row.Name, like)
+}
+
+// releases lists the releases that the table names, the shortest first, so that
+// numbers are in order.
+func (row *distributionRow) releases() []string {
+	list := slices.Concat(slices.Collect(maps.Keys(row.EndOfLife)), slices.Collect(maps.Values(row.Codenames)),
+		slices.Collect(maps.Keys(row.Exceptions)), slices.Collect(maps.Keys(row.AsRelease)), row.LTS)
+	slices.SortFunc(list, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) })
+	return slices.Compact(list)
 }
 
 // Distribution looks os up in the table of distributions; known is false when
@@ -146,6 +246,9 @@ type distributionRow struct {
 	// Codenames give the release of systems without VERSION_ID, and of those
 	// whose VERSION tells it by a name only.
 	Codenames map[string]string `json:"codenames"`
+	// Spelled are the spellings of releases that the table does not list, where
+	// the rule above leaves them open; "#" is a number.
+	Spelled []string `json:"spelled"`
 	// Nearly lists releases that cannot be told from a neighbour.
 	Nearly []string `json:"nearly"`
 	// Development marks, within VERSION_ID, the branch called "edge".

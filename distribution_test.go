@@ -134,9 +134,9 @@ func TestBound(t *testing.T) {
 		{"debian:12", OS{ID: "debian", VersionID: "12"}, "Debian:12"},
 		{"debian:sid", OS{ID: "debian", Codename: "sid"}, "Debian:sid"},
 	} {
-		claimed, known := ParseOS(tt.claim, "")
-		if !known {
-			t.Errorf("%s is not known", tt.claim)
+		claimed, err := ParseOS(tt.claim, "")
+		if err != nil {
+			t.Errorf("%s: %v", tt.claim, err)
 		}
 		for _, os := range []OS{claimed, tt.os} {
 			if d, _ := os.Distribution(); d.Bound() != tt.want {
@@ -144,8 +144,47 @@ func TestBound(t *testing.T) {
 			}
 		}
 	}
-	if os, known := ParseOS("nonesuch:1", ""); known {
-		t.Errorf("%+v", os)
+}
+
+// What no image can say it is is refused, with what would do.
+func TestClaimsThatNothingCanMatch(t *testing.T) {
+	for claim, says := range map[string]string{
+		"nonesuch:1":         "not a known distribution",
+		"debian":             "it names no release of Debian; write it like 12, 13, 14, 15, sid",
+		"debian:":            "names no release",
+		"debian:*":           `"*" is no release of Debian`,
+		"debian:12:13":       `"12:13" is no release`,
+		"debian:stable":      "write it like",
+		"debian:12-slim":     `"12-slim" is no release of Debian; write it like 12, 13, 14, 15, sid`,
+		"debian/12 ":         `"12 " is no release`,
+		"alpine:3":           "3.22",
+		"ubuntu:24":          "write it like 24.04, 24.10",
+		"ubuntu:noble-extra": "write it like",
+		"sles:15-SP3":        `"15-SP3" is no release of SUSE Linux Enterprise Server`,
+		"openeuler:22.03":    "22.03-LTS-SP4",
+		"euleros:*":          "write it like 2.0, 2.0-SP9",
+		"euleros:2.9":        "write it like 2.0, 2.0-SP9",
+		"hce:2":              "write it like 2.0",
+		"hce:base":           "write it like 1.1, 2.0",
+		"kylin:v10-sp3":      "V10-SP3",
+		"kylin:10":           "V10, V10-SP1, V10-SP2, V10-SP3, V10-SP3-2403",
+		"uos:server":         "VERSION_ID",
+		"wolfi:*":            "Wolfi has no releases; write wolfi alone",
+	} {
+		if os, err := ParseOS(claim, ""); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %+v, %v; want %q", claim, os, err, says)
+		}
+	}
+	kylin, _ := OS{ID: "kylin", Version: "V10 (Azalea)"}.Distribution()
+	if got := strings.Join(kylin.ServicePacks(), " "); got != "V10-SP1 V10-SP2 V10-SP3 V10-SP3-2403" {
+		t.Errorf("service packs of Kylin V10: %s", got)
+	}
+	// Releases that are not in the table yet are spelled like the others.
+	for _, claim := range []string{"debian:16", "debian:12.5", "debian:bookworm", "alpine:3.99", "alpine:3.19.1", "ubuntu:28.04", "ubuntu:noble", "openeuler:26.03-LTS-SP1", "openeuler:23.09",
+		"euleros:2.0-SP15", "hce:3.0", "kylin:V11", "kylin:V10", "sles:15.7", "sles:15", "amzn:2018.03", "fedora:60", "wolfi", "arch", "opensuse-tumbleweed:20260101", "uos:25", "opencloudos:9.2"} {
+		if _, err := ParseOS(claim, ""); err != nil {
+			t.Errorf("%s: %v", claim, err)
+		}
 	}
 }
 

@@ -103,7 +103,10 @@ type Result struct {
 	Inventory Inventory
 	Coverage  []Coverage
 	// Matched is false when no advisories were asked (inventory only).
-	Matched  bool
+	Matched bool
+	// JudgedAs is the system that somebody named in place of the one that the image
+	// says it is, "Debian 12"; empty when nobody did (acceptance OS-08).
+	JudgedAs string
 	Findings []Finding
 	Problems []Problem // of the inventory, then of matching; each sorted
 	Plan     Plan

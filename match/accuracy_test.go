@@ -346,9 +346,11 @@ func holdsFlaw(t *testing.T, db *vulndb.DB, c stated) bool {
 	inv := plimsoll.Inventory{Packages: append([]plimsoll.Package{c.Package}, c.With...)}
 	os, ok := systemOf(c.Ecosystem)
 	if c.System != "" {
-		if os, ok = plimsoll.ParseOS(c.System, ""); !ok {
-			t.Fatalf("%s: no system %s", c.Case, c.System)
+		var err error
+		if os, err = plimsoll.ParseOS(c.System, ""); err != nil {
+			t.Fatalf("%s: %v", c.Case, err)
 		}
+		ok = true
 	}
 	if ok {
 		inv.Systems = []plimsoll.OS{os}

@@ -212,11 +212,9 @@ func (c *counter) owner(p *plimsoll.Package, packages []plimsoll.Package) *subje
 
 // override is the system that the caller claims the image to be (acceptance OS-08).
 func override(distro string) (*system, error) {
-	os, ok := plimsoll.ParseOS(distro, "")
-	if !ok {
-		return nil, &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: "choose distribution",
-			Hint: "write it as family:version, for example debian:12",
-			Err:  fmt.Errorf("%q is not a known distribution", distro)}
+	os, err := plimsoll.ParseOS(distro, "")
+	if err != nil {
+		return nil, &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: "choose distribution", Hint: "write it as family:version, for example debian:12", Err: err}
 	}
 	d, _ := os.Distribution()
 	return &system{os, d, true}, nil

@@ -121,7 +121,7 @@ func languageCommand(u *upgrade, pips map[string]bool) command {
 			c.before += " --user"
 		}
 	case plimsoll.TypeComposer:
-		c.before, c.word = in(s.Path)+"composer require --with-all-dependencies", joined(":")
+		c.before, c.word = u.in(s.Path)+"composer require --with-all-dependencies", joined(":")
 	case plimsoll.TypeMaven:
 		c.before = "mvn versions:use-dep-version -DforceVersion=true -Dincludes=" + quote(s.Package) + " -DdepVersion=" + quote(s.To)
 		c.after = rebuild(s)
@@ -136,7 +136,7 @@ func languageCommand(u *upgrade, pips map[string]bool) command {
 		c.before, c.after = "cargo update --package "+quote(s.Package)+" --precise "+quote(s.To), rebuild(s)
 	case plimsoll.TypeGem:
 		if dir, _, ok := strings.Cut("/"+s.Path+"/", "/vendor/bundle/"); ok {
-			c.before, c.word, c.remark = in(dir)+"bundle update --conservative", byName, spoken
+			c.before, c.word, c.remark = u.in(dir)+"bundle update --conservative", byName, spoken
 			break
 		}
 		c.before, c.word = "gem install", joined(":")
@@ -172,8 +172,14 @@ func joined(sign string) func(name, to string) string {
 // spoken tells people what a tool that takes no version should arrive at.
 func spoken(name, to string) string { return quote(name) + " to " + to }
 
-// in goes to a directory of the image.
-func in(dir string) string { return "cd " + quote("/"+strings.TrimPrefix(dir, "/")) + " && " }
+// in goes to a directory of the image, and nowhere when it is not known where the
+// package is: an SBOM may claim a package without a place.
+func (u *upgrade) in(dir string) string {
+	if u.findings[0].Package.Path == "" {
+		return ""
+	}
+	return "cd " + quote("/"+strings.TrimPrefix(dir, "/")) + " && "
+}
 
 // pip names the pip that installs into an environment: its own, else the one on
 // the path, which also serves environments that were made without.
@@ -222,9 +228,9 @@ func npmCommand(u *upgrade, c command) command {
 	case global:
 		c.before, c.word = "npm install --global", joined("@")
 	case u.nested:
-		c.before, c.word, c.remark = in(s.Path)+"npm update", byName, spoken
+		c.before, c.word, c.remark = u.in(s.Path)+"npm update", byName, spoken
 	default:
-		c.before, c.word = in(s.Path)+"npm install", joined("@")
+		c.before, c.word = u.in(s.Path)+"npm install", joined("@")
 		// A project can know a package by another name: node_modules/old holds
 		// what its package.json names npm:real@1.0.0.
 		if alias := directoryOf(u.findings[0].Package.Path); alias != s.Package && validName(plimsoll.TypeNPM, alias) {
@@ -248,6 +254,9 @@ func directoryOf(file string) string {
 // where its source is. Not every shell ignores what follows a #, so this is
 // quoted too.
 func rebuild(s *plimsoll.Step) string {
+	if s.Path == "" {
+		return " # then rebuild what holds it"
+	}
 	outermost, _, _ := strings.Cut(s.Path, "!/")
 	return " # then rebuild " + quote("/"+outermost)
 }

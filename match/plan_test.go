@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -201,6 +202,28 @@ func TestPlanJoinsCommands(t *testing.T) {
 		"cd /srv/php && composer require --with-all-dependencies x/a:2.0.0 x/b:2.0.0",
 	}
 	got := Plan(plimsoll.Image{}, inv, findings).Own.Commands
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("commands (-want +got):\n%s", diff)
+	}
+}
+
+// An SBOM may claim a package without a place: the plan then names none.
+func TestPlanWithoutPlaces(t *testing.T) {
+	var findings []plimsoll.Finding
+	inv := install("debian", "12", lang("npm", "a", "1.0.0"), lang("npm", "@s/b", "1.0.0"), lang("composer", "x/a", "1.0"), lang("pypi", "a", "1.0"), lang("maven", "g:a", "1.0"))
+	for i := range inv.Packages {
+		inv.Packages[i].Path = ""
+		findings = append(findings, plimsoll.Finding{Package: inv.Packages[i], Status: plimsoll.StatusAffected, State: plimsoll.FixAvailable, FixedVersion: "2.0.0"})
+	}
+	want := []string{
+		"npm install @s/b@2.0.0 a@2.0.0",
+		"composer require --with-all-dependencies x/a:2.0.0",
+		"mvn versions:use-dep-version -DforceVersion=true -Dincludes=g:a -DdepVersion=2.0.0 # then rebuild what holds it",
+		"pip install --upgrade 'a==2.0.0'",
+	}
+	got := Plan(plimsoll.Image{}, inv, findings).Own.Commands
+	slices.Sort(got)
+	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("commands (-want +got):\n%s", diff)
 	}

@@ -3,6 +3,7 @@ package match
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"plimsoll"
 )
@@ -16,6 +17,14 @@ func Result(ctx context.Context, adv Advisories, r *plimsoll.Result, o Options) 
 		return err
 	}
 	r.Matched = true
+	if o.Distro != "" {
+		os, err := plimsoll.ParseOS(o.Distro, "")
+		if err != nil {
+			return err
+		}
+		d, _ := os.Distribution()
+		r.JudgedAs = strings.TrimSpace(d.Name + " " + d.Release)
+	}
 	r.Findings, r.Coverage = e.Findings, e.Coverage
 	r.Problems = slices.Concat(r.Inventory.Problems, e.Problems)
 	r.Plan = Plan(r.Image, r.Inventory, e.Findings)

@@ -71,6 +71,7 @@ type resultDoc struct {
 	Status    string       `json:"status" enum:"complete|partial|failed" doc:"partial: something could not be read, see problems; failed: nothing is known about the image"`
 	Problem   *problemDoc  `json:"problem" doc:"why the scan failed; else null"`
 	Matched   bool         `json:"matched" doc:"false when no advisories were asked; findings is null then"`
+	JudgedAs  string       `json:"judgedAs,omitempty" doc:"the system that was named for the image (--distro) in place of its own; systems are those that it names itself"`
 	Summary   *summaryDoc  `json:"summary" doc:"counts of the findings shown; null when not matched"`
 	ClaimedBy string       `json:"claimedBy,omitempty" doc:"the tool whose SBOM is all that is known: the image itself was not read"`
 	Systems   []systemDoc  `json:"systems"`

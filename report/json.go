@@ -92,7 +92,7 @@ func newDatabaseDoc(g plimsoll.Generation, now time.Time) databaseDoc {
 
 func newResultDoc(r plimsoll.Result, software bool) resultDoc {
 	d := resultDoc{
-		Image: newImageDoc(r.Image), Status: string(r.Status), Matched: r.Matched, Analyzers: raw(r.Inventory.Analyzers, maxPath),
+		Image: newImageDoc(r.Image), Status: string(r.Status), Matched: r.Matched, JudgedAs: raw(r.JudgedAs, maxName), Analyzers: raw(r.Inventory.Analyzers, maxPath),
 		ClaimedBy: raw(r.Inventory.Claimed, maxName),
 		Systems:   each(r.Inventory.Systems, newSystemDoc),
 		Coverage:  each(r.Coverage, newCoverDoc),

@@ -28,6 +28,8 @@ func nothingToDo(r *plimsoll.Result) string {
 		return "Nothing known, but no flaw is published any more for a system out of support."
 	case !wholly(r):
 		return "Nothing known, but nobody was asked about a part of the software."
+	case slices.ContainsFunc(r.Problems, func(p plimsoll.Problem) bool { return p.Code == plimsoll.ProblemBadVersion }):
+		return "Nothing known, but not every version could be compared."
 	}
 	return "Nothing: no known vulnerability in what was judged."
 }

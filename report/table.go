@@ -244,6 +244,9 @@ func groupWord(r *plimsoll.Result, class plimsoll.Class, group string) string {
 	if class == plimsoll.ClassApplication {
 		return name(group)
 	}
+	if group == "" && r.JudgedAs != "" {
+		return name(r.JudgedAs)
+	}
 	for _, system := range r.Inventory.Systems {
 		if system.Root == group {
 			word := name(cmp.Or(system.Name, system.ID, "unknown distribution"))
@@ -422,7 +425,7 @@ func closing(s *screen, r plimsoll.Report) {
 		s.hanging("", "", fmt.Sprintf("SAMPLE ADVISORIES of %s, %d records for demonstration only: most vulnerabilities are missing. Get the real ones with: plimsoll db update",
 			cmp.Or(day(g.Built), "unknown date"), g.Advisories))
 	default:
-		s.hanging("", "", fmt.Sprintf("Advisories of %s (%d records, database %s).", cmp.Or(day(g.Built), "unknown date"), g.Advisories, line(g.ID.Short(), 12)))
+		s.hanging("", "", fmt.Sprintf("Advisories of %s (%s, database %s).", cmp.Or(day(g.Built), "unknown date"), plural(g.Advisories, "record", "records"), line(g.ID.Short(), 12)))
 	}
 	if h := hiddenWord(r.Hidden); h != "" {
 		s.hanging("", "", h)

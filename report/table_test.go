@@ -98,6 +98,31 @@ func TestDashIsNotZero(t *testing.T) {
 	}
 }
 
+// TestNothingToDoIsNotClean: an empty plan says what it rests on.
+func TestNothingToDoIsNotClean(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		change func(r *plimsoll.Result)
+		want   string
+	}{
+		{"judged", func(*plimsoll.Result) {}, "Nothing: no known vulnerability in what was judged."},
+		{"nothing recognised", func(r *plimsoll.Result) { r.Inventory.Packages, r.Coverage = nil, nil }, "Unknown: no software was recognised"},
+		{"nobody was asked", func(r *plimsoll.Result) {
+			r.Coverage = []plimsoll.Coverage{{Group: "golang", Class: plimsoll.ClassApplication, Packages: 1}}
+		}, "Unknown: nobody was asked"},
+		{"a version that cannot be compared", func(r *plimsoll.Result) {
+			r.Problems = append(slices.Clone(r.Problems), plimsoll.Problem{Code: plimsoll.ProblemBadVersion})
+		}, "Nothing known, but not every version could be compared."},
+	} {
+		r := sampleReport().Results[1]
+		r.Status, r.Problems = plimsoll.ScanComplete, nil
+		c.change(&r)
+		if got := nothingToDo(&r); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.what, got, c.want)
+		}
+	}
+}
+
 func TestClosingLine(t *testing.T) {
 	sample := sampleReport()
 	sample.Generation.Sample = true

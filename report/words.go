@@ -168,11 +168,9 @@ func ageWord(d time.Duration) string {
 	return plural(int(d/(24*time.Hour)), "day", "days")
 }
 
-// systemWord names the operating systems of an image.
+// systemWord names the operating systems of an image, and the one that somebody
+// named instead.
 func systemWord(r *plimsoll.Result) string {
-	if len(r.Inventory.Systems) == 0 {
-		return "none (no distribution in the image)"
-	}
 	var names []string
 	for _, s := range r.Inventory.Systems {
 		n := name(cmp.Or(s.Name, strings.TrimSpace(s.ID+" "+s.VersionID), "unknown distribution"))
@@ -181,7 +179,16 @@ func systemWord(r *plimsoll.Result) string {
 		}
 		names = append(names, n)
 	}
-	return strings.Join(names, ", ")
+	said := strings.Join(names, ", ")
+	switch {
+	case r.JudgedAs != "" && said != "":
+		return name(r.JudgedAs) + ", named by the user; the image says " + said
+	case r.JudgedAs != "":
+		return name(r.JudgedAs) + ", named by the user; the image names none"
+	case said != "":
+		return said
+	}
+	return "none (no distribution in the image)"
 }
 
 // endOfLife says which system of the image is out of support; "" when none is.

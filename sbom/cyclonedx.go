@@ -152,11 +152,8 @@ func (b *builder) component(c *cyclonedx.Component) error {
 		}
 		return nil
 	}
-	p, ok := b.fromPURL(c.PackageURL)
+	p, ok := b.fromPURL(c.PackageURL, c.Name, c.Type == cyclonedx.ComponentTypeLibrary || c.Type == cyclonedx.ComponentTypeFramework)
 	if !ok {
-		if c.Type == cyclonedx.ComponentTypeLibrary || c.Type == cyclonedx.ComponentTypeFramework {
-			b.unidentified++
-		}
 		return nil
 	}
 	if c.Supplier != nil {

@@ -1,6 +1,8 @@
 package sbom
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/package-url/packageurl-go"
@@ -8,22 +10,20 @@ import (
 	"plimsoll"
 )
 
-// claimed are the types of packages that purls can claim.
-var claimed = map[plimsoll.PackageType]bool{
-	plimsoll.TypeDeb: true, plimsoll.TypeRPM: true, plimsoll.TypeAPK: true, plimsoll.TypeALPM: true,
-	plimsoll.TypeMaven: true, plimsoll.TypeNPM: true, plimsoll.TypePyPI: true, plimsoll.TypeConda: true, plimsoll.TypeGo: true,
-	plimsoll.TypeCargo: true, plimsoll.TypeNuGet: true, plimsoll.TypeComposer: true, plimsoll.TypeGem: true, plimsoll.TypeHex: true,
-	plimsoll.TypeCRAN: true, plimsoll.TypeCPAN: true, plimsoll.TypeLuaRocks: true, plimsoll.TypeGeneric: true,
-	"pub": true, "hackage": true, "swift": true, plimsoll.TypeNix: true, plimsoll.TypeSnap: true, plimsoll.TypeBitnami: true,
-}
-
-// fromPURL reads a purl; ok is false when it names no package of a type we know.
-func (b *builder) fromPURL(purl string) (p plimsoll.Package, ok bool) {
-	if len(purl) > 4*maxText {
+// fromPURL reads a component's purl. ok is false when it names no package, which is
+// counted: name is the component's, and software says whether one without a purl
+// counts. Types that nobody publishes advisories about are packages too.
+func (b *builder) fromPURL(purl, name string, software bool) (p plimsoll.Package, ok bool) {
+	purl = strings.TrimSpace(purl)
+	if purl == "" {
+		if software {
+			b.nameless.add(name)
+		}
 		return p, false
 	}
-	u, err := packageurl.FromString(strings.TrimSpace(purl))
-	if err != nil || !claimed[plimsoll.PackageType(u.Type)] || u.Name == "" {
+	u, err := packageurl.FromString(purl[:min(len(purl), 4*maxText)])
+	if err != nil || len(purl) > 4*maxText || len(u.Type) > maxType || text(u.Name) == "" {
+		b.garbled.add(purl)
 		return p, false
 	}
 	p = plimsoll.Package{Type: plimsoll.PackageType(u.Type), Name: text(u.Name), Version: text(u.Version), PURL: text(u.ToString())}
@@ -45,7 +45,32 @@ func (b *builder) fromPURL(purl string) (p plimsoll.Package, ok bool) {
 	case u.Namespace != "" && p.Type != plimsoll.TypeConda && p.Type != plimsoll.TypePyPI:
 		p.Name = text(u.Namespace + "/" + u.Name)
 	}
-	return p, p.Name != ""
+	return p, true
+}
+
+// examples counts what a document names in vain, and keeps the first ones.
+type examples struct {
+	count int
+	first []string
+}
+
+func (e *examples) add(word string) {
+	const most, longest = 3, 80
+	if e.count++; len(e.first) < most {
+		if word = text(word); len(word) > longest {
+			word = strings.ToValidUTF8(word[:longest], "") + "\u2026"
+		}
+		e.first = append(e.first, strconv.Quote(word))
+	}
+}
+
+// problem tells them; what begins the sentence that their names end.
+func (e *examples) problem(code plimsoll.ProblemCode, what string) plimsoll.Problem {
+	detail := what + ": " + strings.Join(e.first, ", ")
+	if more := e.count - len(e.first); more > 0 {
+		detail += fmt.Sprintf(" and %d more", more)
+	}
+	return plimsoll.Problem{Code: code, Detail: detail, Count: e.count}
 }
 
 // upstream reads the qualifier that names a source: "openssl", "openssl@3.0.11-1",

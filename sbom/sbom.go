@@ -6,8 +6,8 @@
 // every package has EvidenceSBOM, the inventory names the tool, and what a document
 // calls incomplete stays so.
 //
-// It refuses to guess: a component without a purl is counted, not identified, and
-// a system that is not named is unknown. Documents are hostile: bounded, and never
+// It refuses to guess: a component without a purl that can be read is counted, not
+// identified, and a system that is not named is unknown. Documents are hostile: bounded, and never
 // a reason to panic.
 package sbom
 
@@ -32,6 +32,7 @@ const (
 	maxPackages = 200_000
 	maxDepth    = 64      // of components within components
 	maxText     = 1 << 10 // bytes of a field
+	maxType     = 64      // bytes of a purl's type; the longest that is registered has 15
 )
 
 // Read reads a document and returns what it claims, as a scan that was not judged
@@ -59,19 +60,20 @@ func Read(r io.Reader) (plimsoll.Result, error) {
 
 var (
 	errLimit   = errors.New("it claims more than is read")
-	errUnknown = errors.New("it is neither CycloneDX nor SPDX 2 in JSON")
+	errUnknown = errors.New("it is neither CycloneDX (JSON or XML) nor SPDX 2 in JSON")
 )
 
 // builder gathers what a document claims.
 type builder struct {
-	image        plimsoll.Image
-	tool         string
-	systems      []plimsoll.OS
-	distros      map[string]int // qualifiers "distro" of the packages
-	packages     []plimsoll.Package
-	seen         map[string]bool
-	unidentified int
-	incomplete   bool
+	image      plimsoll.Image
+	tool       string
+	systems    []plimsoll.OS
+	distros    map[string]int // qualifiers "distro" of the packages
+	packages   []plimsoll.Package
+	seen       map[string]bool
+	nameless   examples // components without a purl
+	garbled    examples // purls that cannot be read
+	incomplete bool
 }
 
 func newBuilder() *builder {
@@ -81,9 +83,11 @@ func newBuilder() *builder {
 func (b *builder) parse(data []byte) error {
 	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	switch {
-	case len(data) > 0 && data[0] == '<':
+	case len(data) == 0:
+		return errors.New("it is empty")
+	case data[0] == '<':
 		return b.cyclonedx(data, true)
-	case len(data) > 0 && data[0] == '{':
+	case data[0] == '{':
 		var head struct {
 			BOMFormat string `json:"bomFormat"`
 			SPDX      string `json:"spdxVersion"`
@@ -123,13 +127,17 @@ func (b *builder) result() plimsoll.Result {
 			cmp.Compare(x.Arch, y.Arch), cmp.Compare(x.Path, y.Path))
 	})
 	inv.Systems = b.system(&inv)
-	if b.unidentified > 0 {
-		inv.Problems = append(inv.Problems, plimsoll.Problem{Code: plimsoll.ProblemUnidentified, Count: b.unidentified,
-			Detail: "the SBOM names them without a purl: they cannot be looked up"})
+	if b.nameless.count > 0 {
+		inv.Problems = append(inv.Problems, b.nameless.problem(plimsoll.ProblemUnidentified, "the SBOM names them without a purl, so they cannot be looked up"))
 	}
-	r := plimsoll.Result{Image: b.image, Status: plimsoll.ScanComplete}
+	if b.garbled.count > 0 {
+		inv.Problems = append(inv.Problems, b.garbled.problem(plimsoll.ProblemCorruptFile, "purls of the SBOM that cannot be read"))
+	}
 	if b.incomplete {
 		inv.Problems = append(inv.Problems, plimsoll.Problem{Code: plimsoll.ProblemUnreadableFile, Detail: "the SBOM calls itself incomplete"})
+	}
+	r := plimsoll.Result{Image: b.image, Status: plimsoll.ScanComplete}
+	if !inv.Complete() {
 		r.Status = plimsoll.ScanPartial
 	}
 	r.Inventory, r.Problems = inv, inv.Problems
@@ -163,6 +171,10 @@ func (b *builder) system(inv *plimsoll.Inventory) []plimsoll.OS {
 			problem("the SBOM names several operating systems")
 			return nil
 		}
+	}
+	if d, known := systems[0].Distribution(); known && !slices.ContainsFunc(inv.Packages, func(p plimsoll.Package) bool { return p.Type == d.Type }) {
+		inv.Problems = append(inv.Problems, plimsoll.Problem{Code: plimsoll.ProblemNoPackages,
+			Detail: fmt.Sprintf("the SBOM names the system %s and none of its %s packages", d.Name, d.Type)})
 	}
 	return systems[:1]
 }

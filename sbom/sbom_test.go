@@ -44,6 +44,8 @@ func TestRead(t *testing.T) {
 				[]plimsoll.Package{{Type: plimsoll.TypeRPM, Name: "openssl-libs", Version: "1:3.0.7-6.el9", Source: plimsoll.SourcePackage{Name: "openssl", Version: "1:3.0.7-6.el9"}, Evidence: plimsoll.EvidenceSBOM}}, nil}},
 		"two systems are none": {`{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"operating-system","name":"debian","version":"12"},{"type":"operating-system","name":"alpine","version":"3.19"}]}`,
 			claims{"an unknown tool", "complete", nil, nil, nil, []string{"unknown-distro"}}},
+		"RPM-02 a system without packages is no clean one": {`{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"operating-system","name":"debian","version":"12"},{"type":"library","name":"a","purl":"pkg:npm/a@1"}]}`,
+			claims{"an unknown tool", "partial", nil, []plimsoll.OS{{ID: "debian", VersionID: "12"}}, []plimsoll.Package{{Type: plimsoll.TypeNPM, Name: "a", Version: "1", Evidence: plimsoll.EvidenceSBOM}}, []string{"no-packages"}}},
 		"one package, listed twice": {`{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"library","name":"a","purl":"pkg:npm/%40b/a@1"},{"type":"library","name":"a","purl":"pkg:npm/@b/a@1"}]}`,
 			claims{"an unknown tool", "complete", nil, nil, []plimsoll.Package{{Type: plimsoll.TypeNPM, Name: "@b/a", Version: "1", Evidence: plimsoll.EvidenceSBOM}}, nil}},
 		"CycloneDX XML": {`<bom xmlns="http://cyclonedx.org/schema/bom/1.4"><components><component type="library"><name>a</name><purl>pkg:maven/g/a@1?type=jar</purl></component></components></bom>`,
@@ -54,6 +56,10 @@ func TestRead(t *testing.T) {
 			{"SPDXID":"SPDXRef-3","name":"libssl3","versionInfo":"1:3.0.11-1","licenseDeclared":"Apache-2.0","downloadLocation":"NONE","externalRefs":[{"referenceCategory":"PACKAGE-MANAGER","referenceType":"purl","referenceLocator":"pkg:deb/debian/libssl3@1:3.0.11-1?arch=amd64&upstream=openssl"}]}]}`,
 			claims{"syft-1.4.1", "complete", []string{"shop"}, []plimsoll.OS{{ID: "debian", VersionID: "12"}},
 				[]plimsoll.Package{func() plimsoll.Package { p := openssl; p.Licenses = []string{"Apache-2.0"}; return p }()}, nil}},
+		"types without a source are packages too": {`{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"library","name":"a","purl":"pkg:opam/a@1"},{"type":"application","name":"b","purl":"pkg:Invented/ns/b@2"}]}`,
+			claims{"an unknown tool", "complete", nil, nil, []plimsoll.Package{{Type: "invented", Name: "ns/b", Version: "2", Evidence: plimsoll.EvidenceSBOM}, {Type: "opam", Name: "a", Version: "1", Evidence: plimsoll.EvidenceSBOM}}, nil}},
+		"purls that cannot be read leave a gap": {`{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"library","name":"a"},{"type":"library","name":"b","purl":"not-a-purl"},{"type":"file","name":"c","purl":"pkg:npm"}]}`,
+			claims{"an unknown tool", "partial", nil, nil, nil, []string{"unidentified", "corrupt-file"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := Read(strings.NewReader(test.text))
@@ -74,6 +80,25 @@ func TestRead(t *testing.T) {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
+	}
+}
+
+// What cannot be looked up is counted by its kind and named, the first ones.
+func TestWhatIsNoPackageIsTold(t *testing.T) {
+	components := []string{`{"type":"library","name":"mystery\nx"}`, `{"type":"library","name":"` + strings.Repeat("y", 500) + `"}`, `{"type":"file","name":"no software"}`}
+	for range 5 {
+		components = append(components, `{"type":"library","name":"a","purl":"pkg:npm"}`)
+	}
+	r, err := Read(strings.NewReader(`{"bomFormat":"CycloneDX","specVersion":"1.5","components":[` + strings.Join(components, ",") + `]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []plimsoll.Problem{
+		{Code: plimsoll.ProblemUnidentified, Count: 2, Detail: `the SBOM names them without a purl, so they cannot be looked up: "mystery\nx", "` + strings.Repeat("y", 80) + `…"`},
+		{Code: plimsoll.ProblemCorruptFile, Count: 5, Detail: `purls of the SBOM that cannot be read: "pkg:npm", "pkg:npm", "pkg:npm" and 2 more`},
+	}
+	if diff := cmp.Diff(want, r.Problems); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
 

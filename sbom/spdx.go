@@ -57,11 +57,9 @@ func (b *builder) spdxPackage(is *spdx.Package) error {
 		}
 		return nil
 	}
-	p, ok := b.fromPURL(purl)
+	purpose := is.PrimaryPackagePurpose
+	p, ok := b.fromPURL(purl, is.PackageName, purpose == "" || purpose == "LIBRARY" || purpose == "FRAMEWORK")
 	if !ok {
-		if purpose := is.PrimaryPackagePurpose; purpose == "" || purpose == "LIBRARY" || purpose == "FRAMEWORK" {
-			b.unidentified++
-		}
 		return nil
 	}
 	if l := text(is.PackageLicenseDeclared); l != "" && l != "NOASSERTION" && l != "NONE" {

@@ -49,7 +49,7 @@ func newEnrolmentToken(ctx context.Context, st *store.Store, ca *authority, r ap
 func NewAccount(ctx context.Context, st *store.Store, who, name, password string, role plimsoll.Role, labels []string) (int64, error) {
 	const op = "add a user"
 	if !role.Allows(plimsoll.RoleViewer) {
-		return 0, plimsoll.Errorf(plimsoll.CodeInvalid, op, "%q is no role", role)
+		return 0, plimsoll.Errorf(plimsoll.CodeInvalid, op, "%q is no role; there are viewer, operator and admin", role)
 	}
 	if !userName.MatchString(name) {
 		return 0, plimsoll.Errorf(plimsoll.CodeInvalid, op, "%q cannot be a name: letters, digits and ._@- can", name)

@@ -347,6 +347,9 @@ func readBackup(ctx context.Context, r io.Reader, header func(backupTable) error
 		sum.Write([]byte{'\n'})
 	}
 	if err := lines.Err(); err != nil {
+		if errors.Is(err, zstd.ErrMagicMismatch) {
+			return info, corrupt("it is no backup")
+		}
 		return info, corrupt("it cannot be read: %w", err)
 	}
 	return info, corrupt("its end is missing")

@@ -36,6 +36,7 @@ type DB struct {
 	generation plimsoll.Generation
 	ecosystems []string
 	known      map[string]bool
+	hint       string // what helps when it is damaged
 	tables     [tableCount]tableReader
 	filter     filter
 	dec        *zstd.Decoder
@@ -47,13 +48,17 @@ type DB struct {
 // checked now, each block when it is read. The error has CodeNotFound when
 // there is no such file and CodeCorrupt when it is damaged or no generation.
 func Open(path string) (*DB, error) {
+	return openFile(path, "give a generation as plimsoll db update makes them; what plimsoll db export wrote is taken in with plimsoll db import")
+}
+
+func openFile(path, hint string) (*DB, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fileError("open advisories", err)
 	}
 	st, err := f.Stat()
 	if err == nil && !st.Mode().IsRegular() {
-		err = errors.New("not a regular file")
+		err = fmt.Errorf("%s is not a regular file", path)
 	}
 	if err != nil {
 		f.Close()
@@ -62,9 +67,9 @@ func Open(path string) (*DB, error) {
 	db, err := NewDB(f, st.Size())
 	if err != nil {
 		f.Close()
-		return nil, &plimsoll.Error{Code: plimsoll.CodeCorrupt, Op: "open advisories", Err: fmt.Errorf("%s: %w", path, errors.Unwrap(err)), Hint: plimsoll.HintOf(err)}
+		return nil, &plimsoll.Error{Code: plimsoll.CodeCorrupt, Op: "open advisories", Err: fmt.Errorf("%s: %w", path, errors.Unwrap(err)), Hint: hint}
 	}
-	db.file = f
+	db.file, db.hint = f, hint
 	return db, nil
 }
 
@@ -79,8 +84,7 @@ func NewDB(src io.ReaderAt, size int64) (*DB, error) {
 	}
 	if err := db.load(); err != nil {
 		db.Close()
-		return nil, &plimsoll.Error{Code: plimsoll.CodeCorrupt, Op: "open advisories", Err: err,
-			Hint: "fetch the advisories again with plimsoll db update, or go back with plimsoll db rollback"}
+		return nil, &plimsoll.Error{Code: plimsoll.CodeCorrupt, Op: "open advisories", Err: err}
 	}
 	return db, nil
 }
@@ -243,14 +247,14 @@ func (db *DB) Affected(ecosystem, name string) ([]plimsoll.Affected, error) {
 	}
 	value, err := db.tables[tablePackages].find([]byte(key))
 	if err != nil {
-		return nil, readError("look up package", err)
+		return nil, readError("look up package", db.hint, err)
 	}
 	if value == nil {
 		return nil, nil
 	}
 	rows, size, err := decodePackage(key[:len(ecosystem)], key[len(ecosystem)+1:], value)
 	if err != nil {
-		return nil, readError("look up package", err)
+		return nil, readError("look up package", db.hint, err)
 	}
 	db.rows.put(key, rows, size)
 	return rows, nil
@@ -263,7 +267,7 @@ func (db *DB) Vulnerability(id string) (plimsoll.Vulnerability, error) {
 	const op = "look up vulnerability"
 	canonical, value, err := db.flaw(id)
 	if err != nil {
-		return plimsoll.Vulnerability{}, readError(op, err)
+		return plimsoll.Vulnerability{}, readError(op, db.hint, err)
 	}
 	if value == nil {
 		return plimsoll.Vulnerability{}, plimsoll.Errorf(plimsoll.CodeNotFound, op, "no advisory is about %q", id)
@@ -271,7 +275,7 @@ func (db *DB) Vulnerability(id string) (plimsoll.Vulnerability, error) {
 	d := &decoder{s: string(value)}
 	v := d.vulnerability()
 	if d.err != nil || v.ID != canonical {
-		return plimsoll.Vulnerability{}, readError(op, errDamaged)
+		return plimsoll.Vulnerability{}, readError(op, db.hint, errDamaged)
 	}
 	return v, nil
 }
@@ -286,7 +290,7 @@ func (db *DB) Advisory(id string) (plimsoll.Advisory, error) {
 		value, err = db.tables[tableFlaws].find([]byte(canonical + "\x00" + id))
 	}
 	if err != nil {
-		return plimsoll.Advisory{}, readError(op, err)
+		return plimsoll.Advisory{}, readError(op, db.hint, err)
 	}
 	if value == nil {
 		return plimsoll.Advisory{}, plimsoll.Errorf(plimsoll.CodeNotFound, op, "there is no advisory %q", id)
@@ -294,7 +298,7 @@ func (db *DB) Advisory(id string) (plimsoll.Advisory, error) {
 	d := &decoder{s: string(value)}
 	a := d.advisory()
 	if d.err != nil || a.ID != id {
-		return plimsoll.Advisory{}, readError(op, errDamaged)
+		return plimsoll.Advisory{}, readError(op, db.hint, errDamaged)
 	}
 	return a, nil
 }
@@ -329,7 +333,7 @@ func (db *DB) canonical(id string) (string, error) {
 func (db *DB) Verify(ctx context.Context) error {
 	const op = "verify advisories"
 	if err := db.verifySum(ctx); err != nil {
-		return readError(op, err)
+		return readError(op, db.hint, err)
 	}
 	ecosystems := map[string]bool{}
 	err := db.walk(ctx, tablePackages, func(key string, value []byte) error {
@@ -351,7 +355,7 @@ func (db *DB) Verify(ctx context.Context) error {
 		err = db.walk(ctx, tableNames, func(string, []byte) error { return nil })
 	}
 	if err != nil {
-		return readError(op, err)
+		return readError(op, db.hint, err)
 	}
 	return nil
 }
@@ -404,14 +408,14 @@ func (db *DB) verifySum(ctx context.Context) error {
 	return nil
 }
 
-// readError gives the error of a read its code.
-func readError(op string, err error) error {
+// readError gives the error of a read its code; hint helps when what was read is
+// damaged.
+func readError(op, hint string, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, errDamaged), errors.Is(err, errMalformed):
-		return &plimsoll.Error{Code: plimsoll.CodeCorrupt, Op: op, Err: err,
-			Hint: "fetch the advisories again with plimsoll db update, or go back with plimsoll db rollback"}
+		return &plimsoll.Error{Code: plimsoll.CodeCorrupt, Op: op, Err: err, Hint: hint}
 	}
 	var e *plimsoll.Error
 	if errors.As(err, &e) {

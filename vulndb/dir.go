@@ -60,10 +60,13 @@ func OpenCurrent(dir string) (*DB, error) {
 
 // openCurrent also returns the path of the file, which others may replace meanwhile.
 func openCurrent(dir string) (path string, db *DB, err error) {
+	if _, err := os.Readlink(filepath.Join(dir, currentLink)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", nil, fileError("open advisories", err)
+	}
 	name := currentName(dir)
 	path = filepath.Join(dir, genDir, name)
 	if name != "" {
-		db, err = Open(path)
+		db, err = openFile(path, "fetch the advisories again with plimsoll db update, or go back with plimsoll db rollback")
 	}
 	if name == "" || plimsoll.CodeOf(err) == plimsoll.CodeNotFound {
 		return "", nil, &plimsoll.Error{Code: plimsoll.CodeNotFound, Op: "open advisories",
@@ -234,7 +237,7 @@ func (d *Dir) Import(ctx context.Context, r io.Reader, terms Terms) (plimsoll.Ge
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
-		return plimsoll.Generation{}, readError(op, err)
+		return plimsoll.Generation{}, readError(op, "", err)
 	}
 	if seal != nil && (n != seal.Size || digest(sum) != seal.Digest) {
 		return plimsoll.Generation{}, &plimsoll.Error{Code: plimsoll.CodeCorrupt, Op: op,
@@ -242,7 +245,7 @@ func (d *Dir) Import(ctx context.Context, r io.Reader, terms Terms) (plimsoll.Ge
 	}
 	if seal == nil && !terms.Unsigned {
 		if _, err := verified(ctx, d.candidate()); err != nil {
-			return plimsoll.Generation{}, err // it is no generation at all
+			return plimsoll.Generation{}, importError(err) // it is no generation at all
 		}
 		return plimsoll.Generation{}, &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: op, Err: errors.New("the file has no seal: nobody vouches for it"),
 			Hint: "export it with a plimsoll of today; or, if you know where it comes from, use --unsigned"}
@@ -250,7 +253,22 @@ func (d *Dir) Import(ctx context.Context, r io.Reader, terms Terms) (plimsoll.Ge
 	if own {
 		seal = nil
 	}
-	return d.activate(ctx, terms.Force, seal)
+	g, err := d.activate(ctx, terms.Force, seal)
+	return g, importError(err)
+}
+
+// importError speaks of the file that was imported, not of our copy of it, and of
+// what helps with that.
+func importError(err error) error {
+	if plimsoll.CodeOf(err) != plimsoll.CodeCorrupt {
+		return err
+	}
+	cause := err
+	for next := errors.Unwrap(cause); next != nil; next = errors.Unwrap(cause) {
+		cause = next
+	}
+	return &plimsoll.Error{Code: plimsoll.CodeCorrupt, Op: "import advisories", Err: cause,
+		Hint: "give a file that plimsoll db export wrote; if this is one, export it again"}
 }
 
 // Export writes a bundle that Import takes: the active generation of dir, after the
@@ -377,7 +395,13 @@ func objection(before, after plimsoll.Generation) string {
 		records[s.Name] = s
 	}
 	for _, s := range before.Sources {
-		now := records[s.Name]
+		now, kept := records[s.Name]
+		switch {
+		case !kept && s.Records > 0:
+			return fmt.Sprintf("source %s with its %d records is gone", s.Name, s.Records)
+		case !kept:
+			continue
+		}
 		if lost := s.Records - now.Records; lost*10 > s.Records {
 			return fmt.Sprintf("source %s has shrunk from %d to %d records", s.Name, s.Records, now.Records)
 		}

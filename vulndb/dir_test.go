@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"plimsoll"
 )
@@ -295,6 +296,8 @@ func TestSYS10ExportAndImport(t *testing.T) {
 	} {
 		if _, err := e.Import(t.Context(), bytes.NewReader(tt.file), tt.terms); plimsoll.CodeOf(err) != tt.want || plimsoll.HintOf(err) == "" {
 			t.Errorf("%s: %v, want %s and a hint", tt.name, err, tt.want)
+		} else if strings.Contains(err.Error(), tmpSuffix) || strings.Contains(plimsoll.HintOf(err), "rollback") {
+			t.Errorf("%s: %v (%s): it is the imported file that is wrong, nothing here", tt.name, err, plimsoll.HintOf(err))
 		}
 		if n := inUse(t, to); n != 50 {
 			t.Fatalf("%s: %d advisories in use", tt.name, n)
@@ -308,6 +311,33 @@ func TestSYS10ExportAndImport(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(to, genDir, "*.tmp")); left != nil {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestObjection: what stands against a new generation is told as it is.
+func TestObjection(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	with := func(sources ...plimsoll.DataSource) plimsoll.Generation {
+		return plimsoll.Generation{Built: now, Sources: sources}
+	}
+	source := func(name string, records int) plimsoll.DataSource {
+		return plimsoll.DataSource{Name: name, Records: records, Newest: now}
+	}
+	for _, tt := range []struct {
+		name   string
+		before plimsoll.Generation
+		want   string
+	}{
+		{"the same", with(source("npm", 100)), ""},
+		{"a source that is gone", with(source("npm", 100), source("updateinfo/Kylin:V10", 40)), "source updateinfo/Kylin:V10 with its 40 records is gone"},
+		{"a source that was empty and is gone", with(source("npm", 100), source("Go", 0)), ""},
+		{"a source that has shrunk", with(source("npm", 200)), "source npm has shrunk from 200 to 100 records"},
+		{"a source that has lost little", with(source("npm", 110)), ""},
+	} {
+		if got := objection(tt.before, with(source("npm", 100))); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }
 

@@ -39,6 +39,9 @@ console's host or give --database.`,
 	create.Flags().StringArrayVar(&labels, "label", nil, "key=value that hosts get which join with it; repeatable")
 	create.Flags().StringVar(&publicURL, "public-url", "", "how hosts reach the console, for the command that is printed (default: https://"+defaultListen+")")
 	create.RunE = func(cmd *cobra.Command, _ []string) error {
+		if uses < 1 || ttl < time.Second { // 0 is the API's word for its default
+			return usagef("--uses %d --ttl %s: nobody could join with it", uses, ttl)
+		}
 		request := api.EnrolmentTokenRequest{Uses: uses, TTL: int64(ttl.Seconds()), Labels: plimsoll.Labels{}}
 		for _, l := range labels {
 			key, value, ok := strings.Cut(l, "=")
@@ -107,8 +110,8 @@ console's host or give --database.`,
 func (a *app) withStore(ctx context.Context, database string, f func(*store.Store) error) error {
 	if dsn := a.dsn(database); !sharedDatabase(dsn) {
 		if _, err := os.Stat(dsn); err != nil {
-			return &plimsoll.Error{Code: plimsoll.CodeNotFound, Op: "open the console's database", Err: err,
-				Hint: "Give the console's --data-dir or --database."}
+			const op = "open the console's database"
+			return &plimsoll.Error{Code: plimsoll.CodeOf(namedError(op, err)), Op: op, Err: err, Hint: "Give the console's --data-dir or --database."}
 		}
 	}
 	return a.withNewStore(ctx, database, f)
@@ -247,9 +250,9 @@ func (a *app) restoreCommand() *cobra.Command {
 		Example: "  PLIMSOLL_PASSPHRASE=… plimsoll restore fleet.backup --data-dir /srv/plimsoll",
 		Args:    oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := os.Open(args[0])
+			f, err := openNamed("restore", args[0])
 			if err != nil {
-				return plimsoll.Errorf(plimsoll.CodeNotFound, "restore", "%w", err)
+				return err
 			}
 			defer f.Close()
 			return a.withNewStore(cmd.Context(), database, func(s *store.Store) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -113,9 +112,9 @@ func (a *app) joinToken(token, file string) (string, error) {
 	}
 	in := a.stdin
 	if file != "" {
-		f, err := os.Open(file)
+		f, err := openNamed("read join token", file)
 		if err != nil {
-			return "", plimsoll.Errorf(plimsoll.CodeNotFound, "read join token", "%w", err)
+			return "", err
 		}
 		defer f.Close()
 		in = f
@@ -124,7 +123,14 @@ func (a *app) joinToken(token, file string) (string, error) {
 	if _, err := io.Copy(&b, io.LimitReader(in, maxToken)); err != nil {
 		return "", plimsoll.Errorf(plimsoll.CodeUnreadable, "read join token", "%w", err)
 	}
-	return strings.TrimSpace(b.String()), nil
+	token = strings.TrimSpace(b.String())
+	switch {
+	case token == "" && file != "":
+		return "", usagef("%s holds no join token", file)
+	case token == "":
+		return "", usagef("no join token: give --token, --token-file, PLIMSOLL_TOKEN or the standard input; plimsoll token create makes one on the console's host")
+	}
+	return token, nil
 }
 
 // agentConfig wires the agent to the stores of this machine.

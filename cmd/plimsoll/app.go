@@ -83,6 +83,22 @@ software, finds system and application vulnerabilities and says what to do.`,
 		a.agentCommand(), a.dbCommand(), a.upCommand(), a.consoleCommand(), a.tokenCommand(), a.userCommand(), a.backupCommand(), a.restoreCommand(),
 		a.doctorCommand(), a.demoCommand(), a.configCommand(), a.versionCommand(),
 	)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() { // cobra's own show some help whatever they are asked
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				about, rest, err := root.Find(args)
+				if err != nil {
+					return usageError{err}
+				}
+				return knownCommand(about, rest)
+			}
+		case "completion":
+			cmd.Args, cmd.RunE = knownCommand, showHelp
+		}
+	}
 	return root
 }
 

@@ -86,12 +86,16 @@ func (a *app) readConfig(cmd *cobra.Command) (map[string][]string, string, error
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil || len(text) > maxConfig {
-		return nil, path, usagef("read configuration %s: it is unreadable or larger than 1 MiB", path)
+	switch {
+	case err != nil:
+		return nil, path, usagef("read configuration: %w", err)
+	case len(text) > maxConfig:
+		return nil, path, usagef("read configuration %s: it is larger than 1 MiB", path)
 	}
 	var raw map[string]any
 	if err := yaml.UnmarshalWithOptions(text, &raw, yaml.Strict()); err != nil {
-		return nil, path, usagef("read configuration %s: %w", path, err)
+		what, _, _ := strings.Cut(err.Error(), "\n") // an excerpt of the file follows
+		return nil, path, usagef("read configuration %s: %s", path, what)
 	}
 	known := flagNames(cmd.Root())
 	settings := make(map[string][]string, len(raw))

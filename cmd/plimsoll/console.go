@@ -92,16 +92,24 @@ prints a one-time link with which the first administrator is made.`,
 	return cmd
 }
 
-// serve runs a console until ctx ends. beside, if given, runs next to it once it
-// answers, and ends it when it fails.
-func (a *app) serve(ctx context.Context, o consoleOptions, beside func(ctx context.Context, s *server.Server, url string) error) error {
+// check refuses what cannot work, before anything is made.
+func (o *consoleOptions) check() error {
 	if (o.certificate == "") != (o.key == "") {
 		return usagef("give --cert and --key together")
 	}
-	host, _, err := net.SplitHostPort(o.listen)
-	if err != nil {
+	if _, _, err := net.SplitHostPort(o.listen); err != nil {
 		return usagef("--listen: %w", err)
 	}
+	return nil
+}
+
+// serve runs a console until ctx ends. beside, if given, runs next to it once it
+// answers, and ends it when it fails.
+func (a *app) serve(ctx context.Context, o consoleOptions, beside func(ctx context.Context, s *server.Server, url string) error) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	host, _, _ := net.SplitHostPort(o.listen)
 	if err := os.MkdirAll(a.dataDir, 0o700); err != nil {
 		return plimsoll.Errorf(plimsoll.CodeUnreadable, "make the data directory", "%w", err)
 	}

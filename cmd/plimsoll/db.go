@@ -74,8 +74,9 @@ func feedFlags(cmd *cobra.Command, o *feed.Options) {
 	f.StringVar(&o.KEV, "kev", feed.PublicKEV, "address or file of CISA's catalogue (JSON); empty for none")
 	f.StringVar(&o.EPSS, "epss", feed.PublicEPSS, "address or file of EPSS scores (CSV); empty for none")
 	f.StringVar(&o.CVSS, "cvss", "", "address or file of further CVSS scores (CSV: cve, source, version, vector, base_score, base_severity)")
-	f.Var((*sourcesValue)(&o.Sources), "advisories", "a further source of advisories, KIND[@DISTRIBUTION:RELEASE]=URL|FILE|DIR; repeatable")
-	f.Var((*preferencesValue)(&o.Prefer), "prefer", "whom to believe first where sources disagree, ECOSYSTEM=SOURCE; repeatable")
+	f.Var((*sourcesValue)(&o.Sources), "advisories", "a further `source` of advisories, KIND[@DISTRIBUTION:RELEASE]=URL|FILE|DIR; repeatable")
+	f.Var((*preferencesValue)(&o.Prefer), "prefer", "whom to believe first where sources disagree, `ECOSYSTEM=SOURCE`; repeatable")
+	f.Lookup("advisories").DefValue, f.Lookup("prefer").DefValue = "", ""
 	f.StringSliceVar(&o.Ecosystems, "ecosystems", nil, "OSV ecosystems to fetch (default: all that Plimsoll can match)")
 }
 
@@ -134,6 +135,7 @@ func (v *preferencesValue) Type() string { return "preferenceArray" }
 // updateDatabase returns how many sources could not be fetched; it has told which.
 func (a *app) updateDatabase(ctx context.Context, o feed.Options) (missed int, err error) {
 	o.Dir = a.dbDir()
+	a.noteServicePacks(o.Sources)
 	progress := a.progress("update", 0)
 	defer progress.done()
 	o.Progress = func(p feed.Progress) { progress.count(p.Stage+" "+p.Source, p.Done, p.Total) }
@@ -153,12 +155,26 @@ func (a *app) updateDatabase(ctx context.Context, o feed.Options) (missed int, e
 		a.note("%d records could not be read and were left out; -v names them.", summary.Broken)
 	}
 	if summary.Unchanged {
-		a.note("Nothing new: the advisory database holds %d records of %s.", generation.Advisories, generation.Built.Format(time.DateOnly))
+		a.note("Nothing new: the advisory database holds %s of %s.", records(generation.Advisories), generation.Built.Format(time.DateOnly))
 		return len(summary.Behind), nil
 	}
 	a.noteChanges(before, generation)
-	a.note("The advisory database now holds %d records of %s (%d MiB fetched).", generation.Advisories, generation.Built.Format(time.DateOnly), summary.Downloaded>>20)
+	a.note("The advisory database now holds %s of %s (%d MiB fetched).", records(generation.Advisories), generation.Built.Format(time.DateOnly), summary.Downloaded>>20)
 	return len(summary.Behind), nil
+}
+
+// noteServicePacks tells of sources for a release whose service packs have none:
+// images of these are not judged by it.
+func (a *app) noteServicePacks(sources []feed.Source) {
+	for _, s := range sources {
+		packs := s.System.ServicePacks()
+		if len(packs) == 0 || slices.ContainsFunc(sources, func(other feed.Source) bool {
+			return other.System.Name == s.System.Name && slices.Contains(packs, other.System.Release)
+		}) {
+			continue
+		}
+		a.note("%s@%s is about %s alone: %s are releases of their own; name a source for each that you have.", s.Kind, report.Text(s.Claim), s.System.Bound(), strings.Join(packs, ", "))
+	}
 }
 
 // noteChanges says by source what became of one generation.
@@ -175,7 +191,7 @@ func (a *app) noteChanges(before, after plimsoll.Generation) {
 		delete(old, s.Name)
 		switch {
 		case !known:
-			a.note("%s: new, %d records of %s", report.Text(s.Name), s.Records, s.Newest.Format(time.DateOnly))
+			a.note("%s: new, %s of %s", report.Text(s.Name), records(s.Records), s.Newest.Format(time.DateOnly))
 		case was.Records != s.Records || !was.Newest.Equal(s.Newest):
 			a.note("%s: %+d records, %s → %s", report.Text(s.Name), s.Records-was.Records, was.Newest.Format(time.DateOnly), s.Newest.Format(time.DateOnly))
 		}
@@ -183,6 +199,13 @@ func (a *app) noteChanges(before, after plimsoll.Generation) {
 	for _, name := range slices.Sorted(maps.Keys(old)) {
 		a.note("%s: gone", report.Text(name))
 	}
+}
+
+func records(n int) string {
+	if n == 1 {
+		return "1 record"
+	}
+	return fmt.Sprintf("%d records", n)
 }
 
 // behind says which sources could not be fetched; "" when all were.
@@ -227,17 +250,17 @@ Nothing in it is read before its signature has proved right.`,
 		Example: "  plimsoll db import advisories.plim",
 		Args:    oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := os.Open(args[0])
+			f, err := openNamed("import advisories", args[0])
 			if err != nil {
-				code := plimsoll.CodeUnreadable
-				if errors.Is(err, fs.ErrNotExist) {
-					code = plimsoll.CodeNotFound
-				}
-				return plimsoll.Errorf(code, "import advisories", "%w", err)
+				return err
 			}
 			defer f.Close()
 			return a.changeDatabase(func(d *vulndb.Dir) (plimsoll.Generation, error) {
-				return d.Import(cmd.Context(), f, terms)
+				generation, err := d.Import(cmd.Context(), f, terms)
+				if e := (*plimsoll.Error)(nil); errors.As(err, &e) {
+					err = &plimsoll.Error{Code: e.Code, Op: e.Op, Err: fmt.Errorf("%s: %w", args[0], e.Err), Hint: plimsoll.HintOf(err)}
+				}
+				return generation, err
 			})
 		},
 	}
@@ -386,7 +409,7 @@ func (a *app) changeDatabase(change func(*vulndb.Dir) (plimsoll.Generation, erro
 		return err
 	}
 	a.noteChanges(before, generation)
-	a.note("The advisory database now holds %d records of %s.", generation.Advisories, generation.Built.Format(time.DateOnly))
+	a.note("The advisory database now holds %s of %s.", records(generation.Advisories), generation.Built.Format(time.DateOnly))
 	return nil
 }
 

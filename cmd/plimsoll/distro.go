@@ -18,7 +18,8 @@ type distro struct {
 }
 
 func (d *distros) flag(f *pflag.FlagSet) {
-	f.Var(d, "distro", `judge the system as FAMILY:VERSION instead of what it says it is; with PATTERN=FAMILY:VERSION that of images with such a name only (* is any text); repeatable, the first that fits counts`)
+	f.Var(d, "distro", "judge the system as `FAMILY:VERSION` instead of what it says it is; with PATTERN=FAMILY:VERSION that of images with such a name only (* is any text); repeatable, the first that fits counts")
+	f.Lookup("distro").DefValue = ""
 }
 
 // of returns the system that is named for an image; "" for none. A pattern counts
@@ -37,6 +38,18 @@ func (d distros) of(img plimsoll.Image) string {
 	return all
 }
 
+// idle lists the patterns that no image's name fits.
+func (d distros) idle(results []plimsoll.Result) []string {
+	var list []string
+	for _, one := range d {
+		fits := func(name string) bool { return plimsoll.Glob(one.pattern, name) }
+		if one.pattern != "" && !slices.ContainsFunc(results, func(r plimsoll.Result) bool { return slices.ContainsFunc(r.Image.Names, fits) }) {
+			list = append(list, one.pattern)
+		}
+	}
+	return list
+}
+
 func (d *distros) Set(s string) error {
 	one := distro{system: s}
 	if at := strings.LastIndexByte(s, '='); at >= 0 {
@@ -44,8 +57,8 @@ func (d *distros) Set(s string) error {
 			return usagef("%q has no pattern before =", s)
 		}
 	}
-	if _, ok := plimsoll.ParseOS(one.system, ""); !ok {
-		return usagef("%q is not a known distribution; write it as family:version, for example debian:12", one.system)
+	if _, err := plimsoll.ParseOS(one.system, ""); err != nil {
+		return usagef("%q: %w (FAMILY:VERSION, for example debian:12)", one.system, err)
 	}
 	*d = append(*d, one)
 	return nil

@@ -70,7 +70,13 @@ func (a *app) exit(err error) int {
 		}
 		return o.code
 	}
-	fmt.Fprintf(a.stderr, "plimsoll: %s\n", report.Text(err.Error()))
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	for _, one := range all {
+		fmt.Fprintf(a.stderr, "plimsoll: %s\n", report.Text(one.Error()))
+	}
 	if hint := plimsoll.HintOf(err); hint != "" {
 		fmt.Fprintf(a.stderr, "  %s\n", report.Text(hint))
 	}

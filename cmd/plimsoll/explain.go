@@ -25,7 +25,7 @@ its evidence: record, range, compared versions, source and date.`,
   plimsoll explain CVE-2021-44228 --image app:v1
   plimsoll explain GHSA-jfh8-c2jp-5v3q --all -o json`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
+			if len(args) != 1 || args[0] == "" {
 				return usagef("give one vulnerability, for example CVE-2021-44228")
 			}
 			return nil
@@ -41,7 +41,9 @@ its evidence: record, range, compared versions, source and date.`,
 			defer db.Close()
 			vulnerability, err := db.Vulnerability(args[0])
 			if plimsoll.CodeOf(err) == plimsoll.CodeNotFound && spelled(args[0]) != args[0] {
-				vulnerability, err = db.Vulnerability(spelled(args[0]))
+				if known, again := db.Vulnerability(spelled(args[0])); plimsoll.CodeOf(again) != plimsoll.CodeNotFound {
+					vulnerability, err = known, again
+				}
 			}
 			if err != nil {
 				return err

@@ -153,7 +153,7 @@ func parseGate(expression string) (gate, error) {
 			default:
 				least, ok := plimsoll.ParseSeverity(word)
 				if !ok || word == "" {
-					return nil, usagef("--fail-on: unknown word %q", word)
+					return nil, usagef("--fail-on: unknown word %q; use none, low, medium, high, critical, fixable, kev, malicious or confident", word)
 				}
 				t.fits = func(f *plimsoll.Finding) bool { return f.Vulnerability.Severity >= least }
 			}

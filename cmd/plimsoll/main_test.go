@@ -1,7 +1,9 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,6 +73,24 @@ func TestUsage(t *testing.T) {
 		"unknown class":           {[]string{"scan", "--pkg-types", "kernel", "--input", s.layout}, exitUsage, "kernel"},
 		"unknown engine":          {[]string{"images", "--engine", "lxc"}, exitUsage, "lxc"},
 		"unknown colour":          {[]string{"version", "--color", "blue"}, exitUsage, "blue"},
+		"no such help":            {[]string{"help", "scna"}, exitUsage, `did you mean "scan"`},
+		"help":                    {[]string{"help", "db", "update"}, exitOK, ""},
+		"no such shell":           {[]string{"completion", "cmd"}, exitUsage, "cmd"},
+		"an empty name":           {[]string{"scan", ""}, exitUsage, "without a name"},
+		"an empty document":       {[]string{"scan", "sbom:"}, exitUsage, "names no file"},
+		"an empty input":          {[]string{"sbom", "--input", ""}, exitUsage, "--input"},
+		"one file twice":          {[]string{"sbom", "-o", "json=a", "-o", "csv=a", "--input", s.layout}, exitUsage, "written twice"},
+		"negative age":            {[]string{"scan", "--max-db-age", "-1h", "--input", s.layout}, exitUsage, "--max-db-age"},
+		"empty gate":              {[]string{"scan", "--fail-on", "", "--input", s.layout}, exitUsage, "--fail-on"},
+		"half a gate":             {[]string{"scan", "--fail-on", "high,", "--input", s.layout}, exitUsage, "confident"},
+		"explain nothing":         {[]string{"explain", ""}, exitUsage, "CVE-"},
+		"no join token":           {[]string{"agent", "join", "https://console.example:8443"}, exitUsage, "no join token"},
+		"no such token file":      {[]string{"agent", "join", "https://console.example:8443", "--token-file", "/no/such"}, exitNotFound, "/no/such"},
+		"no address to listen on": {[]string{"up", "--listen", "nowhere"}, exitUsage, "--listen"},
+		"a token for nobody":      {[]string{"token", "create", "--uses", "0"}, exitUsage, "--uses"},
+		"a token for no time":     {[]string{"token", "create", "--ttl", "0s"}, exitUsage, "--ttl"},
+		"restore of noise":        {[]string{"restore", write(t, "noise", "noise and more noise")}, exitError, "it is no backup"},
+		"export to nowhere":       {[]string{"db", "export", "/no/such/x"}, exitError, "write /no/such/x: no such file"},
 		"unknown image":           {[]string{"sbom", "nowhere", "--input", s.layout}, exitNotFound, "nowhere"},
 		"no such archive":         {[]string{"sbom", "--input", "/no/such"}, exitNotFound, "/no/such"},
 		"no advisories":           {[]string{"db", "status"}, exitError, "db update"},
@@ -82,6 +102,84 @@ func TestUsage(t *testing.T) {
 			_, stderr, code := s.run(test.args...)
 			if code != test.code || !strings.Contains(stderr, test.says) {
 				t.Errorf("exit code %d, want %d and %q:\n%s", code, test.code, test.says, stderr)
+			}
+		})
+	}
+}
+
+// What is no advisory database is told with its own name and what helps with it,
+// and every text is on lines of its own.
+func TestFilesThatAreNoAdvisories(t *testing.T) {
+	s := newSession(t)
+	dir := t.TempDir()
+	empty, noise, page := write(t, filepath.Join(dir, "empty"), ""), write(t, filepath.Join(dir, "noise"), strings.Repeat("noise", 9000)), write(t, filepath.Join(dir, "page.xml"), "<html></html>")
+	osv := npmExport(t)
+	update := func(advisories ...string) []string {
+		args := []string{"db", "update", "--osv", osv, "--kev", "", "--epss", ""}
+		for _, a := range advisories {
+			args = append(args, "--advisories", a)
+		}
+		return args
+	}
+	for name, test := range map[string]struct {
+		args []string
+		code int
+		says []string
+	}{
+		"import of nothing":          {[]string{"db", "import", empty}, exitError, []string{empty + ": the file is too short for a generation", "db export"}},
+		"import of noise":            {[]string{"db", "import", "--unsigned", noise}, exitError, []string{noise + ": the file is not a generation", "db export"}},
+		"import of a directory":      {[]string{"db", "import", dir}, exitError, []string{dir + ": is a directory"}},
+		"scan by nothing":            {[]string{"scan", "--input", s.layout, "--db-path", empty}, exitError, []string{empty, "db import"}},
+		"scan by noise":              {[]string{"scan", "--input", s.layout, "--db-path", noise}, exitError, []string{noise, "db import"}},
+		"scan by a directory":        {[]string{"scan", "--input", s.layout, "--db-path", dir}, exitError, []string{dir + " is not a regular file"}},
+		"a page for NVD":             {update("nvd=" + page), exitError, []string{page + ": no JSON in NVD's form: "}},
+		"nothing for NVD":            {update("nvd=" + empty), exitError, []string{empty + ": the file is empty"}},
+		"a page for secdb":           {update("secdb=" + page), exitError, []string{page + ": no security database in JSON"}},
+		"nothing for updateinfo":     {update("updateinfo@euleros:2.0-SP9=" + empty), exitError, []string{empty + ": the file is empty"}},
+		"a directory for one file":   {update("debian-tracker=" + dir), exitUsage, []string{"a source of this kind is one file"}},
+		"no such file":               {update("nvd=" + filepath.Join(dir, "none")), exitNotFound, []string{"none: no such file"}},
+		"a directory of settings":    {[]string{"version", "--config", dir}, exitUsage, []string{dir + ": is a directory"}},
+		"a configuration of no form": {[]string{"version", "--config", write(t, filepath.Join(dir, "bad.yaml"), ": :\n a")}, exitUsage, []string{"bad.yaml: [1:1] "}},
+		"outputs that nobody can write": {[]string{"sbom", "--input", s.layout, "-o", "json=/dev/null/a", "-o", "csv=" + filepath.Join(dir, "no", "b")}, exitUsage,
+			[]string{"is not a directory"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, stderr, code := s.run(test.args...)
+			for _, want := range test.says {
+				if !strings.Contains(stderr, want) {
+					t.Errorf("it does not say %q", want)
+				}
+			}
+			if code != test.code || strings.Contains(stderr, `\n`) || strings.Contains(stderr, ".tmp") || strings.Contains(stderr, "rollback") || t.Failed() {
+				t.Errorf("exit code %d, want %d:\n%s", code, test.code, stderr)
+			}
+		})
+	}
+}
+
+// What cannot be read is no missing file: scripts tell the two by the exit code,
+// and no database is fetched in place of one that cannot be read. A file where a
+// directory should be stands for lacking rights, which root does not know.
+func TestWhatCannotBeRead(t *testing.T) {
+	s := newSession(t)
+	closed := write(t, filepath.Join(t.TempDir(), "closed"), "")
+	secret := filepath.Join(closed, "secret")
+	for name, args := range map[string][]string{
+		"document":           {"scan", "--offline", "sbom:" + secret},
+		"VEX document":       {"scan", "--input", s.layout, "--vex", secret},
+		"database file":      {"scan", "--input", s.layout, "--db-path", secret},
+		"import":             {"db", "import", secret},
+		"source":             {"db", "update", "--osv", secret, "--kev", "", "--epss", ""},
+		"ratings":            {"db", "update", "--osv", npmExport(t), "--kev", secret, "--epss", ""},
+		"backup":             {"restore", secret},
+		"token":              {"agent", "join", "https://console.example:8443", "--token-file", secret},
+		"fleet's database":   {"token", "list", "--data-dir", closed},
+		"database":           {"db", "status", "--data-dir", closed},
+		"database of a scan": {"scan", "--input", s.layout, "--data-dir", closed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, stderr, code := s.run(args...); code != exitError || !strings.Contains(stderr, "not a directory") {
+				t.Errorf("exit code %d, want %d: %s", code, exitError, stderr)
 			}
 		})
 	}
@@ -221,6 +319,24 @@ func TestExitCodeOfAnUnreadableStore(t *testing.T) {
 	if code := exitOf(read.verdict()); code != exitIncomplete {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+// npmExport is a directory of OSV exports with one record, which is made up.
+func npmExport(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	z := zip.NewWriter(&b)
+	w, err := z.Create("GHSA-aaaa-bbbb-cccc.json")
+	if err == nil {
+		_, err = w.Write([]byte(`{"id":"GHSA-aaaa-bbbb-cccc","modified":"2026-01-01T00:00:00Z","affected":[{"package":{"ecosystem":"npm","name":"x"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"1.0.0"}]}]}]}`))
+	}
+	dir := t.TempDir()
+	if err := errors.Join(err, z.Close(), os.Mkdir(filepath.Join(dir, "npm"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "ecosystems.txt"), "npm\n")
+	write(t, filepath.Join(dir, "npm", "all.zip"), b.String())
+	return dir
 }
 
 func write(t *testing.T, path, text string) string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +38,11 @@ func (o *outputs) Set(value string) error {
 			if other.file == "" {
 				return fmt.Errorf("only one format can go to stdout; write %q as %s=FILE", name, name)
 			}
+		}
+	}
+	for _, other := range *o {
+		if toFile && other.file == file {
+			return fmt.Errorf("%s is written twice", file)
 		}
 	}
 	*o = append(*o, output{format, file})
@@ -133,6 +139,9 @@ func replaceFile(path string, mode os.FileMode, write func(io.Writer) error) err
 		return buffered(f, write)
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		return fmt.Errorf("write %s: %w", path, e.Err) // not a name that nobody gave
+	}
 	if err != nil {
 		return err
 	}

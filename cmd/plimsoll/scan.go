@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ type scanOptions struct {
 	failOn        string
 	exitCode      int
 	distros       distros
+	configured    bool // the distros come from the configuration, which is about other images too
 	comprehensive bool
 	packages      bool
 	offline       bool
@@ -56,6 +58,10 @@ database.
   plimsoll scan sbom:app.cdx.json`,
 		ValidArgsFunction: a.completeImages,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("fail-on") && strings.TrimSpace(o.failOn) == "" {
+				return usagef("--fail-on names no condition: nothing would ever fail")
+			}
+			o.configured = len(cmd.Flags().Lookup("distro").Annotations[originAnnotation]) > 0
 			return a.scan(cmd.Context(), args, o)
 		},
 	}
@@ -84,7 +90,12 @@ func (a *app) sbomCommand() *cobra.Command {
 		Short: "List the software of images",
 		Long: `Sbom reads images in place and lists their software, without asking advisories.
 
-` + exitHelp,
+Exit codes:
+  0  done
+  1  a scan failed, or an internal error
+  2  wrong command line or configuration
+  4  incomplete: something could not be read
+  5  an image or file that was named does not exist here`,
 		Example: `  plimsoll sbom debian:12
   plimsoll sbom app:v1 -o cyclonedx-json=app.cdx.json -o spdx-json=app.spdx.json
   plimsoll sbom --input image.tar -o json`,
@@ -117,6 +128,9 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.maxDBAge < 0 {
+		return usagef("--max-db-age: %s is no age", o.maxDBAge)
+	}
 	if o.exitCode < 0 || o.exitCode > 255 {
 		return usagef("--exit-code: %d is not between 0 and 255", o.exitCode)
 	}
@@ -144,6 +158,11 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 		return err
 	}
 	results := read.results
+	if o.all || !o.configured {
+		for _, pattern := range o.distros.idle(results) {
+			a.note("--distro: no image here has a name that fits %s", report.Text(pattern))
+		}
+	}
 	all := plimsoll.Report{Tool: "plimsoll " + version, Results: results}
 	if db != nil {
 		generation := db.Generation()
@@ -179,12 +198,15 @@ func (a *app) scan(ctx context.Context, args []string, o scanOptions) error {
 // unjudged is the outcome when software of an image was listed and nobody was
 // asked about its system, or about any of it: no finding then proves nothing.
 // Third-party packages beside judged ones are no such gap, and an image in which
-// no package is has nothing to ask about.
+// nothing was found has nothing to ask about.
 func unjudged(results []plimsoll.Result) error {
 	images := 0
 	for i := range results {
 		r := &results[i]
-		if r.Status != plimsoll.ScanFailed && len(r.Inventory.Packages) > 0 && !r.Judged(plimsoll.ClassSystem) {
+		unnamed := slices.ContainsFunc(r.Problems, func(p plimsoll.Problem) bool {
+			return p.Code == plimsoll.ProblemUnidentified || p.Code == plimsoll.ProblemPackedBinary
+		})
+		if found := len(r.Inventory.Packages) > 0 || unnamed; found && r.Status != plimsoll.ScanFailed && !r.Judged(plimsoll.ClassSystem) {
 			images++
 		}
 	}
@@ -309,6 +331,9 @@ func (a *app) read(ctx context.Context, t *targets, timeout time.Duration) (read
 			return reading{}, err
 		}
 		r.Image.Store = file
+		if r.Status == plimsoll.ScanComplete && len(r.Inventory.Systems)+len(r.Inventory.Packages)+len(r.Problems) == 0 {
+			a.note("%s: the SBOM names no software.", report.Text(file))
+		}
 		read.results = append(read.results, r)
 	}
 	return read, nil
@@ -332,6 +357,12 @@ func (a *app) checkTargets(refs []string, o scanOptions) error {
 		return usagef("give either --all or images, not both")
 	case !o.all && len(refs) == 0 && len(a.host.Inputs) == 0:
 		return usagef("name an image, or give --all or --input; plimsoll images lists what is here")
+	case slices.Contains(refs, ""):
+		return usagef("an image without a name was given; an empty variable, perhaps?")
+	case slices.Contains(refs, sbomPrefix):
+		return usagef("%s names no file", sbomPrefix)
+	case slices.Contains(a.host.Inputs, ""):
+		return usagef("--input names no file or directory")
 	case o.timeout <= 0:
 		return usagef("--timeout: %s leaves no time", o.timeout)
 	}

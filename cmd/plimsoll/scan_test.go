@@ -46,6 +46,32 @@ func TestUnjudgedSystemIsIncomplete(t *testing.T) {
 	}
 }
 
+// What an SBOM names in vain is told and is no clean image, whatever the reason.
+func TestSBOMOfNothingThatIsKnown(t *testing.T) {
+	s := newSession(t)
+	s.demo()
+	db := filepath.Join(os.Getenv("PLIMSOLL_CACHE_DIR"), "sample.plim")
+	for name, test := range map[string]struct {
+		components, says string
+		code             int
+	}{
+		"no purl":                      {`{"type":"library","name":"mystery"}`, `without a purl, so they cannot be looked up: "mystery"`, exitIncomplete},
+		"a purl that cannot be read":   {`{"type":"library","name":"a","purl":"npm:a@1"}`, `purls of the SBOM that cannot be read: "npm:a@1"`, exitIncomplete},
+		"a type that nobody covers":    {`{"type":"library","name":"a","purl":"pkg:invented/a@1"}`, "invented: inventory only", exitIncomplete},
+		"the same beside judged ones":  {`{"type":"library","name":"a","purl":"pkg:invented/a@1"},{"type":"library","name":"b","purl":"pkg:npm/b@1"}`, "invented: inventory only", exitOK},
+		"a bad one beside judged ones": {`{"type":"library","name":"a","purl":"npm:a@1"},{"type":"library","name":"b","purl":"pkg:npm/b@1"}`, "INCOMPLETE", exitIncomplete},
+		"nothing":                      {"", "names no software", exitOK},
+	} {
+		t.Run(name, func(t *testing.T) {
+			write(t, "a.json", `{"bomFormat":"CycloneDX","specVersion":"1.5","components":[`+test.components+`]}`)
+			stdout, stderr, code := s.run("scan", "sbom:a.json", "--db-path", db)
+			if text := strings.Join(strings.Fields(stdout+stderr), " "); code != test.code || !strings.Contains(text, test.says) {
+				t.Errorf("exit code %d, want %d and %q:\n%s%s", code, test.code, test.says, stdout, stderr)
+			}
+		})
+	}
+}
+
 // A document about software of a type that nobody publishes advisories about is
 // read, listed and not judged: code, table and JSON all say so.
 func TestNIX01ScanIsNotClean(t *testing.T) {

@@ -30,6 +30,9 @@ so in both cases. With --listen further hosts can join: plimsoll agent join.`,
   plimsoll up --listen 192.0.2.1:8443`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
 			if err := a.seeImages(cmd.Context()); err != nil {
 				return err
 			}
@@ -65,7 +68,7 @@ func (a *app) seeImages(ctx context.Context) error {
 func (a *app) useSampleImages(doing string) error {
 	dir := filepath.Join(a.cacheDir, "sample-images")
 	if err := os.RemoveAll(dir); err != nil {
-		return err
+		return plimsoll.Errorf(plimsoll.CodeUnreadable, "make sample images in --cache-dir", "%w", err)
 	}
 	if err := sample.Write(dir); err != nil {
 		return err

@@ -128,13 +128,9 @@ func readVEX(files []string) (*vex.Set, error) {
 // readDocument opens a file that the user named and reads it; the error names it.
 func readDocument[T any](name string, read func(io.Reader) (T, error)) (T, error) {
 	var none T
-	f, err := os.Open(name)
+	f, err := openNamed("open document", name)
 	if err != nil {
-		code := plimsoll.CodeUnreadable
-		if errors.Is(err, fs.ErrNotExist) {
-			code = plimsoll.CodeNotFound
-		}
-		return none, plimsoll.Errorf(code, "open document", "%w", err)
+		return none, err
 	}
 	defer f.Close()
 	d, err := read(f)
@@ -142,4 +138,23 @@ func readDocument[T any](name string, read func(io.Reader) (T, error)) (T, error
 		return none, plimsoll.Errorf(plimsoll.CodeOf(err), name, "%w", err)
 	}
 	return d, nil
+}
+
+// openNamed opens a file that the user named.
+func openNamed(op, name string) (*os.File, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, namedError(op, err)
+	}
+	return f, nil
+}
+
+// namedError says of a file that the user named whether it is not there or cannot
+// be read: the exit codes differ.
+func namedError(op string, err error) error {
+	code := plimsoll.CodeUnreadable
+	if errors.Is(err, fs.ErrNotExist) {
+		code = plimsoll.CodeNotFound
+	}
+	return plimsoll.Errorf(code, op, "%w", err)
 }

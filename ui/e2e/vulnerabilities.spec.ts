@@ -26,12 +26,13 @@ test('a finding is understood, whitelisted after a look, found in the history, a
   await dialog.getByRole('button', { name: 'Whitelist' }).click()
   await expect(dialog.getByText('Say why: whoever reads this later has to understand it.')).toBeVisible()
   await dialog.getByRole('textbox', { name: 'Reason' }).fill('Not reachable: only the build uses it')
+  // The quickest of all users: Escape as soon as the dialog gives the focus back.
+  await drawer.getByRole('button', { name: 'Decide…' }).evaluate((button) =>
+    button.addEventListener('focus', () => button.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true })), { once: true }),
+  )
   await dialog.getByRole('button', { name: 'Whitelist' }).click()
   await expect(page.getByText('1 decision made')).toBeVisible()
-  await expect(drawer.getByText('Whitelisted').first()).toBeVisible()
   await expect(dialog).toBeHidden()
-  await expect(drawer.getByRole('button', { name: 'Decide…' })).toBeFocused()
-  await page.keyboard.press('Escape')
   await expect(drawer).toBeHidden()
 
   // Gone from what is open, there among what is handled.

@@ -178,7 +178,7 @@ func (r *reader) export(ctx context.Context, ecosystem string, members []member)
 	}
 	if n := r.broken - before; n*maxBrokenShare > len(members) {
 		return source, plimsoll.Errorf(plimsoll.CodeCorrupt, "read "+source.Name, "%d of %d records cannot be read: %s",
-			n, len(members), r.problems[len(r.problems)-1].Detail)
+			n, len(members), strings.TrimPrefix(r.problems[len(r.problems)-1].Detail, leftOut))
 	}
 	return source, nil
 }
@@ -248,11 +248,14 @@ func (r *reader) date(source *plimsoll.DataSource, t time.Time) {
 	}
 }
 
+// leftOut begins what is told of a record that cannot be read.
+const leftOut = "the record is left out: "
+
 func (r *reader) problem(source, file string, err error) {
 	r.broken++
 	if len(r.problems) < maxProblems {
 		r.problems = append(r.problems, plimsoll.Problem{Code: plimsoll.ProblemCorruptFile,
-			Path: path.Join(source, path.Base(file)), Detail: "the record is left out: " + err.Error()})
+			Path: path.Join(source, path.Base(file)), Detail: leftOut + err.Error()})
 	}
 }
 

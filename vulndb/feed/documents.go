@@ -60,7 +60,7 @@ type documents struct {
 func (d *documents) file(name string) error {
 	f, err := os.Open(name)
 	if err != nil {
-		return &plimsoll.Error{Code: plimsoll.CodeNotFound, Op: "read " + d.source.Name, Err: err}
+		return &plimsoll.Error{Code: localCode(err), Op: "read " + d.source.Name, Err: err}
 	}
 	defer f.Close()
 	head := make([]byte, 4)

@@ -53,8 +53,12 @@ func openOrigin(base string, f *fetcher) (*origin, error) {
 	if u != nil {
 		return &origin{base: u, fetch: f}, nil
 	}
-	if st, err := os.Stat(base); err != nil || !st.IsDir() {
-		return nil, plimsoll.Errorf(plimsoll.CodeNotFound, "open source", "%q is neither a URL nor a directory", base)
+	st, err := os.Stat(base)
+	switch {
+	case err != nil:
+		return nil, plimsoll.Errorf(localCode(err), "open source", "%q is no URL, and no directory: %w", base, err)
+	case !st.IsDir():
+		return nil, plimsoll.Errorf(plimsoll.CodeInvalid, "open source", "%q is neither a URL nor a directory", base)
 	}
 	return &origin{dir: base, fetch: f}, nil
 }
@@ -97,7 +101,7 @@ func (o *origin) ecosystems(ctx context.Context) ([]string, error) {
 	}
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, &plimsoll.Error{Code: plimsoll.CodeNotFound, Op: "list ecosystems", Err: err,
+		return nil, &plimsoll.Error{Code: localCode(err), Op: "list ecosystems", Err: err,
 			Hint: "name the ecosystems, or give the root of an OSV export"}
 	}
 	defer f.Close()
@@ -371,7 +375,7 @@ func changes(before, after map[string]string) (ids []string, gone bool) {
 func (x *export) members() (members []member, close func() error, err error) {
 	f, err := os.Open(x.zip)
 	if err != nil {
-		return nil, nil, &plimsoll.Error{Code: plimsoll.CodeNotFound, Op: "read osv/" + x.ecosystem, Err: err}
+		return nil, nil, &plimsoll.Error{Code: localCode(err), Op: "read osv/" + x.ecosystem, Err: err}
 	}
 	st, err := f.Stat()
 	if err == nil {

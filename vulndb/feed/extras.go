@@ -3,6 +3,7 @@ package feed
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/csv"
 	"encoding/json"
@@ -173,7 +174,7 @@ func (r *reader) epss(source *plimsoll.DataSource, in io.Reader) error {
 	return table(b, []string{"cve", "epss", "percentile"}, func(row []string) error {
 		score, err1 := fraction(row[1])
 		percentile, err2 := fraction(row[2])
-		if err := errors.Join(err1, err2); err != nil {
+		if err := cmp.Or(err1, err2); err != nil {
 			r.problem(source.Name, row[0], err)
 			return nil
 		}

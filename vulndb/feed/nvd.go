@@ -190,15 +190,19 @@ func readNVDFile(r io.Reader, add func(name string, record vulndb.Record, err er
 		}
 	}
 	if _, err := d.Token(); err != nil {
-		return errors.Join(errors.New("it was cut off"), err)
+		return fmt.Errorf("it was cut off: %w", err)
 	}
 	return nil
 }
 
 // enterList goes to the beginning of the list under key of the outermost object.
 func enterList(d *json.Decoder, key string) error {
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return errors.Join(errors.New("not an object in NVD's form"), err)
+	t, err := d.Token()
+	switch {
+	case err != nil:
+		return fmt.Errorf("no JSON in NVD's form: %w", err)
+	case t != json.Delim('{'):
+		return errors.New("no object in NVD's form")
 	}
 	for d.More() {
 		t, err := d.Token()
@@ -206,10 +210,11 @@ func enterList(d *json.Decoder, key string) error {
 			return err
 		}
 		if t == key {
-			if t, err = d.Token(); err != nil || t != json.Delim('[') {
-				return errors.Join(fmt.Errorf("%q is no list", key), err)
+			t, err := d.Token()
+			if err == nil && t != json.Delim('[') {
+				err = fmt.Errorf("%q is no list", key)
 			}
-			return nil
+			return err
 		}
 		var skipped json.RawMessage
 		if err := d.Decode(&skipped); err != nil {

@@ -65,7 +65,7 @@ func (s *secDB) read(in io.Reader, bound string, problem func(name string, err e
 	var file secDBFile
 	d := json.NewDecoder(&capped{in, maxSecDB})
 	if err := d.Decode(&file); err != nil {
-		return err
+		return fmt.Errorf("no security database in JSON: %w", err)
 	}
 	ecosystem, provider, prefix := file.ecosystem()
 	if bound != "" {

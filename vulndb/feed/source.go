@@ -67,15 +67,12 @@ func ParseSource(s string) (Source, error) {
 	case !bound:
 		return source, nil
 	}
-	identity, known := plimsoll.ParseOS(claim, k.system)
-	if !known {
-		return invalid("%q is not a known distribution%s", claim, withPackages(k.system))
+	identity, err := plimsoll.ParseOS(claim, k.system)
+	if err != nil {
+		return invalid("%q: %w", claim, err)
 	}
 	source.System, _ = identity.Distribution()
 	source.Claim = claim
-	if source.System.Release == "" && len(source.System.Ecosystems) == 0 { // a rolling one needs none
-		return invalid("%q names no release", claim)
-	}
 	return source, nil
 }
 
@@ -84,13 +81,6 @@ func (s Source) String() string {
 		return s.Kind + "@" + s.Claim + "=" + s.Address
 	}
 	return s.Kind + "=" + s.Address
-}
-
-func withPackages(t plimsoll.PackageType) string {
-	if t == "" {
-		return ""
-	}
-	return " with " + string(t) + " packages"
 }
 
 // name is the name of the source in a generation. Sources of one kind about one
@@ -194,7 +184,7 @@ func (g *sourceFiles) gather(ctx context.Context, f *fetcher, s Source) error {
 	if address == nil {
 		files, err := localFiles(g.kind, s.Address)
 		if err != nil {
-			return &plimsoll.Error{Code: plimsoll.CodeNotFound, Op: "open source " + s.Address, Err: err}
+			return &plimsoll.Error{Code: localCode(err), Op: "open source " + s.Address, Err: err}
 		}
 		g.files, g.urls, g.local = append(g.files, files...), append(g.urls, s.Address), true
 	} else {
@@ -248,14 +238,30 @@ func localFiles(k kind, path string) ([]string, error) {
 		return nil, err
 	case st.Mode().IsRegular():
 		return []string{path}, nil
-	case !st.IsDir() || k.list == nil:
-		return nil, errors.New("neither a file nor a directory")
+	case st.IsDir() && k.list == nil:
+		return nil, errors.New("it is a directory; a source of this kind is one file")
+	case !st.IsDir():
+		return nil, errors.New("it is neither a file nor a directory")
 	}
 	files, err := k.list(path)
 	if err == nil && len(files) == 0 {
-		err = errors.New("the directory holds no file of this kind")
+		err = errNoneOfKind
 	}
 	return files, err
+}
+
+var errNoneOfKind = errors.New("the directory holds no file of this kind")
+
+// localCode is the code of an error of a file on this disk.
+func localCode(err error) plimsoll.Code {
+	var e *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errNoneOfKind):
+		return plimsoll.CodeNotFound
+	case errors.As(err, &e):
+		return plimsoll.CodeUnreadable
+	}
+	return plimsoll.CodeInvalid
 }
 
 // filesIn returns the regular files below dir whose names are taken, sorted.
@@ -300,7 +306,7 @@ func (g *sourceFiles) load(ctx context.Context, r *reader) (plimsoll.DataSource,
 	}
 	if n := r.broken - before; n*maxBrokenShare > in.seen {
 		return in.source, plimsoll.Errorf(plimsoll.CodeCorrupt, op, "%d of %d records cannot be read: %s",
-			n, in.seen, r.problems[len(r.problems)-1].Detail)
+			n, in.seen, strings.TrimPrefix(r.problems[len(r.problems)-1].Detail, leftOut))
 	}
 	if in.source.Records == 0 {
 		return in.source, &plimsoll.Error{Code: plimsoll.CodeCorrupt, Op: op, Err: errors.New("the source has no advisories"),
@@ -332,7 +338,7 @@ func (in *intake) each(ctx context.Context, visit func(name string, r io.Reader)
 func (in *intake) open(path string, visit func(name string, r io.Reader) error) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return &plimsoll.Error{Code: plimsoll.CodeNotFound, Op: "read " + in.source.Name, Err: err}
+		return &plimsoll.Error{Code: localCode(err), Op: "read " + in.source.Name, Err: err}
 	}
 	defer f.Close()
 	r, closeReader, err := decompressed(f)
@@ -340,7 +346,11 @@ func (in *intake) open(path string, visit func(name string, r io.Reader) error) 
 		return err
 	}
 	defer closeReader()
-	return visit(path, &capped{r, maxSourceBytes})
+	err = visit(path, &capped{r, maxSourceBytes})
+	if st, statErr := f.Stat(); err != nil && statErr == nil && st.Size() == 0 {
+		err = errors.New("the file is empty")
+	}
+	return err
 }
 
 // These bound the memory that a compressed file may ask for. The window of an xz

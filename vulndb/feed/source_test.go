@@ -37,6 +37,9 @@ func TestParseSource(t *testing.T) {
 		{"updateinfo@debian:12=/srv", "", "not a known distribution with rpm packages"},
 		{"updateinfo@nonesuch:1=/srv", "", "not a known distribution"},
 		{"updateinfo@euleros=/srv", "", "names no release"},
+		{"updateinfo@euleros:*=/srv", "", "write it like 2.0, 2.0-SP9"},
+		{"updateinfo@euleros:2.9=/srv", "", "write it like 2.0, 2.0-SP9"},
+		{"updateinfo@kylin:v10=/srv", "", "write it like V10, V10-SP1"},
 		{"updateinfo=/srv", "", "name it"},
 		{"updateinfo@euleros:2.0-SP9", "", "names no address"},
 		{"updateinfo@euleros:2.0-SP9=", "", "names no address"},
@@ -280,7 +283,7 @@ func TestUpdateFromBrokenRepository(t *testing.T) {
 		o.Sources = []Source{mustSource(t, "updateinfo@euleros:2.0-SP9="+s.URL+"/os")}
 		mustRun(t, o)
 		o.Sources = nil
-		if _, _, err := run(t, o); plimsoll.CodeOf(err) != plimsoll.CodeInvalid || !strings.Contains(err.Error(), "updateinfo/EulerOS:2.0-SP9 has shrunk from 5 to 0") {
+		if _, _, err := run(t, o); plimsoll.CodeOf(err) != plimsoll.CodeInvalid || !strings.Contains(err.Error(), "updateinfo/EulerOS:2.0-SP9 with its 5 records is gone") {
 			t.Errorf("%v", err)
 		}
 	})

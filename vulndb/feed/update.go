@@ -274,7 +274,7 @@ func (x *extraFile) load(r *reader) (plimsoll.DataSource, error) {
 	r.report(Progress{Stage: "read", Source: x.name})
 	file, err := os.Open(x.path)
 	if err != nil {
-		return plimsoll.DataSource{}, &plimsoll.Error{Code: plimsoll.CodeNotFound, Op: "read " + x.name, Err: err}
+		return plimsoll.DataSource{}, &plimsoll.Error{Code: localCode(err), Op: "read " + x.name, Err: err}
 	}
 	defer file.Close()
 	return r.extra(x.extra, file)

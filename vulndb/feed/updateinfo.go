@@ -21,6 +21,7 @@ import (
 // The limits of an updateinfo.xml.
 const (
 	maxUpdate   = 16 << 20  // bytes of one update
+	maxKind     = 32        // bytes of the type of an update that is shown
 	maxUpdates  = 1_000_000 // of a source; the largest published have some ten thousand
 	maxPackages = 8_000_000 // distinct builds of a source
 )
@@ -74,6 +75,7 @@ type packageXML struct {
 // several repositories of a distribution, with the packages of each.
 type erratum struct {
 	record vulndb.Record
+	kind   string                    // what the publisher calls it when that is not a security update
 	builds map[build]map[string]bool // architectures
 }
 
@@ -102,6 +104,9 @@ func readUpdateInfo(ctx context.Context, in *intake) error {
 				errata[e.record.Advisory.ID] = e
 			} else {
 				known.merge(&e.record)
+				if e.kind == "" {
+					known.kind = ""
+				}
 			}
 			for i := range u.Collections {
 				n, err := known.take(&u.Collections[i])
@@ -183,6 +188,9 @@ func (in *intake) erratum(u *updateXML) (*erratum, error) {
 		return nil, errNotAdvisory
 	}
 	e := &erratum{builds: make(map[build]map[string]bool)}
+	if !security {
+		e.kind = clip(tidyText(u.Type), maxKind)
+	}
 	e.record.Flaws = flaws
 	a := &e.record.Advisory
 	*a = plimsoll.Advisory{
@@ -214,8 +222,14 @@ func (in *intake) erratum(u *updateXML) (*erratum, error) {
 }
 
 // flaws returns the CVE IDs that an update is about: those of its references of
-// type "cve", else those of other references' titles (Fedora names Bugzilla
-// entries), else, for a security update, those of its texts.
+// type "cve", else, for a security update, those of other references' titles
+// (Fedora names Bugzilla entries), else those of its texts.
+//
+// An update of another type (bugfix, enhancement, recommended …) is about those
+// that it refers to as "cve": the type says why it was published, the reference
+// which flaws it fixes, and Red Hat's, Oracle's and SUSE's bugfix updates do fix
+// some. What it merely mentions, a regression of an earlier fix, say, is no flaw
+// that it fixes.
 func (u *updateXML) flaws(security bool) []string {
 	var typed, titled, written []string
 	for _, r := range u.References {
@@ -225,7 +239,7 @@ func (u *updateXML) flaws(security bool) []string {
 				found = cveID.FindAllString(r.Title+" "+r.Href, -1)
 			}
 			typed = append(typed, found...)
-		} else {
+		} else if security {
 			titled = append(titled, cveID.FindAllString(r.ID+" "+r.Title, -1)...)
 		}
 	}
@@ -343,6 +357,9 @@ func (e *erratum) affected(ecosystem string) []plimsoll.Affected {
 			Package:   b.name,
 			Ranges:    []plimsoll.Range{{Type: plimsoll.RangeEcosystem, Events: []plimsoll.Event{{Introduced: "0"}, {Fixed: b.version}}}},
 			Epochless: b.epochless,
+		}
+		if e.kind != "" {
+			f.Note = "published as an update of the type " + strconv.Quote(e.kind) + " that refers to the CVE"
 		}
 		if !arches["noarch"] {
 			f.Arches = slices.Sorted(maps.Keys(arches))

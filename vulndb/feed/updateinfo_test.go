@@ -62,6 +62,9 @@ func words(r vulndb.Record) []string {
 		if f.Epochless {
 			line += " without epochs"
 		}
+		if f.Note != "" {
+			line += " (" + f.Note + ")"
+		}
 		list = append(list, line)
 	}
 	return list
@@ -158,6 +161,11 @@ CVE-2017-8816:
 <update type="security"><id>CTyunOS-SA-2</id><title>t</title><issued date="2024-01-01"/><description>(CVE-2024-0001)</description><pkglist><collection><package name="a" version="1" release="3" arch="x86_64"/></collection></pkglist></update></updates>`, []string{
 			"CTyunOS-SA-1 of CTyunOS, 2024-01-01: ", "  CTyunOS:23.01 a < 1-2 on amd64 without epochs",
 			"CTyunOS-SA-2 of CTyunOS, 2024-01-01: CVE-2024-0001", "  CTyunOS:23.01 a < 1-3 on amd64 without epochs"}},
+		{"a bugfix update that refers to a CVE fixes it, and says what it is; one that mentions a CVE is none", "ol:9", `<updates>
+<update type="bugfix"><id>ELBA-2024-1</id><title>t</title><issued date="2024-01-01"/><references><reference id="CVE-2024-0001" type="cve"/></references><pkglist><collection><package name="a" epoch="0" version="1" release="2" arch="noarch"/></collection></pkglist></update>
+<update type="enhancement"><id>ELEA-2024-2</id><title>CVE-2024-0002</title><issued date="2024-01-01"/><description>a regression of the fix for CVE-2024-0002</description><references><reference id="2" type="bugzilla" title="CVE-2024-0002 a: regression"/></references><pkglist><collection><package name="a" epoch="0" version="1" release="3" arch="noarch"/></collection></pkglist></update></updates>`, []string{
+			"ELBA-2024-1 of Oracle Linux, 2024-01-01: CVE-2024-0001",
+			`  Oracle Linux:9 a < 1-2 (published as an update of the type "bugfix" that refers to the CVE)`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -209,7 +217,7 @@ func TestUpdateInfoFaults(t *testing.T) {
 		{"cut off", "<updates>" + good + "<update", plimsoll.CodeCorrupt, "EOF"},
 		{"another document", `<repomd xmlns="x"/>`, plimsoll.CodeCorrupt, "it begins with <repomd>"},
 		{"a web page", "<!DOCTYPE html><html><body>log in</html>", plimsoll.CodeCorrupt, "it begins with <html>"},
-		{"empty", "", plimsoll.CodeCorrupt, "EOF"},
+		{"empty", "", plimsoll.CodeCorrupt, "the file is empty"},
 		{"no errata", "<updates></updates>", plimsoll.CodeCorrupt, "no advisories"},
 		{"only other updates", `<updates><update type="enhancement"><id>1</id></update></updates>`, plimsoll.CodeCorrupt, "no advisories"},
 		{"no ids", "<updates>" + update("", "") + "</updates>", plimsoll.CodeCorrupt, "no usable id"},

@@ -1,6 +1,6 @@
 // What a row is about, in a drawer with an address of its own.
 import { Drawer } from 'antd'
-import { useEffect, useRef, type ReactNode } from 'react'
+import { useEffect, useRef, type KeyboardEvent, type ReactNode } from 'react'
 
 interface Props {
   /** Parameter of the address that opens it. */
@@ -29,8 +29,15 @@ export function Aside({ name, value, title, close, children }: Props) {
     const timer = setTimeout(back, motion)
     return () => clearTimeout(timer)
   }, [name, value])
+  // Ant Design gives Escape to what was opened last, a dialog that still fades away
+  // too. Whoever is back in the drawer means the drawer.
+  const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
+    if (event.key !== 'Escape' || event.nativeEvent.isComposing || !event.currentTarget.contains(event.target as Node)) return
+    event.stopPropagation()
+    close()
+  }
   return (
-    <Drawer open={value !== ''} onClose={close} size={720} destroyOnHidden title={<span className="text">{title}</span>}>
+    <Drawer open={value !== ''} onClose={close} onKeyDown={onKeyDown} size={720} destroyOnHidden title={<span className="text">{title}</span>}>
       {value !== '' && children}
     </Drawer>
   )
