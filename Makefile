@@ -43,6 +43,17 @@ e2e: build ## tests on real engines and a real kernel; installs what is missing 
 	  | tee bin/e2e.log | grep --line-buffered -E '^(ok|FAIL|--- [A-Z]+: )|NOT TESTED|UNSTEADY' \
 	  || { grep -v -E '^=== ' bin/e2e.log; echo; echo "what failed:"; e2e/failed bin/e2e.log || grep -A 40 '^panic: ' bin/e2e.log; exit 1; }
 
+KILLS ?= 200
+POWERCUTS ?= 20
+OUTAGE ?= 10m
+.PHONY: soak
+soak: build ## the long proofs: KILLS (200) of agent and console, POWERCUTS (20) of their disks, a network cut for OUTAGE (10m), an upgrade from PREVIOUS (a plimsoll of the last release)
+	@e2e/setup
+	@set -o pipefail; PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll PLIMSOLL_KILLS=$(KILLS) PLIMSOLL_POWERCUTS=$(POWERCUTS) PLIMSOLL_OUTAGE=$(OUTAGE) PLIMSOLL_PREVIOUS=$(abspath $(PREVIOUS)) \
+	  go test -v -tags e2e -count=1 -timeout 3h -run '^(TestSYS03SYS06FleetKills|TestSYS03FleetPowerCuts|TestSYS01FleetPartition|TestUpgradeFromThePreviousRelease)$$' ./e2e 2>&1 \
+	  | tee bin/soak.log | grep --line-buffered -E '^(ok|FAIL|--- [A-Z]+: )|NOT TESTED|_test.go:' \
+	  || { echo "the whole log is in bin/soak.log" >&2; exit 1; }
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, govulncheck; types, eslint, tests and licences of the pages
 	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "not gofmt-ed" >&2; exit 1; }

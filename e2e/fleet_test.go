@@ -5,12 +5,10 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -300,80 +298,6 @@ func flaws() [][]byte {
 	}
 }
 
-// kills is how often TestSYS03SYS06FleetKills kills each of the two.
-const kills = 25
-
-// Agent and console are killed again and again while everything is scanned:
-// afterwards every result is there once, the task has ended, and what was found
-// before is found still (SYS-03, SYS-06).
-func TestSYS03SYS06FleetKills(t *testing.T) {
-	const images = 40
-	c, a, _ := fleetOfOne(t, lab.New(t), images)
-
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 1))
-	var tasks []api.Task
-	again := func() {
-		var task api.Task
-		c.must("POST", "/scans", api.ScanRequest{Selection: api.Selection{All: true}, Force: true}, &task)
-		tasks = append(tasks, task)
-	}
-	again()
-	open := int64(0)
-	for range kills {
-		time.Sleep(time.Duration(random.IntN(400)) * time.Millisecond)
-		a.signal(syscall.SIGKILL)
-		a.start()
-		time.Sleep(time.Duration(random.IntN(400)) * time.Millisecond)
-		c.signal(syscall.SIGKILL)
-		c.start()
-		c.ready()
-		var task api.Task
-		if c.must("GET", fmt.Sprintf("/tasks/%d", tasks[len(tasks)-1].ID), nil, &task); task.State.Final() {
-			again()
-		}
-		var d api.Dashboard
-		if c.must("GET", "/dashboard", nil, &d); d.Application.Total() < open {
-			t.Errorf("%d findings are open, %d were before a kill", d.Application.Total(), open)
-		}
-		open = d.Application.Total()
-	}
-	for _, task := range tasks {
-		ended := c.ended(task.ID, 5*time.Minute)
-		if ended.Succeeded+ended.Failed+ended.Partial+ended.Cancelled != images {
-			t.Errorf("task %d ended with items left: %+v", task.ID, ended)
-		}
-	}
-	if task := c.scan(api.ScanRequest{Selection: api.Selection{All: true}}); task.State != plimsoll.TaskSucceeded {
-		t.Errorf("after all, a scan ended %+v", task)
-	}
-	for _, img := range all[api.Image](c, "/images") {
-		if got := c.findingsOf(img.ID); len(got) != 2 {
-			t.Errorf("%v has findings %q, want two", img.Names, got)
-		}
-		if img.State != plimsoll.ImageSucceeded || img.Packages != 4 || img.Applications.Total() != 2 {
-			t.Errorf("%v: %+v", img.Names, img)
-		}
-	}
-	stored := c.storedReports()
-	acknowledged := regexp.MustCompile(`msg="report delivered" report=(\S+)`).FindAllStringSubmatch(a.said(), -1)
-	t.Logf("%d tasks, %d reports stored, %d acknowledged before a kill", len(tasks), len(stored), len(acknowledged))
-	for _, report := range acknowledged {
-		if stored[report[1]] != 1 {
-			t.Errorf("report %s was acknowledged and is stored %d times", report[1], stored[report[1]])
-		}
-	}
-	for report, n := range stored {
-		if n != 1 {
-			t.Errorf("report %s is stored %d times", report, n)
-		}
-	}
-	if len(acknowledged) < images {
-		t.Errorf("only %d reports were acknowledged", len(acknowledged))
-	}
-}
-
 // outage is how long TestSYS01FleetPartition keeps agent and console apart:
 // PLIMSOLL_OUTAGE, or a few seconds.
 func outage(t testing.TB) time.Duration {
@@ -387,20 +311,6 @@ func outage(t testing.TB) time.Duration {
 		t.Fatal(err)
 	}
 	return d
-}
-
-// storedReports are the reports that the console has applied, and how often.
-func (c *console) storedReports() map[string]int {
-	c.t.Helper()
-	stored := map[string]int{}
-	for _, img := range all[api.Image](c, "/images") {
-		var detail api.ImageDetail
-		c.must("GET", fmt.Sprintf("/images/%d", img.ID), nil, &detail)
-		for _, s := range detail.Scans {
-			stored[s.Report]++
-		}
-	}
-	return stored
 }
 
 // The console is away while everything is scanned: the agent keeps what it read
@@ -432,14 +342,9 @@ func TestSYS01FleetPartition(t *testing.T) {
 		t.Errorf("the task ended %+v", task)
 	}
 	t.Logf("the task ended %s after", time.Since(restored).Round(time.Second))
-	stored := c.storedReports()
-	for _, read := range regexp.MustCompile(`msg="report delivered" report=(\S+)`).FindAllStringSubmatch(a.said(), -1) {
-		if stored[read[1]] != 1 {
-			t.Errorf("report %s was acknowledged and is stored %d times", read[1], stored[read[1]])
-		}
-	}
-	if len(stored) < images {
-		t.Errorf("%d reports are stored, want one of each of %d images", len(stored), images)
+	_, stored := c.keepsWhatItAcknowledged(a)
+	if stored < images {
+		t.Errorf("%d reports are stored, want one of each of %d images", stored, images)
 	}
 
 	a.signal(syscall.SIGKILL)

@@ -101,9 +101,13 @@ func backedUp() ([]schemaTable, error) {
 // Backup writes a copy of the whole state to w, while consoles go on: the
 // tables as records, with a manifest of counts and hashes; the same format from
 // both databases. Secrets (the CA's key) are sealed with the passphrase, and
-// left out when it is empty: agents must then enrol anew after a restore.
+// left out when it is empty: agents must then enrol anew after a restore. A database
+// that is damaged is not backed up: the error has CodeCorrupt.
 func (s *Store) Backup(ctx context.Context, w io.Writer, passphrase string) error {
 	const op = "write a backup"
+	if err := s.Check(ctx); err != nil {
+		return err
+	}
 	tables, err := backedUp()
 	if err != nil {
 		return storeError(op, err)

@@ -6,7 +6,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -104,6 +103,15 @@ func isFull(err error) bool {
 	return errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_FULL
 }
 
+func isCorrupt(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "XX001" || pg.Code == "XX002" // data or index corrupted
+	}
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && (lite.Code()&0xff == sqlite3.SQLITE_CORRUPT || lite.Code()&0xff == sqlite3.SQLITE_NOTADB)
+}
+
 func isUnavailable(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
@@ -129,22 +137,21 @@ const (
 
 func (s *Store) openSQLite(ctx context.Context, path string) error {
 	const op = "open the database"
-	s.dialect = sqliteDialect
+	s.dialect, s.path = sqliteDialect, path
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return &plimsoll.Error{Code: plimsoll.CodeUnreadable, Op: op, Err: err}
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // with our mode, not the library's
-	if err != nil {
+	if err := claimFile(ctx, path); err != nil {
+		if plimsoll.CodeOf(err) == plimsoll.CodeCorrupt {
+			return err
+		}
 		return &plimsoll.Error{Code: plimsoll.CodeUnreadable, Op: op, Err: err}
 	}
-	f.Close()
-	// Pragmas belong to a connection: only in the DSN do they reach all of them.
 	dsn := func(more ...string) string {
-		pragmas := append([]string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)",
-			"foreign_keys(1)", "wal_autocheckpoint(16384)", "trusted_schema(0)", "cache_size(-65536)", "temp_store(2)"}, more...)
-		q := url.Values{"_pragma": pragmas}
-		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+		return fileURL(path, append([]string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)",
+			"foreign_keys(1)", "wal_autocheckpoint(16384)", "trusted_schema(0)", "cell_size_check(1)", "cache_size(-65536)", "temp_store(2)"}, more...)...)
 	}
+	var err error
 	if s.writer, err = sql.Open("sqlite", dsn()+"&_txlock=immediate"); err != nil {
 		return storeError(op, err)
 	}
@@ -155,8 +162,7 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 	s.reader.SetMaxOpenConns(sqliteReaders)
 	s.reader.SetMaxIdleConns(sqliteReaders)
 	if err := s.writer.PingContext(ctx); err != nil {
-		return &plimsoll.Error{Code: plimsoll.CodeCorrupt, Op: op, Err: fmt.Errorf("%s: %w", path, err),
-			Hint: "restore a backup with plimsoll restore, or check the disk"}
+		return storeError(op, fmt.Errorf("%s: %w", path, err))
 	}
 	return nil
 }
@@ -212,6 +218,11 @@ var migrations = []struct {
 // migrate brings the schema up to date. Consoles that start together wait for
 // each other.
 func (s *Store) migrate(ctx context.Context) error {
+	newest := migrations[len(migrations)-1].version
+	return s.migrateTo(ctx, newest)
+}
+
+func (s *Store) migrateTo(ctx context.Context, schema int64) error {
 	const op = "bring the database up to date"
 	var steps []*goose.Migration
 	for _, m := range migrations {
@@ -236,13 +247,21 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return storeError(op, err)
 	}
-	// Only once there is something to be newer than.
-	if current, err := provider.GetDBVersion(ctx); err == nil && current > migrations[len(migrations)-1].version {
-		return &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: op,
-			Err:  fmt.Errorf("it was written by a newer version of Plimsoll (schema %d, this one knows %d)", current, migrations[len(migrations)-1].version),
-			Hint: "use that version, or restore a backup made before the upgrade"}
+	current, err := provider.GetDBVersion(ctx)
+	if err != nil {
+		current = 0 // nothing is there yet; anything else is told by what follows
 	}
-	if _, err := provider.Up(ctx); err != nil {
+	if current > schema {
+		return &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: op,
+			Err:  fmt.Errorf("it was written by a newer version of Plimsoll (schema %d, this one knows %d)", current, schema),
+			Hint: s.wayBack(schema)}
+	}
+	if s.dialect == sqliteDialect && 0 < current && current < schema {
+		if err := s.keepCopy(ctx, current); err != nil {
+			return storeError("copy the database before its schema changes", err)
+		}
+	}
+	if _, err := provider.UpTo(ctx, schema); err != nil {
 		return storeError(op, err)
 	}
 	return nil

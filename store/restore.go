@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -46,6 +47,15 @@ func (s *Store) Restore(ctx context.Context, r io.ReadSeeker, passphrase string)
 		if err := f.flush(); err != nil {
 			return err
 		}
+		fills, err := laterFills(info.Schema)
+		if err != nil {
+			return err
+		}
+		for _, fill := range fills {
+			if _, err := t.exec(fill); err != nil {
+				return err
+			}
+		}
 		for _, name := range slices.Sorted(maps.Keys(secrets)) {
 			if err := t.set(name, secrets[name]); err != nil {
 				return err
@@ -59,6 +69,24 @@ func (s *Store) Restore(ctx context.Context, r io.ReadSeeker, passphrase string)
 		}
 	}
 	return err
+}
+
+var fillStatement = regexp.MustCompile(`(?ms)^(?:INSERT|UPDATE|DELETE) .*?;$`)
+
+// laterFills are what migrations after a schema did with the rows that were there:
+// rows of an older backup need the same.
+func laterFills(schema int64) (statements []string, err error) {
+	for _, m := range migrations {
+		if m.version <= schema {
+			continue
+		}
+		text, err := schemaFiles.ReadFile(m.file)
+		if err != nil {
+			return nil, err
+		}
+		statements = append(statements, fillStatement.FindAllString(string(text), -1)...)
+	}
+	return statements, nil
 }
 
 // empty makes sure that there is nothing to lose. Settings are replaced; secrets

@@ -38,9 +38,10 @@ type Options struct {
 //
 // Errors carry codes: CodeNotFound also for what the scope does not see,
 // CodeInvalid for a bad filter, cursor or sort key, CodeLimit for a full disk,
-// CodeUnavailable when the database does not answer.
+// CodeUnavailable when the database does not answer or is damaged.
 type Store struct {
 	dialect *dialect
+	path    string  // of the SQLite file
 	writer  *sql.DB // SQLite: one connection
 	reader  *sql.DB // PostgreSQL: the same as writer
 	now     func() time.Time
@@ -52,8 +53,9 @@ type Store struct {
 	claims   sync.Map // of VEX statements, by ID: *vex.Claim
 }
 
-// Open opens the store and brings its schema up to date. The error has
-// CodeInvalid when the database was written by a newer version of Plimsoll.
+// Open opens the store and brings its schema up to date; of a SQLite file there is
+// a copy of before beside it. The error has CodeInvalid when the database was
+// written by a newer version of Plimsoll, CodeCorrupt when it is damaged.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{now: o.Now, log: o.Log}
 	if s.now == nil {
@@ -68,12 +70,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	} else {
 		err = s.openSQLite(ctx, o.DSN)
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = s.migrate(ctx)
 	}
-	if err := s.migrate(ctx); err != nil {
+	if err != nil {
 		s.Close()
-		return nil, err
+		return nil, s.damaged("open the database", err)
 	}
 	s.bell = s.newBell(ctx, o.DSN)
 	return s, nil
@@ -306,6 +308,8 @@ func storeError(op string, err error) error {
 		return plimsoll.Errorf(plimsoll.CodeNotFound, op, "there is no such row")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		code = plimsoll.CodeUnavailable
+	case isCorrupt(err): // for whoever asks it is no fault of theirs, and agents keep what they have
+		code, hint = plimsoll.CodeUnavailable, restoreHint
 	case isFull(err):
 		code, hint = plimsoll.CodeLimit, "free space on the disk of the database; nothing that was acknowledged is lost"
 	case isUnavailable(err):
