@@ -113,9 +113,13 @@ type Containerd struct {
 }
 
 // containerdConfig keeps containerd off the host: without "opt" it would make
-// /opt/containerd, and the Kubernetes plugin would read /etc/cni.
+// /opt/containerd, and the Kubernetes plugin would read /etc/cni. It collects no
+// garbage by itself: on a busy machine it would write into its store ten seconds after
+// its start, while a test looks whether anybody does.
 const containerdConfig = `version = 2
 disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+[plugins."io.containerd.gc.v1.scheduler"]
+startup_delay = "1h"
 `
 
 // Containerd starts a containerd in the lab, which ends with t.
