@@ -13,22 +13,52 @@ const PollInterval = 2 * time.Second
 // maxSigned bounds the entries of one directory that Signature looks at.
 const maxSigned = 4096
 
+// askInterval is how long a store is polled before its daemon is asked again.
+const askInterval = 30 * time.Second
+
 // Poll calls changed whenever the result of signature differs from the last one,
 // until ctx ends. It is for stores that no daemon speaks for.
 func Poll(ctx context.Context, signature func() string, changed func()) error {
+	poll(ctx, signature(), signature, changed)
+	return ctx.Err()
+}
+
+// poll is Poll with the signature that was seen last, and returns the one that it saw
+// last itself.
+func poll(ctx context.Context, last string, signature func() string, changed func()) string {
 	tick := time.NewTicker(PollInterval)
 	defer tick.Stop()
-	last := signature()
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return last
 		case <-tick.C:
 		}
 		if now := signature(); now != last {
 			last = now
 			changed()
 		}
+	}
+}
+
+// Follow calls changed when images or containers of a store may have changed, until
+// ctx ends. Listen follows the events of the store's daemon as long as there are any,
+// and says whether it found one; while there is none, the store is polled. A lost
+// stream of events counts as a change.
+func Follow(ctx context.Context, listen func(ctx context.Context) bool, signature func() string, changed func()) error {
+	last := signature()
+	for {
+		found := listen(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if found {
+			last = signature()
+			changed()
+		}
+		part, cancel := context.WithTimeout(ctx, askInterval)
+		last = poll(part, last, signature, changed) // what changes while the daemon is asked counts, too
+		cancel()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,50 @@ func TestPollTellsEachChangeOnce(t *testing.T) {
 			if want := []int{0, 1, 1, 2}[i]; told != want {
 				t.Errorf("after %d steps: told %d times, want %d", i+1, told, want)
 			}
+		}
+		cancel()
+		if err := <-done; err != context.Canceled {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+// A daemon is asked for again from time to time; a change at that moment is told, too.
+func TestSYS01FollowTellsChangesBetweenLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		state, told, asked := 0, 0, 0
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		listen := func(context.Context) bool {
+			asked++
+			if asked == 2 { // nobody is there, and meanwhile a record changes
+				state++
+			}
+			return asked == 3
+		}
+		go func() {
+			done <- engine.Follow(ctx, listen, func() string { return strconv.Itoa(state) }, func() { told++ })
+		}()
+		for asked < 2 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		time.Sleep(engine.PollInterval)
+		synctest.Wait()
+		if told != 1 {
+			t.Errorf("a change while the daemon was asked for: told %d times", told)
+		}
+		for asked < 3 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		if told != 2 {
+			t.Errorf("a lost stream of events: told %d times in all, want 2", told)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if told != 2 {
+			t.Errorf("nothing changed: told %d times in all, want 2", told)
 		}
 		cancel()
 		if err := <-done; err != context.Canceled {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
-	"time"
 
 	eventsapi "github.com/containerd/containerd/api/services/events/v1"
 	"google.golang.org/grpc"
@@ -14,12 +13,8 @@ import (
 	"plimsoll/engine"
 )
 
-const (
-	// retry is how long a store is polled before its daemon is asked again.
-	retry = 30 * time.Second
-	// maxEvent bounds one event, in bytes.
-	maxEvent = 1 << 20
-)
+// maxEvent bounds one event, in bytes.
+const maxEvent = 1 << 20
 
 // wanted are the topics that a list of images and containers depends on.
 var wanted = []string{
@@ -37,18 +32,12 @@ func (s *Store) Watch(ctx context.Context, changed func()) error {
 		return ctx.Err()
 	}
 	defer s.watch.Unlock()
-	for ctx.Err() == nil {
+	return engine.Follow(ctx, func(ctx context.Context) bool {
 		if s.conn != nil {
-			if err := s.listen(ctx, changed); ctx.Err() != nil {
-				return err
-			}
-			changed()
+			s.listen(ctx, changed) // why it ended changes nothing
 		}
-		part, cancel := context.WithTimeout(ctx, retry)
-		engine.Poll(part, s.signature, changed)
-		cancel()
-	}
-	return ctx.Err()
+		return s.conn != nil
+	}, s.signature, changed)
 }
 
 // listen follows the daemon's events. What one says does not matter: the list of

@@ -14,29 +14,20 @@ import (
 	"plimsoll/engine"
 )
 
-const (
-	// pause is the least time between two hints of one stream.
-	pause = 200 * time.Millisecond
-	// retry is how long a store is polled before its daemon is looked for again.
-	retry = 30 * time.Second
-)
+// pause is the least time between two hints of one stream.
+const pause = 200 * time.Millisecond
 
 // Watch calls changed when images or containers of the store may have changed,
 // until ctx ends. The daemon's events tell; where none answers, the store's
 // records are looked at. A lost stream of events counts as a change.
 func (s *Store) Watch(ctx context.Context, changed func()) error {
-	for ctx.Err() == nil {
-		if socket := s.socket(ctx); socket != "" {
-			if err := s.listen(ctx, socket, changed); ctx.Err() != nil {
-				return err
-			}
-			changed()
+	return engine.Follow(ctx, func(ctx context.Context) bool {
+		socket := s.socket(ctx)
+		if socket != "" {
+			s.listen(ctx, socket, changed) // why it ended changes nothing
 		}
-		part, cancel := context.WithTimeout(ctx, retry)
-		engine.Poll(part, s.signature, changed)
-		cancel()
-	}
-	return ctx.Err()
+		return socket != ""
+	}, s.signature, changed)
 }
 
 // socket returns the socket of the daemon whose data root this is; empty when
