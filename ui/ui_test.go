@@ -3,9 +3,11 @@ package ui
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -117,6 +119,33 @@ func TestEmbeddedPage(t *testing.T) {
 	for _, bad := range []string{"<script>", "<style", " style=", " onload=", "http://", "https://", `src="//`, nonceMark} {
 		if strings.Contains(got, bad) {
 			t.Errorf("%s in %s", bad, got)
+		}
+	}
+}
+
+// Packages of the pages are those of the lock file, to the byte, from whichever registry
+// npm is set to, and run nothing when they are installed.
+func TestPackagesAreFixedAndRunNothing(t *testing.T) {
+	settings, err := os.ReadFile(".npmrc")
+	if err != nil || !strings.Contains("\n"+string(settings), "\nignore-scripts=true\n") {
+		t.Errorf("packages may run scripts (%v):\n%s", err, settings)
+	}
+	text, err := os.ReadFile("package-lock.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lock struct {
+		Packages map[string]struct{ Resolved, Integrity string }
+	}
+	if err := json.Unmarshal(text, &lock); err != nil {
+		t.Fatal(err)
+	}
+	if len(lock.Packages) < 50 {
+		t.Errorf("only %d packages", len(lock.Packages))
+	}
+	for path, p := range lock.Packages {
+		if path != "" && (!strings.HasPrefix(p.Integrity, "sha512-") || p.Resolved != "") {
+			t.Errorf("%s: %q from %q", path, p.Integrity, p.Resolved)
 		}
 	}
 }
