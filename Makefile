@@ -109,6 +109,19 @@ fuzz: ## run every fuzz target for FUZZTIME (10s) each
 	  done; \
 	done
 
+.PHONY: release
+release: ## bin/release: archives for amd64 and arm64, what software is in them, sums; signed with PLIMSOLL_RELEASE_KEY
+	@rm -rf bin/release && packaging/release bin/release
+	@for program in bin/release/*/plimsoll; do echo "govulncheck $$program"; \
+	  $(TOOL) govulncheck -mode binary $$program || { code=$$?; \
+	    if [ $$code -eq 3 ]; then exit 3; fi; \
+	    echo "SKIPPED: govulncheck could not reach its database" >&2; }; \
+	done
+
+.PHONY: release-check
+release-check: ## the same release built twice, in different places and with different settings, compared byte by byte
+	PLIMSOLL_RELEASE_ARCHS='amd64 arm64' go test -v -tags e2e -count=1 -timeout 60m -run '^TestReleaseIsReproducible$$' ./e2e
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin ui/dist/www
