@@ -142,11 +142,11 @@ func (a *app) prepare() error {
 }
 
 func (a *app) logger(level slog.Level) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
+	out, options := redactor{a.stderr}, &slog.HandlerOptions{Level: level}
 	if a.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(a.stderr, options))
+		return slog.New(slog.NewJSONHandler(out, options))
 	}
-	return slog.New(slog.NewTextHandler(a.stderr, options))
+	return slog.New(slog.NewTextHandler(out, options))
 }
 
 // colored says whether w gets colours: by flag, then NO_COLOR, FORCE_COLOR and
@@ -195,7 +195,7 @@ func utf8Locale() bool {
 // note tells the user something beside the results.
 func (a *app) note(format string, args ...any) {
 	if !a.quiet {
-		fmt.Fprintf(a.stderr, format+"\n", args...)
+		fmt.Fprintf(redactor{a.stderr}, format+"\n", args...)
 	}
 }
 
