@@ -28,7 +28,7 @@ func (ids *identifiers) unique(kind string, parts ...string) string {
 }
 
 func (ids *identifiers) image(img *plimsoll.Image) string {
-	return ids.unique("image", string(img.ID), string(img.Engine), img.Store)
+	return ids.unique("image", string(img.ID), string(img.Engine)) // not its place: it may move
 }
 
 func (ids *identifiers) pkg(img *plimsoll.Image, p *plimsoll.Package) string {
