@@ -142,11 +142,7 @@ func (a *app) prepare() error {
 }
 
 func (a *app) logger(level slog.Level) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
-	if a.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(a.stderr, options))
-	}
-	return slog.New(slog.NewTextHandler(a.stderr, options))
+	return slog.New(report.NewLog(a.stderr, level, a.logFormat == "json"))
 }
 
 // colored says whether w gets colours: by flag, then NO_COLOR, FORCE_COLOR and
