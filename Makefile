@@ -9,6 +9,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # Tools live in modules of their own, so that their dependencies stay out of ours.
 TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
+FUZZJOBS ?= 1
 
 .PHONY: help
 help: ## list the commands
@@ -102,12 +103,10 @@ accuracy: build ## precision and recall: labelled cases, a second computation, p
 	  || { echo "the whole log is in bin/accuracy.log" >&2; exit 1; }
 
 .PHONY: fuzz
-fuzz: ## run every fuzz target for FUZZTIME (10s) each
-	@for pkg in $$(go list ./...); do \
-	  for target in $$(go test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz'); do \
-	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$pkg || exit 1; \
-	  done; \
-	done
+fuzz: ## run every fuzz target for FUZZTIME (10s) each, FUZZJOBS (1) of them side by side
+	@set -o pipefail; go test -list '^Fuzz' ./... \
+	  | awk '/^Fuzz/ {targets[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print $$2, targets[i]; n = 0}' \
+	  | xargs -P $(FUZZJOBS) -L 1 e2e/fuzz $(FUZZTIME)
 
 .PHONY: clean
 clean: ## remove what was built

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -104,6 +105,55 @@ func TestLayerfsOpensByDescriptor(t *testing.T) {
 			if strings.Contains(strings.ReplaceAll(string(text), call+`"/proc/self/`, ""), call) {
 				t.Errorf("%s calls %s…): a link of the image could lead it to the host", name, call)
 			}
+		}
+	}
+}
+
+// askers are the only files that may open a connection to another process, and whom
+// they ask. None takes an address from an image, an agent, an advisory or a browser.
+var askers = map[string]string{
+	"agent/identity.go":            "the console that the administrator of the host named",
+	"agent/membership.go":          "the same, before the host joins",
+	"api/client.go":                "as the agent's identity says",
+	"engine/containerd/catalog.go": "a socket on this host",
+	"engine/docker/discover.go":    "a socket on this host",
+	"engine/docker/events.go":      "a socket on this host",
+	"vulndb/feed/fetch.go":         "the advisory sources that the administrator named, and no redirect elsewhere",
+	"vulndb/feed/update.go":        "as the fetcher",
+}
+
+// TestOnlyAskersAsk: a server that makes no request to an address which came from data
+// cannot be made to ask for others (server-side request forgery).
+func TestOnlyAskersAsk(t *testing.T) {
+	calls := regexp.MustCompile(`\b(http\.(Client|Transport|DefaultClient|DefaultTransport|Get|Post|PostForm|Head|NewRequest|NewRequestWithContext)|net\.(Dial\w*|Lookup\w*|Resolver)|tls\.(Dial\w*|Client))\b`)
+	seen := make(map[string]bool)
+	for _, dir := range packageDirs(t) {
+		if dir == "e2e" || strings.HasPrefix(dir, "e2e/") {
+			continue
+		}
+		names, _ := filepath.Glob(filepath.Join(dir, "*.go"))
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			f, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n, line := range strings.Split(string(f), "\n") {
+				code, _, _ := strings.Cut(line, "//")
+				if call := calls.FindString(code); call != "" {
+					seen[name] = true
+					if askers[name] == "" {
+						t.Errorf("%s:%d uses %s, and is not among those that may ask others", name, n+1, call)
+					}
+				}
+			}
+		}
+	}
+	for name := range askers {
+		if !seen[name] {
+			t.Errorf("%s asks nobody", name)
 		}
 	}
 }

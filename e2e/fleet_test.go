@@ -136,6 +136,18 @@ func (n namespace) cut(t testing.TB, cut bool) {
 	}
 }
 
+// slow lets the cable carry so much in a second from now on, in each direction:
+// "64kbit".
+func (n namespace) slow(t testing.TB, rate string) {
+	t.Helper()
+	for _, device := range [][]string{{"dev", n.cable}, {"-n", n.name, "dev", "eth0"}} {
+		args := append(slices.Clone(device[:len(device)-2]), "qdisc", "replace", "dev", device[len(device)-1], "root", "tbf", "rate", rate, "burst", "4kb", "latency", "1s")
+		if out, err := exec.Command("tc", args...).CombinedOutput(); err != nil {
+			t.Fatalf("tc %v: %v %s", args, err, out)
+		}
+	}
+}
+
 // findingsOf are an image's findings as the console has them.
 func (c *console) findingsOf(img int64) []string {
 	c.t.Helper()
@@ -357,6 +369,18 @@ func TestSYS01FleetPartition(t *testing.T) {
 	if task = c.ended(task.ID, time.Minute); task.State != plimsoll.TaskSucceeded {
 		t.Errorf("it ended %+v", task)
 	}
+
+	// A thin link costs time and nothing else, from the first handshake on.
+	a.signal(syscall.SIGTERM)
+	network.slow(t, "64kbit")
+	a.start()
+	c.must("POST", "/scans", api.ScanRequest{Selection: api.Selection{All: true}, Force: true}, &task)
+	thin := time.Now()
+	if task = c.ended(task.ID, 5*time.Minute); task.State != plimsoll.TaskSucceeded || task.Succeeded != images {
+		t.Errorf("over a thin link it ended %+v", task)
+	}
+	t.Logf("%d images over 64 kbit/s in %s", images, time.Since(thin).Round(time.Second))
+	c.keepsWhatItAcknowledged(a)
 }
 
 // A newer generation of advisories: findings appear and vanish on all images

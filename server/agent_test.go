@@ -217,6 +217,21 @@ func TestSYS02Renewal(t *testing.T) {
 	}
 }
 
+// A host that joined, and a fleet that began, while the console's clock was a year ahead
+// go on when it is set right.
+func TestCertificatesOutliveAClockSetBack(t *testing.T) {
+	var clock clock
+	clock.pass(365 * 24 * time.Hour)
+	c := newTestConsole(t, clock.config).setUp()
+	a := c.join(smallFleet, 0, nil)
+	a.sync(1)
+	clock.pass(-365 * 24 * time.Hour)
+	a.client = c.client(a.cert) // a connection of its own: the old one keeps what it checked
+	a.sync(2)
+	a.renew()
+	a.sync(3)
+}
+
 // A host that was revoked, or removed, is refused on every route, with the same
 // certificate that was good before; one that waits for work is told at once.
 func TestRevokedHost(t *testing.T) {

@@ -32,8 +32,9 @@ const (
 	caLife     = 20 * 365 * 24 * time.Hour
 	serverLife = 30 * 24 * time.Hour
 	agentLife  = 30 * 24 * time.Hour
-	backdate   = 5 * time.Minute // for clocks that are behind
-	renewAfter = 2.0 / 3         // of a life
+	backdate   = 5 * time.Minute           // for clocks that are behind
+	caBackdate = 10 * 365 * 24 * time.Hour // for a console whose clock was ahead when the fleet began
+	renewAfter = 2.0 / 3                   // of a life
 )
 
 // authority is the fleet's own CA: it vouches for the console towards agents and
@@ -123,7 +124,7 @@ func newAuthority(now time.Time) ([]byte, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial(), Subject: pkix.Name{CommonName: "Plimsoll fleet CA"},
-		NotBefore: now.Add(-backdate), NotAfter: now.Add(caLife),
+		NotBefore: now.Add(-caBackdate), NotAfter: now.Add(caLife),
 		KeyUsage: x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
@@ -217,7 +218,9 @@ func (a *authority) issue(csr []byte, hostID int64) (der []byte, renew time.Time
 	now := a.now()
 	template := &x509.Certificate{ // nothing of what the request says but the key
 		SerialNumber: serial(), Subject: pkix.Name{CommonName: fmt.Sprintf("host %d", hostID)},
-		NotBefore: now.Add(-backdate), NotAfter: now.Add(agentLife),
+		// No day is too early: a host that joined while the console's clock was ahead
+		// must not be locked out when it is set right.
+		NotBefore: a.cert.NotBefore, NotAfter: now.Add(agentLife),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	der, err = x509.CreateCertificate(rand.Reader, template, a.cert, public, a.key)

@@ -382,9 +382,10 @@ func openAdvisories(t testing.TB, generation int) io.Reader {
 
 // newFleet is a console with two hosts, env=prod and env=dev, whose images were
 // all read and judged.
-func newFleet(t testing.TB) (c *testConsole, prod, dev *testAgent) {
+func newFleet(t testing.TB, change ...func(*Config)) (c *testConsole, prod, dev *testAgent) {
 	t.Helper()
-	c = newTestConsole(t, func(c *Config) { advisories(t, c.DatabaseDir, loadgen.First) }).setUp()
+	change = append(change, func(c *Config) { advisories(t, c.DatabaseDir, loadgen.First) })
+	c = newTestConsole(t, change...).setUp()
 	f := loadgen.Fleet{Size: loadgen.Size{Hosts: 2, PerHost: 3, Distinct: 5, Seed: 1}}
 	prod, dev = c.join(f, 0, plimsoll.Labels{"env": "prod"}), c.join(f, 1, plimsoll.Labels{"env": "dev"})
 	prod.sync(1)

@@ -121,13 +121,16 @@ type loginInput struct{ Body api.Login }
 func (s *Server) login(ctx context.Context, c *caller, in *loginInput) (api.Me, error) {
 	q := requestOf(ctx)
 	name := in.Body.Name
-	c.name, c.via = name, "session" // for the audit log
-	if !s.limits.address.allow(q.address) || !s.limits.account.allow(name) {
-		return api.Me{}, tooMany(10)
-	}
+	c.name, c.via = "unknown", "session" // for the audit log: what was typed may be a password
 	a, err := s.Store.AccountByName(ctx, name)
 	if err != nil && plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
 		return api.Me{}, err
+	}
+	if err == nil {
+		c.name = a.Name
+	}
+	if !s.limits.address.allow(q.address) || !s.limits.account.allow(name) {
+		return api.Me{}, tooMany(10)
 	}
 	if !s.fits(ctx, a.Password, in.Body.Password) || err != nil || a.Disabled {
 		return api.Me{}, newProblem(http.StatusUnauthorized, codeUnauthenticated, "name or password is wrong")

@@ -196,7 +196,7 @@ func redact(err error) string {
 	var connect *pgconn.ConnectError
 	if errors.As(err, &connect) {
 		if inner := errors.Unwrap(connect); inner != nil {
-			return inner.Error()
+			return strings.Join(strings.FieldsFunc(inner.Error(), func(r rune) bool { return r == '\n' }), "; ") // a line for each address tried
 		}
 	}
 	return "connection failed"

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"plimsoll"
@@ -47,6 +48,7 @@ type Store struct {
 	now     func() time.Time
 	log     *slog.Logger
 	bell    *bell
+	latest  atomic.Int64 // what the clock showed at the last sweep, unix milliseconds
 
 	ingest   ingest
 	software softwareCache

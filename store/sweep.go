@@ -16,6 +16,9 @@ const sweepBatch = 500
 // much it changed. Called every few seconds by one console.
 func (s *Store) SweepWork(ctx context.Context) (int, error) {
 	const op = "sweep the work"
+	if err := s.clockSetBack(ctx); err != nil {
+		return 0, err
+	}
 	changed := 0
 	for {
 		n := 0

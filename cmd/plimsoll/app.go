@@ -142,7 +142,7 @@ func (a *app) prepare() error {
 }
 
 func (a *app) logger(level slog.Level) *slog.Logger {
-	return slog.New(report.NewLog(a.stderr, level, a.logFormat == "json"))
+	return slog.New(report.NewLog(redactor{a.stderr}, level, a.logFormat == "json"))
 }
 
 // colored says whether w gets colours: by flag, then NO_COLOR, FORCE_COLOR and
@@ -191,7 +191,7 @@ func utf8Locale() bool {
 // note tells the user something beside the results.
 func (a *app) note(format string, args ...any) {
 	if !a.quiet {
-		fmt.Fprintf(a.stderr, format+"\n", args...)
+		fmt.Fprintf(redactor{a.stderr}, format+"\n", args...)
 	}
 }
 

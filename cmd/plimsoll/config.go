@@ -208,7 +208,7 @@ func (a *app) showSettings(flags *pflag.FlagSet, origin bool) {
 		} else if f.Changed {
 			from = "command line"
 		}
-		line := f.Name + ": " + report.Text(f.Value.String())
+		line := f.Name + ": " + report.Text(withoutPasswords(f.Value.String()))
 		if origin {
 			line += "  # " + from
 		}

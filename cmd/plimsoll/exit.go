@@ -63,10 +63,11 @@ func (a *app) exit(err error) int {
 	if err == nil {
 		return exitOK
 	}
+	stderr := redactor{a.stderr}
 	var o *outcome
 	if errors.As(err, &o) {
 		if o.text != "" && !a.quiet {
-			fmt.Fprintf(a.stderr, "plimsoll: %s (exit code %d)\n", report.Text(o.text), o.code)
+			fmt.Fprintf(stderr, "plimsoll: %s (exit code %d)\n", report.Text(o.text), o.code)
 		}
 		return o.code
 	}
@@ -75,15 +76,15 @@ func (a *app) exit(err error) int {
 		all = joined.Unwrap()
 	}
 	for _, one := range all {
-		fmt.Fprintf(a.stderr, "plimsoll: %s\n", report.Text(one.Error()))
+		fmt.Fprintf(stderr, "plimsoll: %s\n", report.Text(one.Error()))
 	}
 	if hint := plimsoll.HintOf(err); hint != "" {
-		fmt.Fprintf(a.stderr, "  %s\n", report.Text(hint))
+		fmt.Fprintf(stderr, "  %s\n", report.Text(hint))
 	}
 	var usage usageError
 	switch {
 	case errors.As(err, &usage):
-		fmt.Fprintln(a.stderr, "  See: plimsoll --help")
+		fmt.Fprintln(stderr, "  See: plimsoll --help")
 		return exitUsage
 	case errors.Is(err, agent.ErrRevoked):
 		return exitRevoked
