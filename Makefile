@@ -67,10 +67,25 @@ lint: ## gofmt, go vet, staticcheck, govulncheck; types, eslint, tests and licen
 	  if [ $$code -eq 3 ]; then exit 3; fi; \
 	  echo "SKIPPED: govulncheck could not reach its database" >&2; }
 
+# What is measured must not depend on who runs it: ROUNDS=1 only tries the benchmark.
+MEASURE = PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll PLIMSOLL_ROUNDS=$(ROUNDS) go test -tags e2e -run '^$$' -benchtime 1x -timeout 60m ./e2e -bench
 .PHONY: bench
-bench: build ## walk, cold scan, warm scan and memory side by side; then the micro-benchmarks
+bench: build ## measure one host: images of the lab, against baselines and budgets; writes docs/performance.md
 	@e2e/setup
-	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -tags e2e -run '^$$' -bench '^BenchmarkOneHost$$' -benchtime 1x -timeout 60m ./e2e
+	$(MEASURE) '^BenchmarkOneHost$$'
+
+.PHONY: bench-check
+bench-check: build ## measure two images again and compare ratios with those on record
+	@e2e/setup
+	$(MEASURE) '^BenchmarkCheck$$'
+
+.PHONY: growth
+growth: build ## measure with ever more files, layers, packages, images and advisories; writes docs/performance.md, docs/growth.svg
+	$(MEASURE) '^BenchmarkGrowth$$'
+	cd tools/plot && go run . ../../e2e/testdata/growth.json ../../docs/growth.svg
+
+.PHONY: parts
+parts: ## the micro-benchmarks of the parts that a scan is made of
 	go test -run '^$$' -bench . -benchtime 1s ./version ./layerfs ./inventory/... ./vulndb/... ./match
 
 .PHONY: loadgen

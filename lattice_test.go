@@ -46,6 +46,7 @@ var lattice = map[string]struct{ ours, banned []string }{
 	"cmd/plimsoll":      {[]string{".", "layerfs", "inventory", "inventory/ospkg", "inventory/langpkg", "engine", "engine/docker", "engine/containerd", "engine/podman", "engine/archive", "vulndb", "vulndb/feed", "match", "vex", "sbom", "report", "sample", "local", "sandbox", "api", "store", "agent", "server"}, []string{"database/sql"}},
 	"e2e":               {nil, nil},
 	"e2e/loadgen":       {[]string{".", "api", "agent", "layerfs", "inventory", "local", "vulndb", "vulndb/feed"}, []string{"os/exec", "database/sql"}}, // test support: fleets that do not exist
+	"e2e/bench":         {nil, []string{"net", "net/http", "database/sql"}},                                                                             // test support: measures processes, imports nothing of ours
 	"e2e/lab":           {nil, nil},                                                                                                                     // test support: starts engines, imports nothing of ours
 	"e2e/independent":   {nil, nil},                                                                                                                     // test support: the other computation of findings, imports nothing of ours
 }

@@ -116,3 +116,20 @@ func TestSignatureChangesWithRecords(t *testing.T) {
 		t.Error("nothing changed, and yet it looks so")
 	}
 }
+
+// An agent with nothing to do looks at stores every two seconds, for years: what a look
+// allocates is bounded. It is 36 for ten files.
+func TestALookAllocatesLittle(t *testing.T) {
+	dir := t.TempDir()
+	var paths []string
+	for i := range 10 {
+		path := filepath.Join(dir, strconv.Itoa(i))
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, path)
+	}
+	if n := testing.AllocsPerRun(10, func() { engine.Signature(paths...) }); n > 45 {
+		t.Errorf("%v allocations to look at %d files", n, len(paths))
+	}
+}

@@ -65,6 +65,13 @@ func Node() Recipe { return onDebian("node-app:1", "node") }
 // stored nested jars and a war.
 func Java() Recipe { return onDebian("java-app:1", "java") }
 
+// JavaMany is Java with the libraries once more, as an application ships them: more
+// than three hundred archives.
+func JavaMany() Recipe {
+	base := Java()
+	return dockerfile("java-many:1", "java-many", &base)
+}
+
 // Ruby has Debian's gems and gems installed by gem itself.
 func Ruby() Recipe { return onDebian("ruby-app:1", "ruby") }
 
