@@ -97,7 +97,7 @@ type namespace struct{ name, cable, here, there string }
 
 func newNamespace(t testing.TB, number int) namespace {
 	t.Helper()
-	lab.Need(t, "root", "ip")
+	lab.Need(t, "root", "ip", "tc")
 	n := namespace{
 		name:  fmt.Sprintf("plimsoll%d-%d", syscall.Getpid(), number),
 		cable: fmt.Sprintf("pl%d-%d", syscall.Getpid()%100000, number),
