@@ -1,6 +1,9 @@
 package report
 
 import (
+	"encoding/json"
+	"errors"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -57,6 +60,33 @@ func TestEvilStringsAreShownAsText(t *testing.T) {
 				if !visible(c) && !(c == utf8.RuneError && !strings.HasSuffix(file, ".txt")) {
 					t.Errorf("%s: %.40q: raw %U in %q", file, evil, c, out[max(0, i-30):min(len(out), i+30)])
 					break
+				}
+			}
+		}
+	}
+}
+
+// TestEvilStringsInALog are values of a log, whose handlers know nothing of
+// terminals.
+func TestEvilStringsInALog(t *testing.T) {
+	for _, asJSON := range []bool{false, true} {
+		for _, evil := range evilStrings(t) {
+			var b strings.Builder
+			slog.New(NewLog(&b, slog.LevelDebug, asJSON)).With("with", evil).Debug(evil, "image", evil, evil, "key", "error", errors.New(evil), slog.Group("group", "image", evil))
+			line, more := strings.CutSuffix(b.String(), "\n")
+			if !more || strings.Contains(line, "\n") || len(line) < len(evil) {
+				t.Errorf("%.40q: the line is %.200q", evil, line)
+			}
+			for _, c := range line {
+				if !visible(c) && !(c == utf8.RuneError && asJSON) {
+					t.Errorf("%.40q: raw %U in %.200q", evil, c, line)
+					break
+				}
+			}
+			var v struct{ Msg, Image string }
+			if asJSON {
+				if err := json.Unmarshal([]byte(line), &v); err != nil || v.Image != strings.ToValidUTF8(evil, "\ufffd") && utf8.ValidString(evil) {
+					t.Errorf("%.40q became %.40q: %v", evil, v.Image, err)
 				}
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -471,4 +472,51 @@ func TestFigures(t *testing.T) {
 			t.Errorf("the store has %v bytes", f["plimsoll_store_bytes"])
 		}
 	})
+}
+
+// FuzzBackup reads what somebody gives for a backup. What is taken for whole is
+// of a version that is known, and every other error has a code.
+func FuzzBackup(f *testing.F) {
+	s := openFuzzed(f)
+	var b bytes.Buffer
+	if err := s.Backup(f.Context(), &b, ""); err != nil {
+		f.Fatal(err)
+	}
+	z, err := zstd.NewReader(&b)
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer z.Close()
+	plain, err := io.ReadAll(z)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(plain)
+	f.Add([]byte(`{"format":1,"schema":1}` + "\n" + `{"table":"host","columns":["id"]}` + "\n[1]\n" + `{"sha256":"","rows":{}}`))
+	f.Add([]byte(strings.Repeat("[", 1<<16)))
+	w, err := zstd.NewWriter(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, plain []byte) {
+		for _, file := range [][]byte{w.EncodeAll(plain, nil), plain} {
+			info, err := CheckBackup(t.Context(), bytes.NewReader(file), "")
+			switch {
+			case err == nil && (info.Format < 1 || info.Format > backupFormat || info.Rows == nil):
+				t.Errorf("%+v", info)
+			case err != nil && plimsoll.CodeOf(err) != plimsoll.CodeCorrupt && plimsoll.CodeOf(err) != plimsoll.CodeInvalid:
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func openFuzzed(f *testing.F) *Store {
+	f.Helper()
+	s, err := Open(f.Context(), Options{DSN: filepath.Join(f.TempDir(), "fleet.sqlite")})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { s.Close() })
+	return s
 }

@@ -207,3 +207,13 @@ func FuzzCutSeal(f *testing.F) {
 		}
 	})
 }
+
+func FuzzKey(f *testing.F) {
+	f.Add(Key{}.String())
+	f.Add("ed25519:" + strings.Repeat("A", 44))
+	f.Fuzz(func(t *testing.T, text string) {
+		if k, err := ParseKey(text); err == nil && k.String() != strings.TrimSpace(text) {
+			t.Errorf("%q was read as %s", text, k)
+		}
+	})
+}

@@ -142,11 +142,7 @@ func (a *app) prepare() error {
 }
 
 func (a *app) logger(level slog.Level) *slog.Logger {
-	out, options := redactor{a.stderr}, &slog.HandlerOptions{Level: level}
-	if a.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(out, options))
-	}
-	return slog.New(slog.NewTextHandler(out, options))
+	return slog.New(report.NewLog(redactor{a.stderr}, level, a.logFormat == "json"))
 }
 
 // colored says whether w gets colours: by flag, then NO_COLOR, FORCE_COLOR and

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plimsoll/local"
+	"plimsoll/report"
 )
 
 func (a *app) demoCommand() *cobra.Command {
@@ -40,7 +41,7 @@ dated sample of advisories. It says which of the two it did.`,
 			}
 			err = a.scan(cmd.Context(), nil, o)
 			if exitOf(err) == exitIncomplete {
-				a.note("plimsoll: %s", err) // told, and no failure of a demonstration
+				a.note("plimsoll: %s", report.Text(err.Error())) // told, and no failure of a demonstration
 				return nil
 			}
 			return err

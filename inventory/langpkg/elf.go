@@ -29,6 +29,7 @@ type elfSection struct {
 // sections end with the object files.
 const (
 	maxElfSections = 4096
+	maxElfHeader   = 256 // bytes of a section header; the format's own has 40 or 64
 	maxElfNames    = 1 << 20
 )
 
@@ -65,7 +66,7 @@ func readElf(r io.ReaderAt, size int64, header []byte) (f elfFile, ok bool, err 
 	if wide {
 		minimum = 64
 	}
-	if shentsize < minimum || shnum > maxElfSections || shstrndx >= shnum || shoff < 0 {
+	if shentsize < minimum || shentsize > maxElfHeader || shnum > maxElfSections || shstrndx >= shnum || shoff < 0 {
 		return f, false, nil
 	}
 	if shoff > size-int64(shentsize*shnum) {

@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -236,4 +238,107 @@ func TestFailingDiskIsNeverSilent(t *testing.T) {
 			}
 		}
 	}
+}
+
+// endless is a file of any size that is not there: after its head come zeros.
+type endless string
+
+func (e endless) ReadAt(p []byte, off int64) (int, error) {
+	clear(p)
+	if off < int64(len(e)) {
+		copy(p, e[off:])
+	}
+	return len(p), nil
+}
+
+// Each file attacks what reads it: by a size that it claims, by what it expands
+// to, by its depth. It costs little memory, and no package comes of it but the one
+// that its path names.
+func TestHostileFilesOfApplications(t *testing.T) {
+	const most = 192 << 20 // bytes allocated in all; a list of crates may expand to a third of it
+	le := binary.LittleEndian
+	claim := func(b string, at int, n uint64) string {
+		c := []byte(b)
+		le.PutUint64(c[at:], n)
+		return string(c)
+	}
+	elf := elfOf(".rodata", "x", ".go.buildinfo", "\xff Go buildinf:\x08\x02"+strings.Repeat("\x00", 16)+"\xff\xff\xff\xff\xff\xff\xff\xff\x7f")
+	uncounted := []byte(elfOf(".rodata", "x"))
+	le.PutUint16(uncounted[60:], 0) // the first section header has the number
+	shoff := int(le.Uint64(uncounted[40:]))
+	wide := []byte(elfOf(".rodata", "x"))
+	le.PutUint16(wide[58:], 1<<16-1)
+	le.PutUint16(wide[60:], maxElfSections)
+	lying := []byte(zipOf(t, zip.Deflate, "META-INF/maven/g/a/pom.properties", "groupId=g"))
+	directory := bytes.Index(lying, []byte("PK\x01\x02"))
+	le.PutUint32(lying[directory+24:], 1<<32-2)
+	deep := strings.Repeat("[", 1<<20)
+	for name, test := range map[string]struct {
+		a       inventory.Analyzer
+		path    string
+		content string
+		size    int64 // as claimed; 0: what it is
+	}{
+		"ELF of 2^32 sections":                    {executable{}, "usr/bin/a", claim(string(uncounted), shoff+32, 1<<32), 0},
+		"ELF whose section headers take 256 MiB":  {executable{}, "usr/bin/a", string(wide), 1 << 30},
+		"ELF section of 2^63 bytes":               {executable{}, "usr/bin/a", claim(elf, int(le.Uint64([]byte(elf)[40:]))+64+32, 1<<63-1), 0},
+		"ELF section headers at the end of space": {executable{}, "usr/bin/a", claim(elf, 40, 1<<63-1), 1 << 40},
+		"Go build information of 2^63 bytes":      {executable{}, "usr/bin/a", elf, 0},
+		"Go build information of 1 TiB":           {executable{}, "usr/bin/a", claim(elf, int(le.Uint64([]byte(elf)[40:]))+2*64+32, 1<<39), 1 << 40},
+		"list of crates that inflates to 256 MiB": {executable{}, "usr/bin/a", elfOf(".dep-v0", compressed(strings.Repeat("[", 256<<20))), 0},
+		"zip that claims 4 GiB of an entry":       {java{}, "a.jar", string(lying), 0},
+		"zip of 1 TiB without an end":             {java{}, "a.jar", "PK\x03\x04", 1 << 40},
+		"zip directory beyond the end":            {java{}, "a.jar", claim(string(lying), len(lying)-10, 1<<48-1), 0},
+		"XML whose entities expand to 10^30":      {java{}, "a.jar", zipOf(t, zip.Deflate, "META-INF/maven/g/a/pom.xml", entities(30)), 0},
+		"JSON nested a million deep, npm":         {npm{}, "node_modules/a/package.json", deep, 0},
+		"JSON nested a million deep, PHP":         {composer{}, "vendor/composer/installed.json", deep, 0},
+		"JSON nested a million deep, .NET":        {dotnet{}, "a.deps.json", deep, 0},
+		"JSON nested a million deep, SBOM":        {sbom{}, "usr/share/sbom/a.cdx.json", `{"components":` + deep, 0},
+		"YAML whose aliases expand to 10^30":      {dart{}, "hosted/pub.dev/a-1/pubspec.yaml", aliases(30) + "name: *a29\nversion: *a29\n", 0},
+		"Erlang terms nested a million deep":      {erlang{}, "ebin/a.app", "{application, a, " + deep, 0},
+		"package.json of 1 TiB":                   {npm{}, "node_modules/a/package.json", "{", 1 << 40},
+		"METADATA of 1 TiB":                       {python{}, "a-1.dist-info/METADATA", "Name: a\n", 1 << 40},
+		"gemspec of one endless line":             {gem{}, "specifications/a-1.gemspec", "s.name = " + strings.Repeat("a", 1<<20), 1 << 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := file(test.path, test.content)
+			if test.size > 0 {
+				f.Size, f.ReaderAt = test.size, endless(test.content)
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			facts, err := test.a.Analyze(context.Background(), f)
+			runtime.ReadMemStats(&after)
+			if took := after.TotalAlloc - before.TotalAlloc; took > most {
+				t.Errorf("allocated %d MiB", took>>20)
+			}
+			if err != nil && plimsoll.CodeOf(err) == plimsoll.CodeInternal {
+				t.Errorf("an error without a code: %v", err)
+			}
+			if len(facts.Packages) > 0 && strings.Join(brief(facts), "") != "a 1" {
+				t.Errorf("it found %v", brief(facts))
+			}
+		})
+	}
+}
+
+// entities is a pom.xml whose artifact is n entities, each of ten of the one before.
+func entities(n int) string {
+	var b strings.Builder
+	b.WriteString(`<?xml version="1.0"?><!DOCTYPE project [<!ENTITY a0 "x">`)
+	for i := 1; i < n; i++ {
+		fmt.Fprintf(&b, `<!ENTITY a%d "%s">`, i, strings.Repeat(fmt.Sprintf("&a%d;", i-1), 10))
+	}
+	fmt.Fprintf(&b, "]><project><groupId>g</groupId><artifactId>&a%d;</artifactId><version>1</version></project>", n-1)
+	return b.String()
+}
+
+// aliases is YAML of n lists, each of ten aliases of the one before.
+func aliases(n int) string {
+	var b strings.Builder
+	b.WriteString("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n")
+	for i := 1; i < n; i++ {
+		fmt.Fprintf(&b, "a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
+	}
+	return b.String()
 }
