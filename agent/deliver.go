@@ -2,10 +2,13 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+
+	"github.com/klauspost/compress/zstd"
 
 	"plimsoll"
 	"plimsoll/api"
@@ -74,13 +77,23 @@ func fit(inv *plimsoll.Inventory) {
 			short(api.MaxPath, &(*texts)[i])
 		}
 	}
+	for i := range inv.Systems {
+		os := &inv.Systems[i]
+		short(api.MaxName, &os.ID, &os.VersionID, &os.Codename, &os.Name, &os.Version, &os.VariantID, &os.CPE)
+		short(api.MaxPath, &os.Release, &os.Root, &os.Path)
+		list(&os.IDLike, api.MaxLicenses)
+		for i := range os.IDLike {
+			short(api.MaxName, &os.IDLike[i])
+		}
+	}
 	for i := range inv.Packages {
 		p := &inv.Packages[i]
+		short(api.MaxArch, &p.Arch)
 		short(api.MaxName, &p.Name, &p.Version, &p.Source.Name, &p.Source.Version, &p.Module, &p.Origin, &p.Supplier, &p.Owner, &p.Bundled)
 		short(api.MaxPath, &p.Path, &p.Root, &p.Remark)
 		list(&p.Licenses, api.MaxLicenses)
 		list(&p.Locations, api.MaxLocations)
-		if len(p.PURL) > api.MaxPURL { // a part of one would name something else
+		if cut(p.PURL, api.MaxPURL) != p.PURL { // a part of one would name something else
 			p.PURL = ""
 			changed++
 		}
@@ -124,6 +137,11 @@ func (a *Agent) deliveries(ctx context.Context) error {
 			failures = 0
 			a.dropped.Add(1)
 			a.Log.Error("the console refused a report for good", "report", f.report, "error", err)
+			if body := failedFor(body, err); body != nil { // or the image would be read again and again
+				if err := a.put(ctx, f.report, body); err != nil {
+					a.Log.Warn("nor does it take that the scan failed", "report", f.report, "error", err)
+				}
+			}
 			a.spool.remove(f)
 		default:
 			failures++
@@ -135,6 +153,25 @@ func (a *Agent) deliveries(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// failedFor makes of a result that the console refused one that says so; nil if it
+// cannot be read or says already that the scan failed.
+func failedFor(body []byte, why error) []byte {
+	unpack, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(api.MaxResult))
+	if err != nil {
+		return nil
+	}
+	defer unpack.Close()
+	var r api.ScanResult
+	plain, err := unpack.DecodeAll(body, nil)
+	if err != nil || json.Unmarshal(plain, &r) != nil || r.Status == plimsoll.ScanFailed {
+		return nil
+	}
+	r.Status, r.Inventory = plimsoll.ScanFailed, nil
+	r.Problem = &api.Problem{Code: plimsoll.ProblemLimit, Detail: cut("The console refused the report: "+why.Error(), maxText)}
+	body, _ = pack(&r)
+	return body
 }
 
 // put delivers one report. The console answers after it has stored it, and

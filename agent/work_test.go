@@ -283,7 +283,7 @@ func TestLeaseIsGivenBack(t *testing.T) {
 }
 
 // SYS-03: a report is delivered at least once whatever the network does, and what
-// the console refuses for good is not sent again.
+// the console refuses for good is not sent again: that the scan failed is.
 func TestSYS03Delivery(t *testing.T) {
 	status := func(code int, header ...string) func(http.ResponseWriter) {
 		return func(w http.ResponseWriter) {
@@ -342,8 +342,12 @@ func TestSYS03Delivery(t *testing.T) {
 				}
 			} else {
 				to.until("it is counted", func() bool { return to.beats != nil && to.beats[len(to.beats)-1].Dropped == 1 })
-				if to.puts != 0 || met != 1 {
-					t.Errorf("sent %d times", met)
+				to.only("one")
+				var got api.ScanResult
+				for _, got = range to.results {
+				}
+				if len(to.results) != 1 || met != 2 || got.Status != plimsoll.ScanFailed || got.Inventory != nil || got.Problem == nil || !strings.Contains(got.Problem.Detail, "refused") {
+					t.Errorf("sent %d times, %+v", met, to.results)
 				}
 			}
 			if err := stop(); err != nil {
@@ -508,12 +512,12 @@ func TestResultIsDeliveredWithoutASpool(t *testing.T) {
 // packages; what is cut is told.
 func TestResultFitsTheConsole(t *testing.T) {
 	a := &Agent{}
-	r := api.ScanResult{Status: plimsoll.ScanComplete, Inventory: &plimsoll.Inventory{Packages: []plimsoll.Package{{Name: "a\x00b", Path: strings.Repeat("é", api.MaxPath)}}}}
+	r := api.ScanResult{Status: plimsoll.ScanComplete, Inventory: &plimsoll.Inventory{Systems: []plimsoll.OS{{ID: "\xff"}}, Packages: []plimsoll.Package{{Name: "a\x00b", Arch: strings.Repeat("a", api.MaxArch+1), Path: strings.Repeat("é", api.MaxPath)}}}}
 	if _, err := a.encodeResult(&r); err != nil || r.Inventory.Packages[0].Name != "a\uFFFDb" || len(r.Inventory.Packages[0].Path) != api.MaxPath {
 		t.Errorf("%v, %.20q", err, r.Inventory.Packages[0].Name)
 	}
-	if p := r.Inventory.Problems; len(p) != 1 || p[0].Code != plimsoll.ProblemLimit || p[0].Count != 2 {
-		t.Errorf("problems are %+v, want one that counts two cut texts", p)
+	if p := r.Inventory.Problems; len(p) != 1 || p[0].Code != plimsoll.ProblemLimit || p[0].Count != 4 {
+		t.Errorf("problems are %+v, want one that counts four cut texts", p)
 	}
 	r.Inventory.Packages = make([]plimsoll.Package, api.MaxPackages+1)
 	if _, err := a.encodeResult(&r); err != nil || r.Status != plimsoll.ScanFailed || r.Inventory != nil || r.Problem.Code != plimsoll.ProblemLimit {

@@ -22,6 +22,7 @@ const (
 // status 400. Longer names would not fit an index of its database.
 const (
 	MaxName      = 1024 // also versions, suppliers, origins
+	MaxArch      = 300
 	MaxPURL      = 2000
 	MaxPath      = 4096 // also licences, locations, remarks
 	MaxLicenses  = 1000

@@ -297,7 +297,7 @@ func packageFits(p *plimsoll.Package) bool {
 		}
 	}
 	const word = 40 // bytes of a type, an architecture, a kind of evidence
-	return p.Type != "" && p.Name != "" && fits(string(p.Type), word) && fits(p.Arch, maxKey) && fits(string(p.Evidence), word) &&
+	return p.Type != "" && p.Name != "" && fits(string(p.Type), word) && fits(p.Arch, api.MaxArch) && fits(string(p.Evidence), word) &&
 		fits(p.PURL, api.MaxPURL) && fits(p.Remark, maxPath) && fits(p.Path, maxPath) && fits(p.Root, maxPath) &&
 		len(p.Licenses) <= maxLicenses && len(p.Locations) <= maxLocations && digestOrNone(p.Layer)
 }
