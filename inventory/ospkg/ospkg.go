@@ -245,7 +245,7 @@ func (c *collector) own(pkg, dir, base string) {
 	default:
 		path += "/" + base
 	}
-	if path == "" || path == "." || c.work <= maxOwnedWork && !inventory.MayOwn(path) {
+	if path == "" || path == "." || path[0] == '/' || c.work <= maxOwnedWork && !inventory.MayOwn(path) {
 		return
 	}
 	if c.paths == maxOwnedPaths || c.bytes+len(path) > maxOwnedBytes || c.work > maxOwnedWork {
