@@ -30,8 +30,8 @@ func TestAllocations(t *testing.T) {
 		bound float64
 	}{
 		{"unknown", 1.25}, // nobody says anything about it
-		{"fixed", 16},    // eight records, none of them applies
-		{"flawed", 86},   // eight findings with their reasons
+		{"fixed", 16},     // eight records, none of them applies
+		{"flawed", 86},    // eight findings with their reasons
 	} {
 		inv := debian()
 		for i := range packages {
