@@ -66,7 +66,7 @@ func (k Key) String() string { return keyPrefix + base64.RawURLEncoding.EncodeTo
 func ParseKey(s string) (k Key, err error) {
 	text, ok := strings.CutPrefix(strings.TrimSpace(s), keyPrefix)
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if !ok || err != nil || len(b) != len(k) {
+	if !ok || err != nil || len(b) != len(k) || strings.ContainsAny(text, "\r\n") { // which base64 skips
 		return k, plimsoll.Errorf(plimsoll.CodeInvalid, "read a key", "%.100q is no key; one begins with %q", s, keyPrefix)
 	}
 	return Key(b), nil

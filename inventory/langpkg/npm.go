@@ -293,7 +293,10 @@ func hiddenLock(f inventory.File) (inventory.Facts, error) {
 			}
 			bundler = bundler[:i]
 		}
-		name := bundler[strings.LastIndex(bundler, modules)+len(modules):]
+		name := bundler // a workspace's directory
+		if i := strings.LastIndex(bundler, modules); i >= 0 {
+			name = bundler[i+len(modules):]
+		}
 		facts.Notes = append(facts.Notes, inventory.Note{
 			Path: root + dir + "/package.json", Key: inventory.NoteBundled, Value: text(name, maxName),
 		})
