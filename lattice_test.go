@@ -89,14 +89,11 @@ func TestImportLattice(t *testing.T) {
 // TestLayerfsOpensByDescriptor keeps the calls that follow links on the host out
 // of layerfs (design invariant 4).
 func TestLayerfsOpensByDescriptor(t *testing.T) {
-	files, err := filepath.Glob("layerfs/*.go")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no files: %v", err)
+	files := sources(t, "layerfs")
+	if len(files) == 0 {
+		t.Fatal("no files")
 	}
 	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -132,11 +129,7 @@ func TestOnlyAskersAsk(t *testing.T) {
 		if dir == "e2e" || strings.HasPrefix(dir, "e2e/") {
 			continue
 		}
-		names, _ := filepath.Glob(filepath.Join(dir, "*.go"))
-		for _, name := range names {
-			if strings.HasSuffix(name, "_test.go") {
-				continue
-			}
+		for _, name := range sources(t, dir) {
 			f, err := os.ReadFile(name)
 			if err != nil {
 				t.Fatal(err)
@@ -161,13 +154,9 @@ func TestOnlyAskersAsk(t *testing.T) {
 
 func TestEveryPackageSaysWhatItOwns(t *testing.T) {
 	for _, dir := range packageDirs(t) {
-		names, _ := filepath.Glob(filepath.Join(dir, "*.go"))
-		doc, sources := "", 0
+		names := sources(t, dir)
+		doc := ""
 		for _, name := range names {
-			if strings.HasSuffix(name, "_test.go") {
-				continue
-			}
-			sources++
 			f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.PackageClauseOnly|parser.ParseComments)
 			if err != nil {
 				t.Fatal(err)
@@ -176,10 +165,20 @@ func TestEveryPackageSaysWhatItOwns(t *testing.T) {
 				doc += f.Doc.Text()
 			}
 		}
-		if sources > 0 && len(doc) < 120 {
+		if len(names) > 0 && len(doc) < 120 {
 			t.Errorf("package %s has no doc comment that says what it owns and refuses to do", dir)
 		}
 	}
+}
+
+// sources returns the Go files of a package without its tests.
+func sources(t *testing.T, dir string) []string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
 }
 
 // packageDirs returns every directory with Go files, relative to the module.

@@ -68,31 +68,28 @@ func fit(inv *plimsoll.Inventory) {
 			}
 		}
 	}
-	list := func(texts *[]string, most int) {
+	list := func(texts *[]string, most, limit int) {
 		if len(*texts) > most {
 			*texts = (*texts)[:most]
 			changed++
 		}
 		for i := range *texts {
-			short(api.MaxPath, &(*texts)[i])
+			short(limit, &(*texts)[i])
 		}
 	}
 	for i := range inv.Systems {
 		os := &inv.Systems[i]
 		short(api.MaxName, &os.ID, &os.VersionID, &os.Codename, &os.Name, &os.Version, &os.VariantID, &os.CPE)
 		short(api.MaxPath, &os.Release, &os.Root, &os.Path)
-		list(&os.IDLike, api.MaxLicenses)
-		for i := range os.IDLike {
-			short(api.MaxName, &os.IDLike[i])
-		}
+		list(&os.IDLike, api.MaxLicenses, api.MaxName)
 	}
 	for i := range inv.Packages {
 		p := &inv.Packages[i]
 		short(api.MaxArch, &p.Arch)
 		short(api.MaxName, &p.Name, &p.Version, &p.Source.Name, &p.Source.Version, &p.Module, &p.Origin, &p.Supplier, &p.Owner, &p.Bundled)
 		short(api.MaxPath, &p.Path, &p.Root, &p.Remark)
-		list(&p.Licenses, api.MaxLicenses)
-		list(&p.Locations, api.MaxLocations)
+		list(&p.Licenses, api.MaxLicenses, api.MaxPath)
+		list(&p.Locations, api.MaxLocations, api.MaxPath)
 		if cut(p.PURL, api.MaxPURL) != p.PURL { // a part of one would name something else
 			p.PURL = ""
 			changed++

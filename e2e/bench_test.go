@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,8 +26,7 @@ import (
 	"plimsoll/e2e/bench"
 	"plimsoll/e2e/lab"
 	"plimsoll/inventory"
-	"plimsoll/inventory/langpkg"
-	"plimsoll/inventory/ospkg"
+	"plimsoll/local"
 	"plimsoll/match"
 	"plimsoll/vulndb"
 )
@@ -162,7 +162,7 @@ func BenchmarkCheck(b *testing.B) {
 	}
 	var table bench.Table
 	table.Row("ratio", "recorded", "limit", "now")
-	for _, name := range slices.Sorted(keysOf(got)) {
+	for _, name := range slices.Sorted(maps.Keys(got)) {
 		was, ok := r.Ratios[name]
 		if !ok {
 			b.Errorf("%s has no ratio %q: run make bench", benchRecord, name)
@@ -174,16 +174,6 @@ func BenchmarkCheck(b *testing.B) {
 		}
 	}
 	fmt.Printf("\n%s\n", table)
-}
-
-func keysOf[V any](m map[string]V) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 func benchImages() []lab.Recipe {
@@ -519,7 +509,7 @@ func walkAll(b *testing.B, dirs []string) int {
 // wantedFiles lists the files that analysers read, with their bytes, and counts Java's
 // archives among them.
 func wantedFiles(b *testing.B, dirs []string) (wanted []string, size int64, archives int) {
-	analyzers := slices.Concat(ospkg.Analyzers(), langpkg.Analyzers())
+	analyzers := local.Analyzers()
 	for _, dir := range dirs {
 		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 			if err != nil || !e.Type().IsRegular() {

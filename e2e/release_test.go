@@ -7,7 +7,6 @@ import (
 	"bufio"
 	"compress/gzip"
 	"crypto/sha256"
-	"debug/elf"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -158,14 +157,7 @@ func examineRelease(t *testing.T, dir, arch string) {
 
 	base := strings.TrimSuffix(archives[0], ".tar.gz")
 	program := filepath.Join(base, "plimsoll")
-	if e, err := elf.Open(program); err != nil {
-		t.Error(err)
-	} else {
-		defer e.Close()
-		if slices.ContainsFunc(e.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
-			t.Error("the program is not static")
-		}
-	}
+	mustBeStatic(t, program)
 	if arch == runtime.GOARCH {
 		out, err := exec.Command(program, "version", "--format", "json").Output()
 		var is struct{ Version, Commit string }

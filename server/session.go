@@ -122,6 +122,9 @@ func (s *Server) login(ctx context.Context, c *caller, in *loginInput) (api.Me, 
 	q := requestOf(ctx)
 	name := in.Body.Name
 	c.name, c.via = "unknown", "session" // for the audit log: what was typed may be a password
+	if !s.limits.address.allow(q.address) {
+		return api.Me{}, tooMany(10)
+	}
 	a, err := s.Store.AccountByName(ctx, name)
 	if err != nil && plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
 		return api.Me{}, err
@@ -129,7 +132,7 @@ func (s *Server) login(ctx context.Context, c *caller, in *loginInput) (api.Me, 
 	if err == nil {
 		c.name = a.Name
 	}
-	if !s.limits.address.allow(q.address) || !s.limits.account.allow(name) {
+	if !s.limits.account.allow(name) {
 		return api.Me{}, tooMany(10)
 	}
 	if !s.fits(ctx, a.Password, in.Body.Password) || err != nil || a.Disabled {

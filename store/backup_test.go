@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -477,7 +476,7 @@ func TestFigures(t *testing.T) {
 // FuzzBackup reads what somebody gives for a backup. What is taken for whole is
 // of a version that is known, and every other error has a code.
 func FuzzBackup(f *testing.F) {
-	s := openFuzzed(f)
+	s := testStore(f)
 	var b bytes.Buffer
 	if err := s.Backup(f.Context(), &b, ""); err != nil {
 		f.Fatal(err)
@@ -509,14 +508,4 @@ func FuzzBackup(f *testing.F) {
 			}
 		}
 	})
-}
-
-func openFuzzed(f *testing.F) *Store {
-	f.Helper()
-	s, err := Open(f.Context(), Options{DSN: filepath.Join(f.TempDir(), "fleet.sqlite")})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() { s.Close() })
-	return s
 }

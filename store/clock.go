@@ -8,12 +8,16 @@ import (
 // ticks is how far the clocks of consoles on one database may differ.
 const ticks = time.Minute
 
-// deadlines are the columns by which work waits for a time or is taken to have been
-// touched at one, and how far ahead of now a time may be that was set by a right clock.
-var deadlines = []struct {
+// deadline is a column by which work waits for a time or is taken to have been touched
+// at one, and how far ahead of now a time may be that was set by a right clock.
+type deadline struct {
 	table, column string
 	ahead         time.Duration
-}{
+}
+
+func (d *deadline) limit(t *tx) int64 { return t.now + d.ahead.Milliseconds() }
+
+var deadlines = []deadline{
 	{"work", "until", LeaseTime},
 	{"work", "not_before", maxAttempts * retryAfter},
 	{"layer_claim", "until", LeaseTime},
@@ -31,17 +35,39 @@ func (s *Store) clockSetBack(ctx context.Context) error {
 	if latest := s.latest.Swap(now); latest != 0 && now >= latest-ticks.Milliseconds() {
 		return nil
 	}
-	err := s.writeWork(ctx, "shorten deadlines after the clock was set back", func(t *tx) error {
+	err := s.shortenDeadlines(ctx)
+	if err != nil {
+		s.latest.Store(0)
+	}
+	return err
+}
+
+// shortenDeadlines looks before it writes: there is hardly ever anything to do, and
+// nobody should wait for whole tables to be read at every start.
+func (s *Store) shortenDeadlines(ctx context.Context) error {
+	const op = "shorten deadlines after the clock was set back"
+	found := deadlines[:0:0]
+	err := s.read(ctx, op, func(t *tx) error {
 		for _, d := range deadlines {
-			limit := t.now + d.ahead.Milliseconds()
-			if _, err := t.exec("UPDATE "+d.table+" SET "+d.column+" = ? WHERE "+d.column+" > ?", limit, limit+ticks.Milliseconds()); err != nil {
+			var ahead bool
+			if err := t.row("SELECT EXISTS (SELECT 1 FROM "+d.table+" WHERE "+d.column+" > ?)", d.limit(t)+ticks.Milliseconds()).Scan(&ahead); err != nil {
+				return err
+			}
+			if ahead {
+				found = append(found, d)
+			}
+		}
+		return nil
+	})
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	return s.writeWork(ctx, op, func(t *tx) error {
+		for _, d := range found {
+			if _, err := t.exec("UPDATE "+d.table+" SET "+d.column+" = ? WHERE "+d.column+" > ?", d.limit(t), d.limit(t)+ticks.Milliseconds()); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		s.latest.Store(0)
-	}
-	return err
 }

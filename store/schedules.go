@@ -71,18 +71,19 @@ func (s *Store) RemoveSchedule(ctx context.Context, id int64) error {
 // to next(cron); of several consoles one gets it. A next of zero ends it. One whose
 // last run is to come, since the clock was set back, only gets another next.
 func (s *Store) DueSchedules(ctx context.Context, next func(cron string, after time.Time) time.Time) ([]api.Schedule, error) {
-	const due = "enabled = 1 AND kind = 'cron' AND next_run > 0 AND (next_run <= ? OR last_run > ?)"
-	ahead := func(t *tx) int64 { return t.now + ticks.Milliseconds() }
+	due := func(t *tx) ([]api.Schedule, error) {
+		return t.schedules("enabled = 1 AND kind = 'cron' AND next_run > 0 AND (next_run <= ? OR last_run > ?)", t.now, t.now+ticks.Milliseconds())
+	}
 	var list []api.Schedule
 	err := s.read(ctx, "look for due schedules", func(t *tx) (err error) {
-		list, err = t.schedules(due, t.now, ahead(t))
+		list, err = due(t)
 		return err
 	})
 	if err != nil || len(list) == 0 {
 		return list, err
 	}
 	err = s.write(ctx, "take due schedules", func(t *tx) error {
-		found, err := t.schedules(due, t.now, ahead(t))
+		found, err := due(t)
 		list = found[:0]
 		for _, c := range found {
 			was, now := ms(*c.NextRun), next(c.Cron, moment(t.now))

@@ -196,7 +196,7 @@ func (w *evilWorld) advisories() {
 				"id": about["id"], "aliases": about["aliases"], "modified": "2026-01-01T00:00:00Z", "summary": short, "details": short,
 				"references": []map[string]string{{"type": "WEB", "url": cut(evil, 1000)}, {"type": "WEB", "url": "https://example.org/" + cut(evil, 1000)}},
 				"affected": []map[string]any{
-					{"package": map[string]string{"ecosystem": "npm", "name": "victim"}, "ranges": ranges, "database_specific": map[string]string{"severity": evil[:min(len(evil), 100)]}},
+					{"package": map[string]string{"ecosystem": "npm", "name": "victim"}, "ranges": ranges, "database_specific": map[string]string{"severity": cut(evil, 100)}},
 					{"package": map[string]string{"ecosystem": "npm", "name": cut(evil, 200)}, "ranges": ranges},
 				},
 				"credits": []map[string]string{{"name": cut(evil, 100)}}, "database_specific": map[string]any{"severity": cut(evil, 100), "cwe_ids": []string{cut(evil, 100)}},
