@@ -102,10 +102,8 @@ func corrupt(op, format string, args ...any) error {
 // characters and surrounding space, at most limit bytes.
 func text(s string, limit int) string {
 	s = strings.TrimSpace(s)
-	if len(s) > limit {
-		s = s[:limit]
-	}
-	s = strings.ToValidUTF8(s, "\uFFFD")
+	s = strings.ToValidUTF8(s[:min(len(s), limit)], "\uFFFD")
+	s = strings.ToValidUTF8(s[:min(len(s), limit)], "") // a replacement is longer than what it replaces
 	if strings.IndexFunc(s, control) >= 0 {
 		s = strings.TrimSpace(strings.Map(func(r rune) rune {
 			if control(r) {
@@ -126,8 +124,9 @@ func identified(p *plimsoll.Package) bool {
 	if len(p.Name) > maxName || len(p.Version) > maxVersion {
 		return false
 	}
-	p.Name, p.Version = text(p.Name, maxName), text(p.Version, maxVersion)
-	return p.Name != "" && p.Version != "" && !strings.ContainsAny(p.Version, " \t")
+	// Replacing what is no UTF-8 makes it up to three times as long, and cuts nothing here.
+	p.Name, p.Version = text(p.Name, 3*maxName), text(p.Version, 3*maxVersion)
+	return p.Name != "" && p.Version != "" && len(p.Name) <= maxName && len(p.Version) <= maxVersion && !strings.ContainsAny(p.Version, " \t")
 }
 
 // licenses cleans a list of licences and drops what says nothing.

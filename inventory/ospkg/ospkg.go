@@ -98,10 +98,8 @@ func split(path string) (dir, base string) {
 
 // text returns b as a string of valid UTF-8 with at most limit bytes.
 func text(b []byte, limit int) string {
-	if len(b) > limit {
-		b = b[:limit]
-	}
-	return strings.ToValidUTF8(strings.TrimSpace(string(b)), "\uFFFD")
+	s := strings.ToValidUTF8(strings.TrimSpace(string(b[:min(len(b), limit)])), "\uFFFD")
+	return strings.ToValidUTF8(s[:min(len(s), limit)], "") // a replacement is longer than what it replaces
 }
 
 // lines reads a text file line by line in constant memory.
