@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"plimsoll"
 	"plimsoll/api"
 	"plimsoll/store"
@@ -18,11 +20,13 @@ import (
 // Times and limits of the agent protocol.
 const (
 	maxWait     = 55 * time.Second // for work: proxies hang up after 60
-	lookAgain   = 10 * time.Second // while waiting: a ring may be lost
-	agentTime   = 5 * time.Minute  // for large bodies
+	lookAgain   = 20 * time.Second // while waiting: a ring may be lost
+	everybody   = 2 * time.Second  // in which all hosts look, at most, when the bell is for all
+	lookTime    = 2 * time.Millisecond // for each of them
+	agentTime   = 5 * time.Minute // for large bodies
 	enrolBody   = 64 << 10
-	ingestQueue = 5 * time.Second // until a large body is turned away
-	ingestRetry = 15              // seconds
+	ingestQueue = 10 * time.Second // until a large body is turned away
+	ingestRetry = 4                // seconds
 )
 
 func (s *Server) agentRoutes() {
@@ -168,21 +172,21 @@ func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) {
 	}})
 }
 
-// ingest lets a large body in when there is room for it.
-func (s *Server) ingest(ctx context.Context) (release func(), err error) {
+// admitBody lets a large body in when there is room for it.
+func admitBody(ctx context.Context, room *semaphore.Weighted) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, ingestQueue)
 	defer cancel()
-	if err := s.ingests.Acquire(ctx, 1); err != nil {
+	if err := room.Acquire(ctx, 1); err != nil {
 		p := newProblem(http.StatusServiceUnavailable, plimsoll.CodeUnavailable, "the console is busy")
 		p.retry = ingestRetry + rand.IntN(ingestRetry)
 		return nil, p
 	}
-	return func() { s.ingests.Release(1) }, nil
+	return func() { room.Release(1) }, nil
 }
 
 func (s *Server) sync(w http.ResponseWriter, r *http.Request) {
 	ctx, host := r.Context(), hostOf(r.Context())
-	release, err := s.ingest(ctx)
+	release, err := admitBody(ctx, s.ingests)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -209,8 +213,10 @@ func (s *Server) work(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), min(max(time.Duration(seconds)*time.Second, 0), maxWait))
 	defer cancel()
 	host := hostOf(r.Context())
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
 	for {
-		rung := s.Store.Wait(store.TopicWork)
+		rung, own := s.Store.Wait(store.TopicWork), s.Store.Wait(store.HostWork(host.ID))
 		todo, err := s.Store.WorkFor(context.WithoutCancel(ctx), host.ID)
 		if err != nil {
 			s.fail(w, r, err)
@@ -226,11 +232,13 @@ func (s *Server) work(w http.ResponseWriter, r *http.Request) {
 		case <-s.stopping.Done():
 		case <-rung:
 			// All hosts hear the bell at once: they look one after the other.
+			spread := min(everybody, time.Duration(s.waiting.Load())*lookTime)
 			select {
-			case <-time.After(rand.N(200 * time.Millisecond)):
+			case <-time.After(rand.N(spread)):
 			case <-s.stopping.Done():
 			case <-ctx.Done():
 			}
+		case <-own:
 		case <-again.C:
 		}
 		again.Stop()
@@ -285,7 +293,7 @@ func (s *Server) keepFacts(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	release, err := s.ingest(ctx)
+	release, err := admitBody(ctx, s.factsRoom)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -313,7 +321,7 @@ func (s *Server) keepFacts(w http.ResponseWriter, r *http.Request) {
 // result is acknowledged after it is stored.
 func (s *Server) result(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
-	release, err := s.ingest(ctx)
+	release, err := admitBody(ctx, s.ingests)
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -215,16 +215,16 @@ func TestNews(t *testing.T) {
 	}
 	c.Store.Ring(t.Context(), store.TopicTasks)
 	c.Store.Ring(t.Context(), store.TopicGeneration)
-	c.Store.Ring(t.Context(), store.TopicWork)
+	c.Store.Ring(t.Context(), store.TopicDecisions)
 	told := make(map[string]bool)
 	for len(told) < 3 {
 		told[s.nextBut("fleet").name] = true
 	}
-	if !told["generation"] || !told["tasks"] || !told["work"] {
+	if !told["generation"] || !told["tasks"] || !told["decisions"] {
 		t.Errorf("told of %v", told)
 	}
 	c.must(c.admin, "POST", "/scans", api.ScanRequest{Selection: api.Selection{All: true}}, nil)
-	if e := s.nextBut("fleet"); e.name != "tasks" && e.name != "work" {
+	if e := s.nextBut("fleet"); e.name != "tasks" {
 		t.Errorf("a scan was started: %+v", e)
 	}
 }

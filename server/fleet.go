@@ -170,22 +170,14 @@ func (s *Server) revokeHost(ctx context.Context, c *caller, in *ByID) error {
 	if _, err := s.Store.Host(ctx, c.scope, in.ID); err != nil {
 		return err
 	}
-	if err := s.Store.RevokeHost(ctx, in.ID); err != nil {
-		return err
-	}
-	s.Store.Ring(ctx, store.TopicWork)
-	return nil
+	return s.Store.RevokeHost(ctx, in.ID)
 }
 
 func (s *Server) removeHost(ctx context.Context, c *caller, in *ByID) error {
 	if _, err := s.Store.Host(ctx, c.scope, in.ID); err != nil {
 		return err
 	}
-	if err := s.Store.RemoveHost(ctx, in.ID); err != nil {
-		return err
-	}
-	s.Store.Ring(ctx, store.TopicWork)
-	return nil
+	return s.Store.RemoveHost(ctx, in.ID)
 }
 
 func (s *Server) imagePlan(ctx context.Context, c *caller, in *ByID) (api.Plan, error) {

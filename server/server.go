@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -68,9 +69,12 @@ type Server struct {
 	sessions *scs.SessionManager
 	cross    *http.CrossOriginProtection
 	hashing  *semaphore.Weighted // password hashes at a time
-	ingests  *semaphore.Weighted // large bodies from agents at a time
-	limits   struct{ address, account, join, credential, page *limits }
-	judge    judges
+	ingests  *semaphore.Weighted // lists and results from agents at a time
+	// factsRoom is for facts: whoever sends them holds up others until they are in.
+	factsRoom *semaphore.Weighted
+	waiting   atomic.Int64 // agents that wait for work here
+	limits    struct{ address, account, join, credential, page *limits }
+	judge     judges
 	// following lets one at a time change which generation judges here.
 	following sync.Mutex
 	metrics   *metrics
@@ -87,6 +91,7 @@ type Server struct {
 const (
 	maxHashing = 4 // 19 MiB each
 	maxIngests = 16
+	maxFacts   = 4
 )
 
 // New prepares a console: its identity, its routes and, at the first start, the
@@ -108,7 +113,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	}
 	s := &Server{
 		Config: c, mux: http.NewServeMux(), rules: make(map[string]rule), cross: http.NewCrossOriginProtection(),
-		hashing: semaphore.NewWeighted(maxHashing), ingests: semaphore.NewWeighted(maxIngests), metrics: newMetrics(),
+		hashing: semaphore.NewWeighted(maxHashing), ingests: semaphore.NewWeighted(maxIngests), factsRoom: semaphore.NewWeighted(maxFacts), metrics: newMetrics(),
 	}
 	s.stopping, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.limits.address = newLimits(time.Second, 10)

@@ -273,9 +273,9 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 		return err == nil
 	}
 	tasks, generation := s.Store.Wait(store.TopicTasks), s.Store.Wait(store.TopicGeneration)
-	work, fleet, decisions := s.Store.Wait(store.TopicWork), s.Store.Wait(store.TopicFleet), s.Store.Wait(store.TopicDecisions)
+	fleet, decisions := s.Store.Wait(store.TopicFleet), s.Store.Wait(store.TopicDecisions)
 	if id != 0 {
-		generation, work, fleet, decisions = nil, nil, nil, nil
+		generation, fleet, decisions = nil, nil, nil
 	}
 	told := ""
 	for news := "hello"; ; {
@@ -321,8 +321,6 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 			tasks, news = s.Store.Wait(store.TopicTasks), "tasks"
 		case <-generation:
 			generation, news = s.Store.Wait(store.TopicGeneration), "generation"
-		case <-work:
-			work, news = s.Store.Wait(store.TopicWork), "work"
 		case <-fleet:
 			fleet, news = s.Store.Wait(store.TopicFleet), "fleet"
 		case <-decisions:

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -79,13 +80,17 @@ func (b *bell) ring(topic string) {
 
 // Topics that are rung.
 const (
-	TopicWork       = "work"       // there may be work for agents, or a lease ended
-	TopicFleet      = "fleet"      // an image or container of a host came, went or changed
+	TopicWork       = "work"       // there may be work for any agent; see also HostWork
+	TopicFleet      = "fleet"      // an image or container of a host came, went or changed, or a host did
 	TopicTasks      = "tasks"      // a task or one of its items changed
 	TopicDecisions  = "decisions"  // somebody decided, or a decision has ended
 	TopicGeneration = "generation" // another generation of advisories is active, or an evaluation ended
 	TopicJobs       = "jobs"       // a background job is wanted
 )
+
+// HostWork is the topic of one host: there may be work for its agent. A bell for
+// all would have a thousand agents look whenever one has done something.
+func HostWork(hostID int64) string { return fmt.Sprintf("%s %d", TopicWork, hostID) }
 
 // Ring tells everybody who waits for topic, in every console.
 func (s *Store) Ring(ctx context.Context, topic string) {

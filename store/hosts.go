@@ -418,6 +418,7 @@ func (s *Store) RevokeHost(ctx context.Context, id int64) error {
 	})
 	if err == nil {
 		s.Ring(ctx, TopicWork)
+		s.Ring(ctx, TopicFleet)
 	}
 	return err
 }
@@ -458,6 +459,7 @@ func (s *Store) RemoveHost(ctx context.Context, id int64) error {
 	})
 	if err == nil {
 		s.Ring(ctx, TopicWork)
+		s.Ring(ctx, TopicFleet)
 	}
 	return err
 }

@@ -11,7 +11,8 @@ import (
 type delivery struct {
 	hostID int64
 	*reading
-	known   bool
+	known   bool // it was applied before
+	freed   bool // other images waited for layers of its image
 	err     error
 	applied bool
 }
@@ -29,8 +30,8 @@ type ingest struct {
 // not wait long.
 const maxGroup = 32
 
-// deliver applies a result, alone or with others that wait.
-func (s *Store) deliver(ctx context.Context, hostID int64, in *reading) (known bool, err error) {
+// deliver applies a result, alone or with others that wait; see delivery.
+func (s *Store) deliver(ctx context.Context, hostID int64, in *reading) (known, freed bool, err error) {
 	const op = "store a result"
 	d := &delivery{hostID: hostID, reading: in, err: plimsoll.Errorf(plimsoll.CodeInternal, op, "whoever was to apply it gave up")}
 	q := &s.ingest
@@ -50,7 +51,7 @@ func (s *Store) deliver(ctx context.Context, hostID int64, in *reading) (known b
 		// The others' results must not go with this caller.
 		s.applyGroup(context.WithoutCancel(ctx), op, group)
 	}
-	return d.known, d.err
+	return d.known, d.freed, d.err
 }
 
 // applyGroup applies results in one transaction, or each in its own when one of
@@ -91,6 +92,9 @@ func (t *tx) apply(d *delivery) (image int64, changed bool, err error) {
 	}
 	state, changed, err := t.storeResult(d.hostID, image, d.reading)
 	if err != nil {
+		return 0, false, err
+	}
+	if d.freed, err = t.blocksOthers(image); err != nil {
 		return 0, false, err
 	}
 	code, detail := reasonOf(d.result)

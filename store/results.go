@@ -47,19 +47,23 @@ func (s *Store) ApplyResult(ctx context.Context, hostID int64, r api.ScanResult,
 		return known, err
 	}
 	// A second time when software was removed that the first reading knew.
+	freed := false
 	for range 2 {
 		var reading *reading
 		if reading, err = s.prepare(ctx, &r, judge); err != nil {
 			return false, err
 		}
-		if known, err = s.deliver(ctx, hostID, reading); !s.dialect.brokenReference(err) {
+		if known, freed, err = s.deliver(ctx, hostID, reading); !s.dialect.brokenReference(err) {
 			break
 		}
 		s.software.clear()
 	}
 	if err == nil && !known {
 		s.Ring(ctx, TopicTasks)
-		s.Ring(ctx, TopicWork)
+		s.Ring(ctx, HostWork(hostID))
+		if freed {
+			s.Ring(ctx, TopicWork)
+		}
 	}
 	return known, err
 }

@@ -44,7 +44,7 @@ func (s *Store) ApplySync(ctx context.Context, hostID int64, sync api.Sync) (Syn
 		return SyncEffect{}, err
 	}
 	if came { // an image that waits may be readable here
-		s.Ring(ctx, TopicWork)
+		s.Ring(ctx, HostWork(hostID))
 	}
 	if changed {
 		s.Ring(ctx, TopicFleet)

@@ -41,6 +41,9 @@ func (s *Store) WorkFor(ctx context.Context, hostID int64) (work api.Work, err e
 		if syncs, err = host.syncs(t); err != nil {
 			return err
 		}
+		if _, may, err := host.mayLease(t); err != nil || !may {
+			return err
+		}
 		images, err = host.candidates(t, 1)
 		return err
 	})
@@ -104,21 +107,29 @@ func (h *worker) candidates(t *tx, limit int) ([]int64, error) {
 		t.now, h.id, t.now-OfflineAfter.Milliseconds(), limit)
 }
 
-// lease gives the host the right to read one image, nil when there is none now.
-func (h *worker) lease(t *tx) (*api.Lease, error) {
-	settings, err := t.settings()
-	if err != nil {
-		return nil, err
+// mayLease says whether the settings allow the host one more image now.
+func (h *worker) mayLease(t *tx) (settings api.Settings, may bool, err error) {
+	if settings, err = t.settings(); err != nil {
+		return settings, false, err
 	}
 	if code, _, err := t.heldBack(settings); err != nil || code != "" {
-		return nil, err
+		return settings, false, err
 	}
 	var mine int64
 	if err := t.row("SELECT count(*) FROM work WHERE host_id = ? AND state = 'leased'", h.id).Scan(&mine); err != nil {
-		return nil, err
+		return settings, false, err
 	}
 	if mine >= int64(settings.HostConcurrency) {
-		return nil, nil
+		return settings, false, nil
+	}
+	return settings, true, nil
+}
+
+// lease gives the host the right to read one image, nil when there is none now.
+func (h *worker) lease(t *tx) (*api.Lease, error) {
+	settings, may, err := h.mayLease(t)
+	if err != nil || !may {
+		return nil, err
 	}
 	images, err := h.candidates(t, maxCandidates)
 	if err != nil {
@@ -349,6 +360,15 @@ func (t *tx) finishWork(imageID, hostID int64, state plimsoll.TaskState, code, d
 		}
 	}
 	return t.endItems(state, code, detail, hostID, "image_id = ?", imageID)
+}
+
+// blocksOthers says whether images wait for layers that the lease on an image is
+// reading.
+func (t *tx) blocksOthers(imageID int64) (blocks bool, err error) {
+	err = t.row(`SELECT EXISTS (SELECT 1 FROM layer_claim JOIN layer ON layer.diff_id = layer_claim.diff_id
+		JOIN image_layer ON image_layer.layer_id = layer.id JOIN work ON work.image_id = image_layer.image_id
+		WHERE layer_claim.image_id = ? AND work.state = 'queued')`, imageID).Scan(&blocks)
+	return blocks, err
 }
 
 // leaseOf returns the host that holds or last held the lease, and the image;

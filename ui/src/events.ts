@@ -4,8 +4,7 @@ import { useEffect } from 'react'
 
 /** First parts of query keys that an event makes old. */
 const touched: Record<string, string[]> = {
-  tasks: ['tasks', 'dashboard', 'exports'],
-  work: ['images', 'hosts', 'dashboard', 'tasks'],
+  tasks: ['tasks', 'images', 'hosts', 'dashboard', 'exports'],
   fleet: ['images', 'hosts', 'containers', 'dashboard'],
   decisions: ['decisions', 'findings', 'vulnerabilities', 'images', 'dashboard'],
   generation: ['database', 'dashboard', 'images', 'vulnerabilities', 'findings', 'software'],
