@@ -103,6 +103,9 @@ func (t *tx) storeVerdicts(generation int64, list []judgement) (sum judged, err 
 		return sum, err
 	}
 	w := verdictWriter{tx: t, generation: generation, vulnerabilities: vulnerabilities}
+	if w.before, err = t.summariesOf(known); err != nil {
+		return sum, err
+	}
 	for i := range list {
 		if err := w.write(&list[i], old[list[i].software]); err != nil {
 			return sum, err
@@ -116,9 +119,19 @@ type verdictWriter struct {
 	*tx
 	generation      int64
 	vulnerabilities map[string]int64
+	before          map[int64]summary // of software that was known
 	added           [][]any
 	changes         []change
 	dirty           []int64 // software whose images need new counts
+	same            []int64 // software of which nothing changed
+}
+
+// summary is what the row of software says about its verdict.
+type summary struct {
+	covered, ended            bool
+	group, ecosystem, problem string
+	counts                    api.Counts
+	order                     int64
 }
 
 // change is a row of the table, without its counts.
@@ -183,32 +196,29 @@ func (w *verdictWriter) write(j *judgement, old map[int64]storedMatch) error {
 			}
 		}
 	}
-	if j.known { // its images count what is covered, too
-		touched = touched || j.before == 0
-		w.dirty = append(w.dirty, j.software)
-		if !touched {
-			var covered, ended bool
-			if err := w.row("SELECT covered, ended FROM software WHERE id = ?", j.software).Scan(&covered, &ended); err != nil {
-				return err
-			}
-			touched = covered != (j.verdict.Ecosystem != "") || ended != j.verdict.Ended
-		}
-		if !touched {
-			w.dirty = w.dirty[:len(w.dirty)-1]
-		}
-	}
-	problems := ""
+	now := summary{covered: j.verdict.Ecosystem != "", ended: j.verdict.Ended, group: plain(j.verdict.Group), ecosystem: plain(j.verdict.Ecosystem),
+		counts: counts, order: orderOf(0, 0, worst(counts), counts)}
 	if len(j.verdict.Problems) > 0 {
 		list := make([]api.Problem, len(j.verdict.Problems))
 		for i, p := range j.verdict.Problems {
 			list[i] = api.Problem(p)
 		}
-		problems = encode(list)
+		now.problem = encode(list)
+	}
+	if was := w.before[j.software]; j.known {
+		// Its images count what is covered, too.
+		if touched || j.before == 0 || was.covered != now.covered || was.ended != now.ended {
+			w.dirty = append(w.dirty, j.software)
+		}
+		if was == now {
+			w.same = append(w.same, j.software)
+			return nil
+		}
 	}
 	_, err := w.exec(`UPDATE software SET generation = ?, covered = ?, ended = ?, verdict_group = ?, ecosystem = ?, problem = ?,
 		m_critical = ?, m_high = ?, m_medium = ?, m_low = ?, m_unknown = ?, m_none = ?, risk_order = ? WHERE id = ?`,
-		w.generation, bit(j.verdict.Ecosystem != ""), bit(j.verdict.Ended), plain(j.verdict.Group), plain(j.verdict.Ecosystem),
-		problems, counts.Critical, counts.High, counts.Medium, counts.Low, counts.Unknown, counts.None, orderOf(0, 0, worst(counts), counts), j.software)
+		w.generation, bit(now.covered), bit(now.ended), now.group, now.ecosystem, now.problem,
+		counts.Critical, counts.High, counts.Medium, counts.Low, counts.Unknown, counts.None, now.order, j.software)
 	return err
 }
 
@@ -216,6 +226,11 @@ func (w *verdictWriter) finish() (sum judged, err error) {
 	if err := w.insertMany(`match (software_id, vulnerability_id, class, status, severity, severity_source, score, kev, malicious, fix,
 		fixed_version, fixed_versions, reasons, hash, priority, first_seen)`, 16, w.added, ""); err != nil {
 		return sum, err
+	}
+	for part := range slices.Chunk(w.same, chunk) {
+		if _, err := w.exec("UPDATE software SET generation = ? WHERE id IN ("+marks(len(part))+")", append([]any{w.generation}, args(part)...)...); err != nil {
+			return sum, err
+		}
 	}
 	for part := range slices.Chunk(w.dirty, chunk) {
 		_, err := w.exec("INSERT INTO dirty_image (image_id) SELECT DISTINCT image_id FROM instance WHERE software_id IN ("+marks(len(part))+") ON CONFLICT DO NOTHING", args(part)...)
@@ -263,6 +278,27 @@ func (w *verdictWriter) noteChanges() (sum judged, err error) {
 		}
 	}
 	return sum, w.insertMany("change (generation_id, at, kind, software_id, vulnerability_id, severity, reason, images, findings)", 9, rows, "")
+}
+
+// summariesOf returns what the rows of software say about their verdicts.
+func (t *tx) summariesOf(software []int64) (map[int64]summary, error) {
+	found := make(map[int64]summary, len(software))
+	for part := range slices.Chunk(software, chunk) {
+		rows, err := t.query(`SELECT id, covered, ended, verdict_group, ecosystem, problem, m_critical, m_high, m_medium, m_low, m_unknown, m_none, risk_order
+			FROM software WHERE id IN (`+marks(len(part))+")", args(part)...)
+		err = each(rows, err, func(scan func(...any) error) error {
+			var id int64
+			var s summary
+			err := scan(&id, &s.covered, &s.ended, &s.group, &s.ecosystem, &s.problem,
+				&s.counts.Critical, &s.counts.High, &s.counts.Medium, &s.counts.Low, &s.counts.Unknown, &s.counts.None, &s.order)
+			found[id] = s
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
 }
 
 // matchesOf returns all matches of software, by software and vulnerability.
