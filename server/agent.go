@@ -19,11 +19,11 @@ import (
 
 // Times and limits of the agent protocol.
 const (
-	maxWait     = 55 * time.Second // for work: proxies hang up after 60
-	lookAgain   = 20 * time.Second // while waiting: a ring may be lost
-	everybody   = 2 * time.Second  // in which all hosts look, at most, when the bell is for all
+	maxWait     = 55 * time.Second     // for work: proxies hang up after 60
+	lookAgain   = 20 * time.Second     // while waiting: a ring may be lost
+	everybody   = 2 * time.Second      // in which all hosts look, at most, when the bell is for all
 	lookTime    = 2 * time.Millisecond // for each of them
-	agentTime   = 5 * time.Minute // for large bodies
+	agentTime   = 5 * time.Minute      // for large bodies
 	enrolBody   = 64 << 10
 	ingestQueue = 10 * time.Second // until a large body is turned away
 	ingestRetry = 4                // seconds
@@ -108,7 +108,7 @@ func (s *Server) join(r *http.Request) (answer api.Enrolled, err error) {
 		return answer, err
 	}
 	var in api.Enrol
-	if err := decode(r, enrolBody, &in); err != nil {
+	if err := decode(r, enrolBody, nil, &in); err != nil {
 		return answer, err
 	}
 	id, secret, err := s.ca.parseJoinToken(in.Token)
@@ -136,7 +136,7 @@ func (s *Server) join(r *http.Request) (answer api.Enrolled, err error) {
 func (s *Server) renew(w http.ResponseWriter, r *http.Request) {
 	var in api.Renew
 	host := hostOf(r.Context())
-	err := decode(r, enrolBody, &in)
+	err := decode(r, enrolBody, nil, &in)
 	var answer api.Enrolled
 	if err == nil {
 		answer.Certificate, answer.Renew, err = s.ca.issue(in.CSR, host.ID)
@@ -154,7 +154,7 @@ func (s *Server) renew(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) {
 	var in api.Heartbeat
-	err := decode(r, enrolBody, &in)
+	err := decode(r, enrolBody, nil, &in)
 	if err == nil {
 		err = s.Store.Heartbeat(r.Context(), hostOf(r.Context()).ID, in)
 	}
@@ -172,29 +172,71 @@ func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) {
 	}})
 }
 
-// admitBody lets a large body in when there is room for it.
-func admitBody(ctx context.Context, room *semaphore.Weighted) (release func(), err error) {
+// admission is the permit to send a body that is more than a few words.
+type admission struct {
+	s     *Server
+	ctx   context.Context
+	host  int64
+	room  *semaphore.Weighted
+	large bool
+}
+
+// admitBody lets a body in when there is room for it. The caller releases it.
+func (s *Server) admitBody(ctx context.Context, host int64, room *semaphore.Weighted) (*admission, error) {
+	if err := admit(ctx, room); err != nil {
+		return nil, err
+	}
+	return &admission{s: s, ctx: ctx, host: host, room: room}, nil
+}
+
+func admit(ctx context.Context, room *semaphore.Weighted) error {
 	ctx, cancel := context.WithTimeout(ctx, ingestQueue)
 	defer cancel()
-	if err := room.Acquire(ctx, 1); err != nil {
-		p := newProblem(http.StatusServiceUnavailable, plimsoll.CodeUnavailable, "the console is busy")
-		p.retry = ingestRetry + rand.IntN(ingestRetry)
-		return nil, p
+	if room.Acquire(ctx, 1) == nil {
+		return nil
 	}
-	return func() { room.Release(1) }, nil
+	return busy()
+}
+
+func busy() error {
+	p := newProblem(http.StatusServiceUnavailable, plimsoll.CodeUnavailable, "the console is busy")
+	p.retry = ingestRetry + rand.IntN(ingestRetry)
+	return p
+}
+
+// grow is asked when the body turns out to be large. A host has one such at a time:
+// one that sends slowly keeps nobody else out.
+func (a *admission) grow() error {
+	if _, other := a.s.largeOf.LoadOrStore(a.host, true); other {
+		return busy()
+	}
+	if err := admit(a.ctx, a.s.largeRoom); err != nil {
+		a.s.largeOf.Delete(a.host)
+		return err
+	}
+	a.large = true
+	return nil
+}
+
+func (a *admission) release() {
+	if a.large {
+		a.s.largeRoom.Release(1)
+		a.s.largeOf.Delete(a.host)
+	}
+	a.room.Release(1)
 }
 
 func (s *Server) sync(w http.ResponseWriter, r *http.Request) {
 	ctx, host := r.Context(), hostOf(r.Context())
-	release, err := admitBody(ctx, s.ingests)
+	admission, err := s.admitBody(ctx, host.ID, s.ingests)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	defer release()
+	defer admission.release()
 	var in api.Sync
 	var effect store.SyncEffect
-	if err = decode(r, api.MaxSync, &in); err == nil {
+	if err = decode(r, api.MaxSync, admission.grow, &in); err == nil {
 		effect, err = s.Store.ApplySync(ctx, host.ID, in)
 	}
 	if err != nil {
@@ -255,7 +297,7 @@ func (s *Server) work(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) progress(w http.ResponseWriter, r *http.Request) {
 	var in api.Progress
-	err := decode(r, enrolBody, &in)
+	err := decode(r, enrolBody, nil, &in)
 	var answer api.ProgressAnswer
 	if err == nil {
 		answer, err = s.Store.RenewLease(r.Context(), hostOf(r.Context()).ID, r.PathValue("id"), in)
@@ -293,13 +335,13 @@ func (s *Server) keepFacts(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	release, err := admitBody(ctx, s.factsRoom)
+	admission, err := s.admitBody(ctx, hostOf(ctx).ID, s.factsRoom)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	defer release()
-	body, err := unpacked(r, api.MaxFacts)
+	defer admission.release()
+	body, err := unpacked(r, api.MaxFacts, nil)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -321,14 +363,14 @@ func (s *Server) keepFacts(w http.ResponseWriter, r *http.Request) {
 // result is acknowledged after it is stored.
 func (s *Server) result(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
-	release, err := admitBody(ctx, s.ingests)
+	admission, err := s.admitBody(ctx, hostOf(ctx).ID, s.ingests)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	defer release()
+	defer admission.release()
 	var in api.ScanResult
-	if err = decode(r, api.MaxResult, &in); err == nil && in.Report != r.PathValue("report") {
+	if err = decode(r, api.MaxResult, admission.grow, &in); err == nil && in.Report != r.PathValue("report") {
 		err = plimsoll.Errorf(plimsoll.CodeInvalid, "store the result", "it is another report than its address says")
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -527,6 +528,46 @@ func TestSYS03BodiesOfAgents(t *testing.T) {
 		t.Errorf("after all that the host holds %d images", h.Images)
 	}
 	a.tell("PUT", "/results/r", a.result("r", lease), nil)
+}
+
+// A large body becomes a multiple of itself in memory: a host has one of them in work,
+// all hosts together two, and what is small passes meanwhile.
+func TestLargeBodiesOfOneHostWait(t *testing.T) {
+	c := newTestConsole(t).setUp()
+	slow, other := c.join(smallFleet, 0, nil), c.join(smallFleet, 1, nil)
+	large := []byte(`{"later":"` + strings.Repeat("x", largeBody) + `"}`)
+	body, rest := io.Pipe()
+	done := make(chan answered)
+	go func() { done <- slow.send("PUT", "/results/slow", body) }()
+	if _, err := rest.Write(large[:len(large)-2]); err != nil {
+		t.Fatal(err)
+	}
+	refused := false
+	for range 100 { // until the console has read as much
+		if a := slow.send("PUT", "/results/second", large); a.StatusCode == http.StatusServiceUnavailable {
+			refused = true
+			if a.Header.Get("Retry-After") == "" || !strings.Contains(a.problem().Detail, "busy") {
+				t.Errorf("%v %s", a.Header, a.body)
+			}
+			break
+		}
+	}
+	if !refused {
+		t.Error("a host has two large bodies in work")
+	}
+	for name, a := range map[string]answered{"of another host": other.send("PUT", "/results/r", large), "small": slow.send("PUT", "/results/r", []byte("{}"))} {
+		if a.StatusCode != http.StatusBadRequest || !strings.Contains(a.problem().Detail, "another report") {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
+		}
+	}
+	rest.Write(large[len(large)-2:])
+	rest.Close()
+	if a := <-done; a.StatusCode != http.StatusBadRequest {
+		t.Errorf("the slow one: %d %s", a.StatusCode, a.body)
+	}
+	if a := slow.send("PUT", "/results/third", large); a.StatusCode != http.StatusBadRequest {
+		t.Errorf("after it: %d %s", a.StatusCode, a.body)
+	}
 }
 
 // Console and agent speak one version, and who has to be upgraded is said.

@@ -22,9 +22,14 @@ func tooLong() error {
 	return newProblem(http.StatusRequestEntityTooLarge, codeTooLarge, "the body holds more than this route takes")
 }
 
+// largeBody is from how many bytes on, unpacked, a body needs a permit of its own: in
+// memory it becomes a multiple of what it was on the way.
+const largeBody = 4 << 20
+
 // unpacked returns the body of a request as it was before it was compressed, of
-// at most limit bytes: more is an error as soon as it is reached.
-func unpacked(r *http.Request, limit int64) (io.ReadCloser, error) {
+// at most limit bytes: more is an error as soon as it is reached. large, if any, is
+// asked once, when the body has turned out to have more than largeBody.
+func unpacked(r *http.Request, limit int64, large func() error) (io.ReadCloser, error) {
 	const maxWindow = 8 << 20 // bytes: what a sender can make us hold
 	var body io.ReadCloser
 	switch encoding := r.Header.Get("Content-Encoding"); encoding {
@@ -48,7 +53,7 @@ func unpacked(r *http.Request, limit int64) (io.ReadCloser, error) {
 	return struct {
 		io.Reader
 		io.Closer
-	}{&bounded{r: body, left: limit}, body}, nil
+	}{&bounded{r: body, left: limit, large: large}, body}, nil
 }
 
 // badBody gives an error of reading a body its code.
@@ -66,8 +71,9 @@ func badBody(err error) error {
 
 // bounded is an error, not an end, after so many bytes.
 type bounded struct {
-	r    io.Reader
-	left int64
+	r          io.Reader
+	left, read int64
+	large      func() error
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
@@ -81,12 +87,18 @@ func (b *bounded) Read(p []byte) (int, error) {
 	if b.left -= int64(n); b.left < 0 {
 		return 0, tooLong()
 	}
+	if b.read += int64(n); b.read > largeBody && b.large != nil {
+		if refused := b.large(); refused != nil {
+			return 0, refused
+		}
+		b.large = nil
+	}
 	return n, err
 }
 
-// decode reads one JSON value of at most limit bytes into v.
-func decode(r *http.Request, limit int64, v any) error {
-	body, err := unpacked(r, limit)
+// decode reads one JSON value of at most limit bytes into v; large as for unpacked.
+func decode(r *http.Request, limit int64, large func() error, v any) error {
+	body, err := unpacked(r, limit, large)
 	if err != nil {
 		return err
 	}

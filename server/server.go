@@ -72,7 +72,9 @@ type Server struct {
 	ingests  *semaphore.Weighted // lists and results from agents at a time
 	// factsRoom is for facts: whoever sends them holds up others until they are in.
 	factsRoom *semaphore.Weighted
-	waiting   atomic.Int64 // agents that wait for work here
+	largeRoom *semaphore.Weighted // bodies beyond largeBody at a time
+	largeOf   sync.Map            // hosts that send one
+	waiting   atomic.Int64        // agents that wait for work here
 	limits    struct{ address, account, join, credential, page *limits }
 	judge     judges
 	// following lets one at a time change which generation judges here.
@@ -92,6 +94,7 @@ const (
 	maxHashing = 4 // 19 MiB each
 	maxIngests = 16
 	maxFacts   = 4
+	maxLarge   = 2 // up to a gigabyte each
 )
 
 // New prepares a console: its identity, its routes and, at the first start, the
@@ -113,7 +116,8 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	}
 	s := &Server{
 		Config: c, mux: http.NewServeMux(), rules: make(map[string]rule), cross: http.NewCrossOriginProtection(),
-		hashing: semaphore.NewWeighted(maxHashing), ingests: semaphore.NewWeighted(maxIngests), factsRoom: semaphore.NewWeighted(maxFacts), metrics: newMetrics(),
+		hashing: semaphore.NewWeighted(maxHashing), ingests: semaphore.NewWeighted(maxIngests), factsRoom: semaphore.NewWeighted(maxFacts),
+		largeRoom: semaphore.NewWeighted(maxLarge), metrics: newMetrics(),
 	}
 	s.stopping, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.limits.address = newLimits(time.Second, 10)

@@ -41,7 +41,7 @@ func (s *Server) addVEX(w http.ResponseWriter, r *http.Request) {
 	const longest = 300 // bytes of a name
 	c := &requestOf(r.Context()).caller
 	err := func() error {
-		body, err := unpacked(r, maxVEX)
+		body, err := unpacked(r, maxVEX, nil)
 		if err != nil {
 			return err
 		}
