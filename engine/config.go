@@ -72,7 +72,7 @@ func DecodeConfig(b []byte) (plimsoll.Image, error) {
 	img := plimsoll.Image{ID: plimsoll.DigestOf(b)}
 	op := "read configuration " + img.ID.Short()
 	var c config
-	if err := json.Unmarshal(b, &c); err != nil {
+	if err := Unmarshal(b, &c); err != nil {
 		return img, Fail(plimsoll.ProblemCorruptStore, op, "Pull or build the image again.", err)
 	}
 	if c.RootFS == nil || c.RootFS.Type != "layers" {

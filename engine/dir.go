@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"plimsoll"
+	"plimsoll/jsonlimit"
 )
 
 // Limits of an engine's records. They are generous: a record that reaches one
@@ -95,10 +96,20 @@ func (d *Dir) JSON(name string, limit int64, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(b, v); err != nil {
+	if err := Unmarshal(b, v); err != nil {
 		return plimsoll.Errorf(plimsoll.CodeCorrupt, "read "+filepath.Join(d.path, name), "%w", err)
 	}
 	return nil
+}
+
+// Unmarshal is json.Unmarshal for what anybody may have written: a document that would
+// take many times its size in memory is refused before.
+func Unmarshal(b []byte, v any) error {
+	const least = 1000
+	if err := jsonlimit.Check(b, jsonlimit.Limits{Depth: 64, Objects: least + len(b)/32, Values: least + len(b)/6}); err != nil {
+		return err
+	}
+	return json.Unmarshal(b, v)
 }
 
 // List returns the names in a directory, sorted. A directory that does not

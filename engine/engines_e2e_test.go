@@ -43,7 +43,7 @@ func stacked() lab.Recipe {
 func TestIMG01EveryEngineGivesTheSameLayers(t *testing.T) {
 	l, recipe := lab.New(t), stacked()
 
-	saved, err := archive.Open(recipe.Archive(t), archive.Options{})
+	saved, err := archive.Open(t.Context(), recipe.Archive(t), archive.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -152,7 +152,7 @@ func (w *walk) visit(d plimsoll.Digest, platform plimsoll.Platform, parents []pl
 func decodeDocument(b []byte, d plimsoll.Digest) (document, error) {
 	op := "read manifest " + string(d)
 	var doc document
-	if err := json.Unmarshal(b, &doc); err != nil {
+	if err := Unmarshal(b, &doc); err != nil {
 		return doc, Fail(plimsoll.ProblemCorruptStore, op, "Pull the image again.", err)
 	}
 	isManifest := doc.Config != nil || doc.Layers != nil

@@ -128,12 +128,53 @@ func unpack(packed []byte, limit int, v any) error {
 	if err != nil {
 		return err
 	}
+	if n := items(plain); n > maxItems {
+		return plimsoll.Errorf(plimsoll.CodeLimit, "decode", "%d values, at most %d are read", n, maxItems)
+	}
 	// Names in images are bytes, not always UTF-8.
-	mode, err := cbor.DecOptions{MaxArrayElements: 8 << 20, MaxMapPairs: 1 << 20, UTF8: cbor.UTF8DecodeInvalid}.DecMode()
+	mode, err := cbor.DecOptions{MaxArrayElements: maxElements, MaxMapPairs: maxElements, UTF8: cbor.UTF8DecodeInvalid}.DecMode()
 	if err != nil {
 		return err
 	}
 	return mode.Unmarshal(plain, v)
+}
+
+// What encoded values may hold: a byte can become a package of hundreds in memory.
+// 250,000 packages, the most of an image, are 10 million values.
+const (
+	maxElements = 1 << 19 // of one list
+	maxItems    = 1 << 24 // in all
+)
+
+// items counts the values in CBOR (RFC 8949, section 3) without decoding them. Of what
+// is not well formed it counts some.
+func items(b []byte) (n int) {
+	for len(b) > 0 {
+		n++
+		major, size := b[0]>>5, uint64(b[0]&0x1f)
+		b = b[1:]
+		if 24 <= size && size < 28 {
+			width := 1 << (size - 24)
+			if len(b) < width {
+				return n
+			}
+			size = 0
+			for _, c := range b[:width] {
+				size = size<<8 | uint64(c)
+			}
+			b = b[width:]
+		}
+		if size >= 28 { // pieces follow, as values of their own
+			size = 0
+		}
+		if major == 2 || major == 3 { // the bytes of a string follow
+			if size > uint64(len(b)) {
+				return n
+			}
+			b = b[size:]
+		}
+	}
+	return n
 }
 
 // maxInventory bounds an encoded inventory before compression, in bytes: 250,000

@@ -85,7 +85,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	h := &Host{}
 	if len(o.Inputs) > 0 {
 		for _, path := range o.Inputs {
-			s, err := archive.Open(path, archive.Options{Scratch: o.Scratch})
+			s, err := archive.Open(ctx, path, archive.Options{Scratch: o.Scratch})
 			if err != nil {
 				h.Close()
 				return nil, err

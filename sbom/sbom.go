@@ -24,12 +24,14 @@ import (
 	"unicode/utf8"
 
 	"plimsoll"
+	"plimsoll/jsonlimit"
 )
 
 // Limits of one document.
 const (
 	MaxSize     = 128 << 20 // bytes
 	maxPackages = 200_000
+	maxObjects  = 1_000_000
 	maxDepth    = 64      // of components within components
 	maxText     = 1 << 10 // bytes of a field
 	maxType     = 64      // bytes of a purl's type; the longest that is registered has 15
@@ -59,7 +61,7 @@ func Read(r io.Reader) (plimsoll.Result, error) {
 }
 
 var (
-	errLimit   = errors.New("it claims more than is read")
+	errLimit   = jsonlimit.ErrLimit
 	errUnknown = errors.New("it is neither CycloneDX (JSON or XML) nor SPDX 2 in JSON")
 )
 
@@ -86,8 +88,15 @@ func (b *builder) parse(data []byte) error {
 	case len(data) == 0:
 		return errors.New("it is empty")
 	case data[0] == '<':
+		large := bytes.Count(data, []byte("<component")) + bytes.Count(data, []byte("<service"))
+		if large > 2*maxPackages || bytes.Count(data, []byte("<")) > 4*maxObjects {
+			return errLimit
+		}
 		return b.cyclonedx(data, true)
 	case data[0] == '{':
+		if err := jsonlimit.Check(data, jsonlimit.Limits{Depth: 4 * maxDepth, List: maxObjects, Objects: maxObjects, Values: 8 * maxObjects}); err != nil {
+			return err
+		}
 		var head struct {
 			BOMFormat string `json:"bomFormat"`
 			SPDX      string `json:"spdxVersion"`

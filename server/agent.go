@@ -25,6 +25,7 @@ const (
 	lookTime    = 2 * time.Millisecond // for each of them
 	agentTime   = 5 * time.Minute      // for large bodies
 	enrolBody   = 64 << 10
+	enrolList   = 10_000
 	ingestQueue = 10 * time.Second // until a large body is turned away
 	ingestRetry = 4                // seconds
 )
@@ -108,7 +109,7 @@ func (s *Server) join(r *http.Request) (answer api.Enrolled, err error) {
 		return answer, err
 	}
 	var in api.Enrol
-	if err := decode(r, enrolBody, nil, &in); err != nil {
+	if err := decode(r, enrolBody, enrolList, nil, &in); err != nil {
 		return answer, err
 	}
 	id, secret, err := s.ca.parseJoinToken(in.Token)
@@ -136,7 +137,7 @@ func (s *Server) join(r *http.Request) (answer api.Enrolled, err error) {
 func (s *Server) renew(w http.ResponseWriter, r *http.Request) {
 	var in api.Renew
 	host := hostOf(r.Context())
-	err := decode(r, enrolBody, nil, &in)
+	err := decode(r, enrolBody, enrolList, nil, &in)
 	var answer api.Enrolled
 	if err == nil {
 		answer.Certificate, answer.Renew, err = s.ca.issue(in.CSR, host.ID)
@@ -154,7 +155,7 @@ func (s *Server) renew(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) {
 	var in api.Heartbeat
-	err := decode(r, enrolBody, nil, &in)
+	err := decode(r, enrolBody, enrolList, nil, &in)
 	if err == nil {
 		err = s.Store.Heartbeat(r.Context(), hostOf(r.Context()).ID, in)
 	}
@@ -236,7 +237,7 @@ func (s *Server) sync(w http.ResponseWriter, r *http.Request) {
 	defer admission.release()
 	var in api.Sync
 	var effect store.SyncEffect
-	if err = decode(r, api.MaxSync, admission.grow, &in); err == nil {
+	if err = decode(r, api.MaxSync, 4*api.MaxSyncImages, admission.grow, &in); err == nil {
 		effect, err = s.Store.ApplySync(ctx, host.ID, in)
 	}
 	if err != nil {
@@ -297,7 +298,7 @@ func (s *Server) work(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) progress(w http.ResponseWriter, r *http.Request) {
 	var in api.Progress
-	err := decode(r, enrolBody, nil, &in)
+	err := decode(r, enrolBody, enrolList, nil, &in)
 	var answer api.ProgressAnswer
 	if err == nil {
 		answer, err = s.Store.RenewLease(r.Context(), hostOf(r.Context()).ID, r.PathValue("id"), in)
@@ -370,7 +371,7 @@ func (s *Server) result(w http.ResponseWriter, r *http.Request) {
 	}
 	defer admission.release()
 	var in api.ScanResult
-	if err = decode(r, api.MaxResult, admission.grow, &in); err == nil && in.Report != r.PathValue("report") {
+	if err = decode(r, api.MaxResult, api.MaxPackages+api.MaxPackages/10, admission.grow, &in); err == nil && in.Report != r.PathValue("report") {
 		err = plimsoll.Errorf(plimsoll.CodeInvalid, "store the result", "it is another report than its address says")
 	}
 	if err != nil {

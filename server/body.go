@@ -10,12 +10,11 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"plimsoll"
+	"plimsoll/jsonlimit"
 )
 
 // maxDepth bounds the nesting of JSON from agents; what they send has ten levels.
 const maxDepth = 32
-
-var errTooDeep = errors.New("it is nested too deeply")
 
 // tooLong is the error for a body that unpacks to more than limit bytes.
 func tooLong() error {
@@ -60,7 +59,10 @@ func unpacked(r *http.Request, limit int64, large func() error) (io.ReadCloser, 
 func badBody(err error) error {
 	var tooLarge *http.MaxBytesError
 	var p *Refusal
+	var other *json.UnmarshalTypeError
 	switch {
+	case errors.As(err, &other): // which speaks of our types
+		return plimsoll.Errorf(plimsoll.CodeInvalid, "read the body", "%q has the wrong type: %s", other.Field, other.Value)
 	case errors.As(err, &tooLarge), errors.As(err, &p):
 		return err
 	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded):
@@ -96,14 +98,17 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// decode reads one JSON value of at most limit bytes into v; large as for unpacked.
-func decode(r *http.Request, limit int64, large func() error, v any) error {
+// decode reads one JSON value of at most limit bytes into v, in which no list is longer
+// than list; large as for unpacked.
+func decode(r *http.Request, limit int64, list int, large func() error, v any) error {
 	body, err := unpacked(r, limit, large)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	d := json.NewDecoder(&shallow{r: body})
+	// Beyond a million objects, none of which is small, or one value in eight bytes, there
+	// is nothing to say that an agent says.
+	d := json.NewDecoder(jsonlimit.NewReader(body, jsonlimit.Limits{Depth: maxDepth, List: list, Objects: 1_000_000, Values: int(min(limit/8, 8_000_000))}))
 	if err := d.Decode(v); err != nil {
 		return badBody(err)
 	}
@@ -114,34 +119,4 @@ func decode(r *http.Request, limit int64, large func() error, v any) error {
 		return badBody(err)
 	}
 	return nil
-}
-
-// shallow refuses JSON that is nested too deeply, before a decoder follows it.
-type shallow struct {
-	r       io.Reader
-	depth   int
-	quoted  bool
-	escaped bool
-}
-
-func (s *shallow) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	for _, c := range p[:n] {
-		switch {
-		case s.escaped:
-			s.escaped = false
-		case s.quoted && c == '\\':
-			s.escaped = true
-		case c == '"':
-			s.quoted = !s.quoted
-		case s.quoted:
-		case c == '{' || c == '[':
-			if s.depth++; s.depth > maxDepth {
-				return 0, errTooDeep
-			}
-		case c == '}' || c == ']':
-			s.depth--
-		}
-	}
-	return n, err
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -46,11 +47,14 @@ func (s *Server) addVEX(w http.ResponseWriter, r *http.Request) {
 			return err
 		}
 		defer body.Close()
-		data, err := io.ReadAll(&shallow{r: body})
+		data, err := io.ReadAll(body)
 		if err != nil {
 			return badBody(err)
 		}
-		d, err := vex.Read(strings.NewReader(string(data)))
+		d, err := vex.Read(bytes.NewReader(data))
+		if plimsoll.CodeOf(err) == plimsoll.CodeLimit {
+			return newProblem(http.StatusRequestEntityTooLarge, codeTooLarge, err.Error())
+		}
 		if err != nil {
 			return err
 		}

@@ -94,7 +94,7 @@ func TestVEXDocumentsOverTheAPI(t *testing.T) {
 	}{
 		"by a viewer":   {viewer, document("pkg:npm/a"), http.StatusForbidden},
 		"no document":   {c.admin, `{"a":1}`, http.StatusBadRequest},
-		"nested deeply": {c.admin, strings.Repeat(`{"@context":`, 1000), http.StatusBadRequest},
+		"nested deeply": {c.admin, strings.Repeat(`{"@context":`, 1000), http.StatusRequestEntityTooLarge},
 		"a document":    {c.admin, document("pkg:npm/a"), http.StatusNoContent},
 	} {
 		if got := add(test.token, test.content); got != test.status {

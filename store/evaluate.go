@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"plimsoll"
 	"plimsoll/api"
 )
@@ -43,7 +45,7 @@ func (s *Store) Activate(ctx context.Context, g plimsoll.Generation) (id int64, 
 
 // Sizes of the transactions of an evaluation.
 const (
-	evaluateSoftware = 2000
+	evaluateSoftware = 3000
 	evaluateImages   = 200
 )
 
@@ -57,18 +59,19 @@ func (s *Store) Evaluate(ctx context.Context, judge plimsoll.Judge, progress fun
 	}
 	e := evaluation{s: s, judge: judge}
 	var told time.Time
-	for done := int64(0); ; {
-		n, err := e.step(ctx)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			break
-		}
-		done += n
+	done := int64(0)
+	tell := func(n int) {
+		done += int64(n)
 		if now := time.Now(); progress != nil && now.Sub(told) >= time.Second {
 			told = now
 			progress(done, max(total, done))
+		}
+	}
+	// Again for what came or was left by another console meanwhile.
+	for before := int64(-1); before != done; {
+		before = done
+		if err := e.pass(ctx, tell); err != nil {
+			return err
 		}
 	}
 	for {
@@ -109,20 +112,60 @@ func (e *evaluation) active(t *tx) (int64, error) {
 // pending is software that waits to be judged.
 type pending struct {
 	id, system int64
+	before     int64 // the generation that judged it last
 	pkg        plimsoll.Package
 	matches    map[string]int64 // its live matches by vulnerability
 }
 
-// step judges one batch and returns how much that was; 0 when none waits.
-func (e *evaluation) step(ctx context.Context) (int64, error) {
+// pass judges all software that waits. While verdicts are written the next batch is
+// read and judged; what was judged is written even if the next batch fails.
+func (e *evaluation) pass(ctx context.Context, tell func(n int)) error {
+	group, ctx := errgroup.WithContext(ctx)
+	batches := make(chan *judgedBatch)
+	group.Go(func() error {
+		defer close(batches)
+		for last := (*pending)(nil); ; {
+			var b *judgedBatch
+			var err error
+			if b, last, err = e.step(ctx, last); err != nil || b == nil {
+				return err
+			}
+			select {
+			case batches <- b:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	})
+	group.Go(func() error {
+		for b := range batches {
+			if err := e.write(context.WithoutCancel(ctx), b); err != nil {
+				return err
+			}
+			tell(len(b.list))
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// judgedBatch is software that one generation judged before, with new verdicts.
+type judgedBatch struct {
+	list   []judgement
+	before int64
+}
+
+// step judges the batch behind the last software of the one before it; nil when
+// none waits there.
+func (e *evaluation) step(ctx context.Context, last *pending) (*judgedBatch, *pending, error) {
 	var batch []pending
 	var before int64
 	systems := map[int64]plimsoll.OS{0: {}}
 	if err := e.s.read(ctx, "read software", func(t *tx) (err error) {
-		batch, before, err = e.next(t, systems)
+		batch, before, err = e.next(t, last, systems)
 		return err
 	}); err != nil || len(batch) == 0 {
-		return 0, err
+		return nil, nil, err
 	}
 	list := make([]judgement, 0, len(batch))
 	for part := range chunkBy(batch, func(p pending) int64 { return p.system }) {
@@ -133,67 +176,77 @@ func (e *evaluation) step(ctx context.Context) (int64, error) {
 		os := systems[part[0].system]
 		verdicts, err := judgeAll(ctx, e.judge, os, packages)
 		if err != nil {
-			return 0, err
+			return nil, nil, err
 		}
 		for i := range part {
 			j := judgement{software: part[i].id, known: true, before: before, verdict: verdicts[i]}
 			if j.gone, err = e.whyGone(ctx, os, &part[i], verdicts[i].Findings); err != nil {
-				return 0, err
+				return nil, nil, err
 			}
 			list = append(list, j)
 		}
 	}
-	var n int64
-	err := e.s.writeFindings(ctx, "store verdicts", func(t *tx) error {
+	return &judgedBatch{list, before}, &batch[len(batch)-1], nil
+}
+
+// write stores the verdicts of a batch.
+func (e *evaluation) write(ctx context.Context, b *judgedBatch) error {
+	return e.s.writeFindings(ctx, "store verdicts", func(t *tx) error {
 		generation, err := e.active(t)
 		if err != nil {
 			return err
 		}
 		// Another console may have judged some meanwhile.
-		waiting, err := t.stillBy(list, before)
+		waiting, err := t.stillBy(b.list, b.before)
 		if err != nil {
 			return err
 		}
-		todo := slices.DeleteFunc(slices.Clone(list), func(j judgement) bool { return !waiting[j.software] })
+		todo := slices.DeleteFunc(slices.Clone(b.list), func(j judgement) bool { return !waiting[j.software] })
 		sum, err := t.storeVerdicts(generation, todo)
 		if err != nil {
 			return err
 		}
-		n = int64(len(list))
 		_, err = t.exec(`UPDATE generation SET software = software + ?, new_matches = new_matches + ?, gone_matches = gone_matches + ?,
 			new_findings = new_findings + ?, gone_findings = gone_findings + ? WHERE id = ?`,
 			len(todo), sum.newMatches, sum.goneMatches, sum.newFindings, sum.goneFindings, generation)
 		return err
 	})
-	return n, err
 }
 
-// next reads a batch of software that one other generation judged last, in an
-// order that lets the judge read its records in order.
-func (e *evaluation) next(t *tx, systems map[int64]plimsoll.OS) (batch []pending, before int64, err error) {
+// next reads a batch of software that one other generation judged last, behind the
+// last one of a batch before, in an order that lets the judge read its records in order.
+func (e *evaluation) next(t *tx, last *pending, systems map[int64]plimsoll.OS) (batch []pending, before int64, err error) {
 	active, err := e.active(t)
 	if err != nil {
 		return nil, 0, err
 	}
-	var older, newer sql.NullInt64
-	if err := t.row("SELECT (SELECT min(generation) FROM software WHERE generation < ?), (SELECT min(generation) FROM software WHERE generation > ?)",
-		active, active).Scan(&older, &newer); err != nil {
-		return nil, 0, err
-	}
-	switch {
-	case older.Valid:
-		before = older.Int64
-	case newer.Valid:
-		before = newer.Int64
-	default:
-		return nil, 0, nil
+	var w where
+	if last != nil {
+		before = last.before
+		w.and("generation = ?", before)
+		w.and("(system_id, type, name, id) > (?, ?, ?, ?)", last.system, string(last.pkg.Type), last.pkg.Name, last.id)
+	} else {
+		var older, newer sql.NullInt64
+		if err := t.row("SELECT (SELECT min(generation) FROM software WHERE generation < ?), (SELECT min(generation) FROM software WHERE generation > ?)",
+			active, active).Scan(&older, &newer); err != nil {
+			return nil, 0, err
+		}
+		switch {
+		case older.Valid:
+			before = older.Int64
+		case newer.Valid:
+			before = newer.Int64
+		default:
+			return nil, 0, nil
+		}
+		w.and("generation = ?", before)
 	}
 	rows, err := t.query(`SELECT id, system_id, type, name, version, arch, source_name, source_version, module, origin, owned
-		FROM software WHERE generation = ? ORDER BY system_id, type, name, id LIMIT ?`, before, evaluateSoftware)
+		FROM software`+w.String()+" ORDER BY system_id, type, name, id LIMIT ?", append(w.args, evaluateSoftware)...)
 	at := make(map[int64]int)
 	var ids []int64
 	err = each(rows, err, func(scan func(...any) error) error {
-		p := pending{matches: make(map[string]int64)}
+		p := pending{before: before, matches: make(map[string]int64)}
 		var owned bool
 		if err := scan(&p.id, &p.system, &p.pkg.Type, &p.pkg.Name, &p.pkg.Version, &p.pkg.Arch, &p.pkg.Source.Name, &p.pkg.Source.Version,
 			&p.pkg.Module, &p.pkg.Origin, &owned); err != nil {

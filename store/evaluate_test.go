@@ -156,8 +156,8 @@ func TestEvaluateResumes(t *testing.T) {
 		mustActivate(t, s, first)
 		for n := range images {
 			var packages []plimsoll.Package
-			for p := range 20 { // in all more software than one batch takes
-				packages = append(packages, npm(fmt.Sprint("p", (n+p)%30), fmt.Sprint(n, p)))
+			for p := range 30 { // in all more software than one batch takes
+				packages = append(packages, npm(fmt.Sprint("p", (n+p)%30), fmt.Sprint(n, " ", p)))
 			}
 			mustStore(t, s, host, reportOf(n, fmt.Sprint(n), packages...), first)
 		}
@@ -185,7 +185,7 @@ func TestEvaluateResumes(t *testing.T) {
 		checkFindings(t, s)
 		got := matchLines(t, s)
 		g, err := s.CurrentGeneration(t.Context())
-		if err != nil || g.Evaluated == nil || g.Software != images*20 {
+		if err != nil || g.Evaluated == nil || g.Software != images*30 {
 			t.Errorf("generation: %v, %+v", err, g)
 		}
 		// The same from the start, in one go.

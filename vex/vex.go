@@ -22,6 +22,7 @@ import (
 	"unicode/utf8"
 
 	"plimsoll"
+	"plimsoll/jsonlimit"
 )
 
 // Format is the format of a document.
@@ -43,6 +44,8 @@ const (
 	maxID         = 2 << 10 // bytes of an identifier; a longer one is left out
 	maxIDs        = 100     // of one product or vulnerability
 	maxDepth      = 64      // of branches, relationships and components
+	maxObjects    = 500_000
+	maxValues     = 4_000_000
 )
 
 // Document is what was read of one document.
@@ -90,7 +93,7 @@ func Read(r io.Reader) (Document, error) {
 }
 
 var (
-	errLimit   = errors.New("it holds more than is read")
+	errLimit   = jsonlimit.ErrLimit
 	errUnknown = errors.New("it is none of OpenVEX, CSAF and CycloneDX")
 	errEmpty   = errors.New("it holds no statement about a vulnerability")
 )
@@ -99,8 +102,14 @@ func parse(data []byte) (d Document, err error) {
 	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	switch {
 	case len(data) > 0 && data[0] == '<':
+		if bytes.Count(data, []byte("<")) > maxObjects {
+			return d, errLimit
+		}
 		d, err = readCycloneDX(data, true)
 	case len(data) > 0 && data[0] == '{':
+		if err := jsonlimit.Check(data, jsonlimit.Limits{Depth: 4 * maxDepth, List: maxProducts, Objects: maxObjects, Values: maxValues}); err != nil {
+			return d, err
+		}
 		var head struct {
 			Context   json.RawMessage `json:"@context"`
 			BOMFormat string          `json:"bomFormat"`

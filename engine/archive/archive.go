@@ -26,6 +26,7 @@ import (
 
 	"plimsoll"
 	"plimsoll/engine"
+	"plimsoll/jsonlimit"
 	"plimsoll/layerfs"
 )
 
@@ -61,8 +62,8 @@ type files interface {
 // OCI layout, any other one a root file system; a file is a tar. It reads all
 // documents, so that the images are known. The error has CodeNotFound,
 // CodeUnreadable, CodeInvalid for a file of another shape, CodeCorrupt or
-// CodeLimit.
-func Open(name string, o Options) (*Store, error) {
+// CodeLimit, or is that of ctx, which counts for opening only.
+func Open(ctx context.Context, name string, o Options) (*Store, error) {
 	abs, err := filepath.Abs(name)
 	if err != nil {
 		return nil, openError(name, err)
@@ -74,7 +75,7 @@ func Open(name string, o Options) (*Store, error) {
 	s := &Store{path: abs, scratch: o.Scratch, layers: map[plimsoll.Digest][]string{}}
 	switch {
 	case info.Mode().IsRegular():
-		s.files, err = openTar(abs)
+		s.files, err = openTar(ctx, abs)
 	case info.IsDir():
 		if _, err := os.Lstat(filepath.Join(abs, v1.ImageLayoutFile)); err != nil {
 			s.images = []plimsoll.Image{rootFS(abs)}
@@ -87,7 +88,11 @@ func Open(name string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, openError(name, err)
 	}
-	if err := s.index(); err != nil {
+	err = s.index()
+	if ctx.Err() != nil {
+		err = ctx.Err() // whatever came of it
+	}
+	if err != nil {
 		s.files.close()
 		return nil, openError(name, err)
 	}
@@ -97,6 +102,8 @@ func Open(name string, o Options) (*Store, error) {
 func openError(name string, err error) error {
 	code := plimsoll.CodeOf(err)
 	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
 	case errors.Is(err, fs.ErrNotExist):
 		code = plimsoll.CodeNotFound
 	case errors.Is(err, fs.ErrPermission):
@@ -313,8 +320,12 @@ func (s *Store) json(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(b, v); err != nil {
-		return plimsoll.Errorf(plimsoll.CodeCorrupt, "read "+name, "%w", err)
+	if err := engine.Unmarshal(b, v); err != nil {
+		code := plimsoll.CodeCorrupt
+		if errors.Is(err, jsonlimit.ErrLimit) {
+			code = plimsoll.CodeLimit
+		}
+		return plimsoll.Errorf(code, "read "+name, "%w", err)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -101,7 +102,7 @@ func file(t testing.TB, name string, b []byte) string {
 
 func open(t testing.TB, path string) (*Store, []plimsoll.Image, []plimsoll.Problem) {
 	t.Helper()
-	s, err := Open(path, Options{Scratch: t.TempDir()})
+	s, err := Open(t.Context(), path, Options{Scratch: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,13 +346,13 @@ func TestOpenRefuses(t *testing.T) {
 		"unknown layout":     {with("oci-layout", `{"imageLayoutVersion":"9"}`), plimsoll.CodeInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Open(file(t, "x", test.content), Options{})
+			_, err := Open(t.Context(), file(t, "x", test.content), Options{})
 			if plimsoll.CodeOf(err) != test.want {
 				t.Errorf("got %v, want code %s", err, test.want)
 			}
 		})
 	}
-	if _, err := Open("/nowhere/at/all", Options{}); plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
+	if _, err := Open(t.Context(), "/nowhere/at/all", Options{}); plimsoll.CodeOf(err) != plimsoll.CodeNotFound {
 		t.Errorf("got %v", err)
 	}
 }
@@ -415,6 +416,44 @@ func TestBadDigestLeavesTheOthers(t *testing.T) {
 	}
 }
 
+// Each document of a compressed tar that is read later takes all that is before it once
+// more: what megabytes name thousands of times would take hours.
+func TestCompressedTarIsReadOnce(t *testing.T) {
+	entry := func(name string) string { return fmt.Sprintf(`{"Config":%q,"Layers":[]}`, name) }
+	padding := member{name: "padding", content: strings.Repeat("\x00", 8<<20)}
+	often := tarOf(t, padding, member{name: "a.json", content: "{}"},
+		member{name: "manifest.json", content: "[" + strings.Repeat(entry("a.json")+",", maxImages-1) + entry("a.json") + "]"})
+	s, _, problems := open(t, file(t, "often.tar.gz", gz(often)))
+	if again := s.files.(*members).again; again != 0 || len(problems) > 0 {
+		t.Errorf("read from the beginning %d times, problems %v", again, problems)
+	}
+
+	members := []member{padding}
+	var entries []string
+	for i := range maxAgain + 1 {
+		name := fmt.Sprintf("%d.json", i)
+		members = append(members, member{name: name, content: fmt.Sprintf(`{"n":%d}`, i) + strings.Repeat(" ", maxKept)})
+		entries = append(entries, entry(name))
+	}
+	members = append(members, member{name: "manifest.json", content: "[" + strings.Join(entries, ",") + "]"})
+	_, images, _ := open(t, file(t, "large.tar.gz", gz(tarOf(t, members...))))
+	refused := 0
+	for _, img := range images {
+		if img.Problem != nil && img.Problem.Code == plimsoll.ProblemLimit {
+			refused++
+		}
+	}
+	if len(images) != maxAgain+1 || refused != 1 {
+		t.Errorf("%d of %d images refused, want one", refused, len(images))
+	}
+
+	ended, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := Open(ended, file(t, "x.tar.gz", gz(often)), Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("opened although nobody waits: %v", err)
+	}
+}
+
 func FuzzOpen(f *testing.F) {
 	f.Add(tarOf(f, dockerSave(f)...))
 	l := layout{}
@@ -427,7 +466,7 @@ func FuzzOpen(f *testing.F) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, err := Open(path, Options{})
+		s, err := Open(t.Context(), path, Options{})
 		if err != nil {
 			return
 		}

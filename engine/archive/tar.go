@@ -2,6 +2,7 @@ package archive
 
 import (
 	"archive/tar"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,26 +22,36 @@ import (
 const (
 	maxMembers = 100_000 // an image has at most some hundred
 	maxLinks   = 8       // from one member to another: old docker save links equal layers
+
+	// Of a compressed tar, documents are kept when they pass: to read one later takes
+	// all that is before it once more.
+	maxKept    = 1 << 20  // bytes of one that is kept
+	maxKeptAll = 64 << 20 // bytes of all that are
+	maxAgain   = 100      // documents that are read later
 )
 
 // members are the regular files of a tar, found by one pass over its headers.
 // Nothing is unpacked: a plain tar is read at the members' places, a compressed
 // one from its beginning for each of them.
 type members struct {
+	ctx   context.Context // of opening
 	file  *os.File
 	plain bool
 	at    map[string]section
-	links map[string]string // symbolic and hard links, to clean names
+	links map[string]string  // symbolic and hard links, to clean names
+	kept  map[section][]byte // documents of a compressed tar
+	room  int64              // bytes that may still be kept
+	again int                // documents that were read from the beginning
 }
 
 type section struct{ offset, size int64 }
 
-func openTar(name string) (files, error) {
+func openTar(ctx context.Context, name string) (files, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	m := &members{file: f, at: map[string]section{}, links: map[string]string{}}
+	m := &members{ctx: ctx, file: f, at: map[string]section{}, links: map[string]string{}, kept: map[section][]byte{}, room: maxKeptAll}
 	if err := m.scan(); err != nil {
 		f.Close()
 		return nil, err
@@ -58,10 +69,30 @@ func (m *members) stream() (io.ReadCloser, error) {
 	magic := make([]byte, 4)
 	r.ReadAt(magic, 0) // a shorter file is no tar either way
 	if layerfs.Compressed(magic) {
-		return layerfs.Decompress(r)
+		z, err := layerfs.Decompress(r)
+		if err != nil {
+			return nil, err
+		}
+		return struct {
+			io.Reader
+			io.Closer
+		}{interruptible{m.ctx, z}, z}, nil
 	}
 	m.plain = true
 	return io.NopCloser(r), nil
+}
+
+// interruptible fails when its context has ended: a few bytes can decompress for hours.
+type interruptible struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (i interruptible) Read(b []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return i.r.Read(b)
 }
 
 func (m *members) scan() error {
@@ -80,6 +111,9 @@ func (m *members) scan() error {
 		h, err := t.Next()
 		if err == io.EOF && members > 0 {
 			return nil
+		}
+		if m.ctx.Err() != nil {
+			return m.ctx.Err()
 		}
 		if err != nil {
 			if members == 0 {
@@ -100,7 +134,15 @@ func (m *members) scan() error {
 			if _, twice := m.at[name]; twice && isIndex(name) {
 				return plimsoll.Errorf(plimsoll.CodeInvalid, "read tar", "it contains %s twice", name)
 			}
-			m.at[name] = section{at.n, h.Size}
+			s := section{at.n, h.Size}
+			m.at[name] = s
+			if !m.plain && h.Size <= min(maxKept, m.room) {
+				b, err := io.ReadAll(io.LimitReader(t, h.Size))
+				if err == nil && int64(len(b)) == h.Size { // else the next header tells
+					m.kept[s] = b
+					m.room -= h.Size
+				}
+			}
 		case tar.TypeSymlink:
 			m.links[name] = path.Join(path.Dir("/"+name), h.Linkname)[1:]
 		case tar.TypeLink:
@@ -165,6 +207,15 @@ func (m *members) read(name string) ([]byte, error) {
 	s, ok := m.find(name)
 	if !ok {
 		return nil, fmt.Errorf("read %.100q: %w", name, fs.ErrNotExist)
+	}
+	if b, ok := m.kept[s]; ok {
+		return b, nil
+	}
+	if !m.plain {
+		if m.again++; m.again > maxAgain {
+			return nil, &plimsoll.Error{Code: plimsoll.CodeLimit, Op: "read " + name, Err: fmt.Errorf("more than %d large documents in a compressed tar", maxAgain),
+				Hint: "Decompress it first."}
+		}
 	}
 	r, err := m.open(s)
 	if err != nil {
