@@ -151,25 +151,23 @@ func fleetQuestions(worst string) (list []fleetQuestion) {
 			return err
 		})
 	}
-	for what, ask := range map[string]func(s *Store) error{
-		"containers":              func(s *Store) error { _, err := s.Containers(ctx, all, ContainerFilter{}, api.List{}); return err },
-		"places of an image":      func(s *Store) error { _, err := s.Presences(ctx, all, 1, api.List{}); return err },
-		"packages of an image":    func(s *Store) error { _, err := s.Installed(ctx, all, 1, api.SoftwareFilter{}, api.List{}); return err },
-		"changes of an image":     func(s *Store) error { _, err := s.ImageChanges(ctx, all, 1, api.List{}); return err },
-		"changes of a generation": func(s *Store) error { _, err := s.Changes(ctx, all, 1, "", api.List{}); return err },
-		"generations":             func(s *Store) error { _, err := s.Generations(ctx, api.List{}); return err },
-		"decisions":               func(s *Store) error { _, err := s.Decisions(ctx, all, DecisionFilter{}, api.List{}); return err },
-		"what became of decisions": func(s *Store) error {
+	list = append(list,
+		fleetQuestion{"containers", func(s *Store) error { _, err := s.Containers(ctx, all, ContainerFilter{}, api.List{}); return err }},
+		fleetQuestion{"places of an image", func(s *Store) error { _, err := s.Presences(ctx, all, 1, api.List{}); return err }},
+		fleetQuestion{"packages of an image", func(s *Store) error { _, err := s.Installed(ctx, all, 1, api.SoftwareFilter{}, api.List{}); return err }},
+		fleetQuestion{"changes of an image", func(s *Store) error { _, err := s.ImageChanges(ctx, all, 1, api.List{}); return err }},
+		fleetQuestion{"changes of a generation", func(s *Store) error { _, err := s.Changes(ctx, all, 1, "", api.List{}); return err }},
+		fleetQuestion{"generations", func(s *Store) error { _, err := s.Generations(ctx, api.List{}); return err }},
+		fleetQuestion{"decisions", func(s *Store) error { _, err := s.Decisions(ctx, all, DecisionFilter{}, api.List{}); return err }},
+		fleetQuestion{"what became of decisions", func(s *Store) error {
 			_, err := s.DecisionEvents(ctx, all, DecisionEventFilter{}, api.List{})
 			return err
-		},
-		"VEX documents": func(s *Store) error { _, err := s.VEXDocuments(ctx, all, api.List{}); return err },
-		"tasks":         func(s *Store) error { _, err := s.Tasks(ctx, all, "", api.TaskFilter{}, api.List{}); return err },
-		"exports":       func(s *Store) error { _, err := s.Exports(ctx, "", api.List{}); return err },
-		"audit log":     func(s *Store) error { _, err := s.AuditLog(ctx, AuditFilter{}, api.List{}); return err },
-	} {
-		add(what, ask)
-	}
+		}},
+		fleetQuestion{"VEX documents", func(s *Store) error { _, err := s.VEXDocuments(ctx, all, api.List{}); return err }},
+		fleetQuestion{"tasks", func(s *Store) error { _, err := s.Tasks(ctx, all, "", api.TaskFilter{}, api.List{}); return err }},
+		fleetQuestion{"exports", func(s *Store) error { _, err := s.Exports(ctx, "", api.List{}); return err }},
+		fleetQuestion{"audit log", func(s *Store) error { _, err := s.AuditLog(ctx, AuditFilter{}, api.List{}); return err }},
+	)
 	images(all, "q", api.ImageFilter{Query: "service-1"}, "")
 	images(all, "risk fixable", api.ImageFilter{Risks: []string{"critical"}, Fixable: true}, "")
 	images(all, "software", api.ImageFilter{Software: name}, "")

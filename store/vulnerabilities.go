@@ -56,6 +56,13 @@ func (s sight) images(w *where, column string) {
 	w.and("EXISTS (SELECT 1 FROM host_image held"+held.String()+")", held.args...)
 }
 
+// imagesIn returns images that hosts in sight hold, at most so many.
+func (t *tx) imagesIn(at sight, most int) ([]int64, error) {
+	var w where
+	at.hosts(&w, "o.host_id")
+	return t.ids("SELECT DISTINCT o.image_id FROM host_image o"+w.String()+" LIMIT ?", append(w.args, most)...)
+}
+
 // Vulnerabilities lists the risk view. Counts are those in scope.
 func (s *Store) Vulnerabilities(ctx context.Context, scope plimsoll.Scope, f api.VulnerabilityFilter, l api.List) (page api.Page[api.Vulnerability], err error) {
 	const op = "list vulnerabilities"
@@ -148,9 +155,7 @@ func (t *tx) inSight(at sight, f api.VulnerabilityFilter, few int, w *where) err
 	if f.Handled == "yes" {
 		few = math.MaxInt32
 	}
-	var held where
-	at.hosts(&held, "o.host_id")
-	images, err := t.ids("SELECT DISTINCT o.image_id FROM host_image o"+held.String()+" LIMIT ?", append(held.args, few+1)...)
+	images, err := t.imagesIn(at, few+1)
 	if err != nil {
 		return err
 	}
