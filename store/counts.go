@@ -544,8 +544,8 @@ func decodeShare(b []byte) (share, bool) {
 	return s, ok
 }
 
-// eachShare calls the functions for the software and the risks of an encoded
-// share, each in ascending order; ok says whether it was whole.
+// eachShare calls the functions for the software (unless nil) and the risks of an
+// encoded share, each in ascending order; ok says whether it was whole.
 func eachShare(b []byte, software func(int64), risk func(riskKey, riskShare)) (ok bool) {
 	ok = true
 	next := func() int64 {
@@ -565,16 +565,28 @@ func eachShare(b []byte, software func(int64), risk func(riskKey, riskShare)) (o
 	last := int64(0)
 	for n := next(); n > 0 && ok; n-- {
 		last += next()
-		software(last)
+		if software != nil {
+			software(last)
+		}
 	}
 	last = 0
 	for len(b) > 0 && ok {
-		last += next()
+		var delta, class int64
+		var r riskShare
+		if len(b) >= 6 && b[0]|b[1]|b[2]|b[3]|b[4]|b[5] < 0x80 { // as next reads them, at once
+			delta, class = int64(b[0]), int64(b[1])
+			r = riskShare{open: int64(b[2]), handled: int64(b[3]), fixable: int64(b[4]), worst: plimsoll.Severity(b[5])}
+			b = b[6:]
+		} else {
+			delta, class = next(), next()
+			r = riskShare{open: next(), handled: next(), fixable: next(), worst: plimsoll.Severity(next())}
+		}
+		last += delta
 		key := riskKey{last, plimsoll.ClassApplication}
-		if next() == 1 {
+		if class == 1 {
 			key.class = plimsoll.ClassSystem
 		}
-		risk(key, riskShare{open: next(), handled: next(), fixable: next(), worst: plimsoll.Severity(next())})
+		risk(key, r)
 	}
 	return ok
 }

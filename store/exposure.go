@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"math/bits"
 	"slices"
+	"strconv"
+	"strings"
 
 	"plimsoll/api"
 )
@@ -13,8 +15,7 @@ import (
 type exposure struct {
 	key                                riskKey
 	findings, handled, fixable, images int64
-	hosts                              numbers
-	containers, seen                   int64
+	hosts, containers, seen            int64
 	fixes                              []softwareFix
 }
 
@@ -24,12 +25,8 @@ type softwareFix struct {
 	fix      api.Fix
 }
 
-// keeper is a host that holds an image: its number in this count, and how many
-// containers of the image run there.
-type keeper struct {
-	host    int
-	running int64
-}
+// keeper is a host that holds an image, and how many containers of it run there.
+type keeper struct{ host, image, running int64 }
 
 // numbers is a set of small numbers, a bit for each.
 type numbers []uint64
@@ -46,6 +43,23 @@ func (s numbers) len() (n int64) {
 		n += int64(bits.OnesCount64(word))
 	}
 	return n
+}
+
+func (s *numbers) union(other numbers) {
+	for len(*s) < len(other) {
+		*s = append(*s, 0)
+	}
+	for i, word := range other {
+		(*s)[i] |= word
+	}
+}
+
+func (s numbers) each(f func(n int)) {
+	for i, word := range s {
+		for ; word != 0; word &= word - 1 {
+			f(i*64 + bits.TrailingZeros64(word))
+		}
+	}
 }
 
 // fillRisks adds what a page of the risk view needs beyond its table: where it
@@ -74,14 +88,14 @@ func (t *tx) fillRisks(at sight, page []api.Vulnerability) error {
 		in(&near, "m.vulnerability_id", vulnerabilities)
 		near.and("i.software_id = m.software_id AND +m.gone = 0")
 	}
-	keepers, err := t.keepers(at, near)
+	held, err := t.keepers(at, near)
 	if err != nil {
 		return err
 	}
 	if err := t.fixesFor(vulnerabilities, list); err != nil {
 		return err
 	}
-	if err := t.expose(at, keepers, list); err != nil {
+	if err := t.expose(at, at.everything() && len(near.conditions) == 0, held, list); err != nil {
 		return err
 	}
 	for i := range page {
@@ -90,7 +104,7 @@ func (t *tx) fillRisks(at sight, page []api.Vulnerability) error {
 			v.Findings, v.Handled, v.Fixable, v.Images = e.findings, e.handled, e.fixable > 0, e.images
 		}
 		// It was found in an image after the image was last listed.
-		v.Hosts, v.Containers, v.LastSeen = e.hosts.len(), e.containers, moment(max(ms(v.FirstSeen), e.seen))
+		v.Hosts, v.Containers, v.LastSeen = e.hosts, e.containers, moment(max(ms(v.FirstSeen), e.seen))
 		fixes := make([]api.Fix, len(e.fixes))
 		for k, f := range e.fixes {
 			fixes[k] = f.fix
@@ -105,7 +119,7 @@ func (t *tx) fillRisks(at sight, page []api.Vulnerability) error {
 
 // keepers returns who in sight holds which images; near narrows to those of
 // matches m and instances i.
-func (t *tx) keepers(at sight, near where) (map[int64][]keeper, error) {
+func (t *tx) keepers(at sight, near where) ([]keeper, error) {
 	var w where
 	if len(near.conditions) == 0 {
 		at.hosts(&w, "o.host_id")
@@ -113,23 +127,33 @@ func (t *tx) keepers(at sight, near where) (map[int64][]keeper, error) {
 		at.hosts(&w, "+o.host_id")
 		w.and("o.image_id IN (SELECT i.image_id FROM match m CROSS JOIN instance i"+near.String()+")", near.args...)
 	}
-	found := make(map[int64][]keeper)
-	rows, err := t.query("SELECT o.image_id, o.host_id, o.running FROM host_image o"+w.String(), w.args...)
-	known := make(map[int64]int)
-	var image, host int64
-	var k keeper
+	// A row for each host: fetching one for each of its images would take most of the time.
+	rows, err := t.query("SELECT o.host_id, string_agg(CAST(o.image_id AS TEXT) || ' ' || CAST(o.running AS TEXT), ' ') FROM host_image o"+w.String()+" GROUP BY o.host_id", w.args...)
+	var list []keeper
 	err = each(rows, err, func(scan func(...any) error) error {
-		err := scan(&image, &host, &k.running)
-		n, ok := known[host]
-		if !ok {
-			n = len(known)
-			known[host] = n
+		var host int64
+		var images string
+		if err := scan(&host, &images); err != nil {
+			return err
 		}
-		k.host = n
-		found[image] = append(found[image], k)
-		return err
+		k := keeper{host: host}
+		for n := 0; images != ""; n++ {
+			var word string
+			word, images, _ = strings.Cut(images, " ")
+			number, err := strconv.ParseInt(word, 10, 64)
+			if err != nil {
+				return err
+			}
+			if n%2 == 0 {
+				k.image = number
+				continue
+			}
+			k.running = number
+			list = append(list, k)
+		}
+		return nil
 	})
-	return found, err
+	return list, err
 }
 
 // fixesFor adds to each row what its software of live images can be upgraded to.
@@ -165,40 +189,69 @@ func (t *tx) fixesFor(vulnerabilities []int64, list []*exposure) error {
 }
 
 // expose adds the shares of images to the rows, and drops the fixes of software
-// that none of the images has.
-func (t *tx) expose(at sight, keepers map[int64][]keeper, list []*exposure) error {
+// that none of the images has. all: they are all images.
+func (t *tx) expose(at sight, all bool, held []keeper, list []*exposure) error {
 	rows := slices.SortedFunc(slices.Values(list), func(a, b *exposure) int { return compareRisks(a.key, b.key) })
 	candidates := make(map[int64]bool) // software: whether an image has it
-	if !at.everything() {
-		for _, e := range rows {
-			for _, f := range e.fixes {
-				candidates[f.software] = false
-			}
+	for _, e := range rows {
+		for _, f := range e.fixes {
+			candidates[f.software] = false
 		}
 	}
 	software := sortedKeys(candidates)
-	err := t.eachShareOf(sortedKeys(keepers), func(image, seen int64, data []byte) bool {
+	running := make(map[int64]int64) // by image
+	for _, h := range held {
+		running[h.image] += h.running
+	}
+	open := make(map[int64]numbers) // image → rows with an open finding there
+	add := func(image, seen int64, data []byte) bool {
+		containers, in := running[image]
+		if !in {
+			return true
+		}
+		var has numbers
 		s, r := 0, 0
-		return eachShare(data, func(id int64) {
+		each := func(id int64) {
 			for s < len(software) && software[s] < id {
 				s++
 			}
 			if s < len(software) && software[s] == id {
 				candidates[id] = true
 			}
-		}, func(key riskKey, share riskShare) {
+		}
+		if at.everything() {
+			each = nil
+		}
+		ok := eachShare(data, each, func(key riskKey, share riskShare) {
 			for r < len(rows) && rows[r].key.vulnerability < key.vulnerability {
 				r++
 			}
 			for k := r; k < len(rows) && rows[k].key.vulnerability == key.vulnerability; k++ {
-				if rows[k].key.class == key.class {
-					rows[k].add(share, seen, keepers[image])
+				if rows[k].key.class == key.class && rows[k].add(share, seen, containers) {
+					has.add(k)
 				}
 			}
 		})
-	})
+		open[image] = has
+		return ok
+	}
+	var err error
+	if all {
+		err = t.eachShare(add)
+	} else {
+		err = t.eachShareOf(sortedKeys(running), add)
+	}
 	if err != nil {
 		return err
+	}
+	exposed := make(map[int64]numbers) // host → rows
+	for _, h := range held {
+		rows := exposed[h.host]
+		rows.union(open[h.image])
+		exposed[h.host] = rows
+	}
+	for _, of := range exposed {
+		of.each(func(n int) { rows[n].hosts++ })
 	}
 	if at.everything() {
 		return nil
@@ -213,37 +266,44 @@ func (t *tx) expose(at sight, keepers map[int64][]keeper, list []*exposure) erro
 // returns, and when the images were last seen. f says whether the share was whole.
 func (t *tx) eachShareOf(images []int64, f func(image, seen int64, data []byte) bool) error {
 	for part := range slices.Chunk(images, chunk) {
-		rows, err := t.query("SELECT h.image_id, g.last_seen, h.data FROM share h JOIN image g ON g.id = h.image_id WHERE h.image_id IN ("+marks(len(part))+")", args(part)...)
-		var image, seen int64
-		var data sql.RawBytes
-		err = each(rows, err, func(scan func(...any) error) error {
-			if err := scan(&image, &seen, &data); err != nil {
-				return err
-			}
-			if !f(image, seen, data) {
-				return damaged(image)
-			}
-			return nil
-		})
-		if err != nil {
+		if err := t.shareRows(" AND h.image_id IN ("+marks(len(part))+")", args(part), f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// add counts the share of one image.
-func (e *exposure) add(r riskShare, seen int64, keepers []keeper) {
+// eachShare is eachShareOf all images: many are read faster in their order than by
+// their numbers.
+func (t *tx) eachShare(f func(image, seen int64, data []byte) bool) error {
+	return t.shareRows("", nil, f)
+}
+
+func (t *tx) shareRows(condition string, args []any, f func(image, seen int64, data []byte) bool) error {
+	rows, err := t.query("SELECT h.image_id, g.last_seen, h.data FROM share h CROSS JOIN image g WHERE g.id = h.image_id"+condition, args...)
+	var image, seen int64
+	var data sql.RawBytes
+	return each(rows, err, func(scan func(...any) error) error {
+		if err := scan(&image, &seen, &data); err != nil {
+			return err
+		}
+		if !f(image, seen, data) {
+			return damaged(image)
+		}
+		return nil
+	})
+}
+
+// add counts the share of one image and says whether a finding there is open.
+func (e *exposure) add(r riskShare, seen, running int64) bool {
 	e.findings += r.open
 	e.handled += r.handled
 	e.fixable += r.fixable
 	e.seen = max(e.seen, seen)
 	if r.open == 0 {
-		return
+		return false
 	}
 	e.images++
-	for _, k := range keepers {
-		e.hosts.add(k.host)
-		e.containers += k.running
-	}
+	e.containers += running
+	return true
 }

@@ -109,6 +109,24 @@ func TestRiskViewCounts(t *testing.T) {
 				}
 			}
 			wholly += len(handled)
+			for _, f := range []api.VulnerabilityFilter{{}, {Handled: "any"}, {Fixable: true}, {Handled: "any", Fixable: true}} {
+				var found [2][]int64 // in many images, in few
+				for i := range found {
+					if err := s.read(t.Context(), "find risks", func(t *tx) (err error) {
+						var w where
+						if err := t.inSight(at, f, i*fewImages, &w); err != nil {
+							return err
+						}
+						found[i], err = t.ids("SELECT r.id FROM risk r"+w.String()+" ORDER BY r.id", w.args...)
+						return err
+					}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if !slices.Equal(found[0], found[1]) {
+					t.Errorf("%+v, %+v: risks %v when each is looked at, %v by what images share", at, f, found[0], found[1])
+				}
+			}
 			if len(handled) > len(seen) {
 				t.Errorf("%+v: %d are all handled, of %d", at, len(handled), len(seen))
 			}

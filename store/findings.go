@@ -375,7 +375,6 @@ func confidence(f *api.Finding) plimsoll.Confidence {
 // fillFindings adds the names of images and what was decided. repository: judge
 // states for it alone.
 func (t *tx) fillFindings(scope plimsoll.Scope, repository int64, list []api.Finding) error {
-	names := make(map[int64]string)
 	needs := make(map[int64]int64) // repositories of each image
 	at := make(map[string]int, len(list))
 	var images []int64
@@ -385,23 +384,12 @@ func (t *tx) fillFindings(scope plimsoll.Scope, repository int64, list []api.Fin
 	}
 	slices.Sort(images)
 	images = slices.Compact(images)
+	names, err := t.firstNames(scope, images)
+	if err != nil {
+		return err
+	}
 	for part := range slices.Chunk(images, chunk) {
-		var w where
-		in(&w, "image_id", part)
-		w.and("name <> ''")
-		w.seesHost(scope, "host_id")
-		rows, err := t.query("SELECT image_id, min(name) FROM presence"+w.String()+" AND (gone = 0 OR image_id IN (SELECT id FROM image WHERE gone > 0)) GROUP BY image_id", w.args...)
-		err = each(rows, err, func(scan func(...any) error) error {
-			var id int64
-			var name string
-			err := scan(&id, &name)
-			names[id] = name
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		rows, err = t.query("SELECT id, repositories FROM image WHERE id IN ("+marks(len(part))+")", args(part)...)
+		rows, err := t.query("SELECT id, repositories FROM image WHERE id IN ("+marks(len(part))+")", args(part)...)
 		err = each(rows, err, func(scan func(...any) error) error {
 			var id, n int64
 			err := scan(&id, &n)

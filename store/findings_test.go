@@ -105,23 +105,38 @@ func mustStore(t testing.TB, s *Store, host int64, r api.ScanResult, judge plims
 }
 
 func storeReport(ctx context.Context, s *Store, host int64, r api.ScanResult, judge plimsoll.Judge) error {
-	if err := checkResult(&r); err != nil {
-		return err
-	}
-	in, err := s.prepare(ctx, &r, judge)
-	if err != nil {
-		return err
+	return storeReports(ctx, s, map[plimsoll.Digest]int64{r.Image: host}, []api.ScanResult{r}, judge)
+}
+
+// storeReports stores what hosts say about their images at once.
+func storeReports(ctx context.Context, s *Store, hosts map[plimsoll.Digest]int64, list []api.ScanResult, judge plimsoll.Judge) error {
+	readings := make([]*reading, len(list))
+	for i := range list {
+		if err := checkResult(&list[i]); err != nil {
+			return err
+		}
+		var err error
+		if readings[i], err = s.prepare(ctx, &list[i], judge); err != nil {
+			return err
+		}
 	}
 	return s.writeFindings(ctx, "store", func(t *tx) error {
-		ids, err := t.ids("SELECT id FROM image WHERE digest = ?", string(r.Image))
-		if err != nil {
-			return err
+		var images []int64
+		for i, in := range readings {
+			of := list[i].Image
+			ids, err := t.ids("SELECT id FROM image WHERE digest = ?", string(of))
+			if err != nil {
+				return err
+			}
+			_, changed, err := t.storeResult(hosts[of], ids[0], in)
+			if err != nil {
+				return err
+			}
+			if changed {
+				images = append(images, ids[0])
+			}
 		}
-		_, changed, err := t.storeResult(host, ids[0], in)
-		if err != nil || !changed {
-			return err
-		}
-		return t.renewFindings(ids)
+		return t.renewFindings(images)
 	})
 }
 

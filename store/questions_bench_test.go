@@ -33,19 +33,25 @@ func fillFleet(b testing.TB, s *Store, size loadgen.Size, judge realJudge) {
 	if _, err := s.Activate(b.Context(), judge.Generation()); err != nil {
 		b.Fatal(err)
 	}
-	reader := make(map[int]int64) // by image
+	readers := make(map[plimsoll.Digest]int64)
 	for h := range f.Hosts {
 		id := joinHost(b, s, fmt.Sprintf("host-%04d", h), "env=load", fmt.Sprintf("rack=%d", h/20))
 		y := f.Sync(h, 1, testStart)
 		mustSync(b, s, id, y)
 		for _, i := range f.Images(h) {
-			reader[i] = id
+			readers[f.ImageID(i)] = id
 		}
 	}
-	for i := range f.Distinct {
-		r := api.ScanResult{Report: fmt.Sprint("report ", i), Lease: "lease", Image: f.ImageID(i), Status: plimsoll.ScanComplete,
-			Started: testStart, Ended: testStart, Analyzed: 1, Inventory: f.Inventory(i)}
-		mustStore(b, s, reader[i], r, judge)
+	const together = 50
+	for first := 0; first < f.Distinct; first += together {
+		var list []api.ScanResult
+		for i := first; i < min(first+together, f.Distinct); i++ {
+			list = append(list, api.ScanResult{Report: fmt.Sprint("report ", i), Lease: "lease", Image: f.ImageID(i), Status: plimsoll.ScanComplete,
+				Started: testStart, Ended: testStart, Analyzed: 1, Inventory: f.Inventory(i)})
+		}
+		if err := storeReports(b.Context(), s, readers, list, judge); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
@@ -139,6 +145,29 @@ func fleetQuestions(worst string) (list []fleetQuestion) {
 	for _, sort := range api.SoftwareSorts {
 		software(all, "by "+sort, api.SoftwareFilter{}, sort)
 	}
+	for _, sort := range api.HostSorts {
+		add("hosts by "+sort, func(s *Store) error {
+			_, err := s.Hosts(ctx, all, api.HostFilter{}, api.List{Sort: sort})
+			return err
+		})
+	}
+	list = append(list,
+		fleetQuestion{"containers", func(s *Store) error { _, err := s.Containers(ctx, all, ContainerFilter{}, api.List{}); return err }},
+		fleetQuestion{"places of an image", func(s *Store) error { _, err := s.Presences(ctx, all, 1, api.List{}); return err }},
+		fleetQuestion{"packages of an image", func(s *Store) error { _, err := s.Installed(ctx, all, 1, api.SoftwareFilter{}, api.List{}); return err }},
+		fleetQuestion{"changes of an image", func(s *Store) error { _, err := s.ImageChanges(ctx, all, 1, api.List{}); return err }},
+		fleetQuestion{"changes of a generation", func(s *Store) error { _, err := s.Changes(ctx, all, 1, "", api.List{}); return err }},
+		fleetQuestion{"generations", func(s *Store) error { _, err := s.Generations(ctx, api.List{}); return err }},
+		fleetQuestion{"decisions", func(s *Store) error { _, err := s.Decisions(ctx, all, DecisionFilter{}, api.List{}); return err }},
+		fleetQuestion{"what became of decisions", func(s *Store) error {
+			_, err := s.DecisionEvents(ctx, all, DecisionEventFilter{}, api.List{})
+			return err
+		}},
+		fleetQuestion{"VEX documents", func(s *Store) error { _, err := s.VEXDocuments(ctx, all, api.List{}); return err }},
+		fleetQuestion{"tasks", func(s *Store) error { _, err := s.Tasks(ctx, all, "", api.TaskFilter{}, api.List{}); return err }},
+		fleetQuestion{"exports", func(s *Store) error { _, err := s.Exports(ctx, "", api.List{}); return err }},
+		fleetQuestion{"audit log", func(s *Store) error { _, err := s.AuditLog(ctx, AuditFilter{}, api.List{}); return err }},
+	)
 	images(all, "q", api.ImageFilter{Query: "service-1"}, "")
 	images(all, "risk fixable", api.ImageFilter{Risks: []string{"critical"}, Fixable: true}, "")
 	images(all, "software", api.ImageFilter{Software: name}, "")

@@ -252,6 +252,13 @@ func (s *Store) Software(ctx context.Context, scope plimsoll.Scope, f api.Softwa
 			var n where
 			// Of few images all packages are looked at, elsewhere all images of each package.
 			few := f.Image != 0 || f.Host != 0
+			if at := (sight{scope, f.Host, f.Label}); !few && !at.everything() {
+				images, err := t.imagesIn(at, chunk+1)
+				if err != nil {
+					return err
+				}
+				few = len(images) <= chunk
+			}
 			column := "n.image_id"
 			if !few {
 				n.and("n.software_id = s.id")

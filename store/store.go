@@ -53,6 +53,8 @@ type Store struct {
 	ingest   ingest
 	software softwareCache
 	claims   sync.Map // of VEX statements, by ID: *vex.Claim
+
+	asked func(query string, args []any) // is told each question to the database; for tests
 }
 
 // Open opens the store and brings its schema up to date; of a SQLite file there is
@@ -150,6 +152,9 @@ func (t *tx) exec(query string, args ...any) (sql.Result, error) {
 }
 
 func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
+	if t.s.asked != nil {
+		t.s.asked(query, args)
+	}
 	stmt, err := t.keep(query)
 	if err != nil {
 		return nil, err
@@ -161,6 +166,9 @@ func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
 }
 
 func (t *tx) row(query string, args ...any) *sql.Row {
+	if t.s.asked != nil {
+		t.s.asked(query, args)
+	}
 	// An error of keep comes again from the query itself.
 	if stmt, _ := t.keep(query); stmt != nil {
 		return stmt.QueryRowContext(t.ctx, args...)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -55,6 +56,13 @@ func (s sight) images(w *where, column string) {
 	w.and("EXISTS (SELECT 1 FROM host_image held"+held.String()+")", held.args...)
 }
 
+// imagesIn returns images that hosts in sight hold, at most so many.
+func (t *tx) imagesIn(at sight, most int) ([]int64, error) {
+	var w where
+	at.hosts(&w, "o.host_id")
+	return t.ids("SELECT DISTINCT o.image_id FROM host_image o"+w.String()+" LIMIT ?", append(w.args, most)...)
+}
+
 // Vulnerabilities lists the risk view. Counts are those in scope.
 func (s *Store) Vulnerabilities(ctx context.Context, scope plimsoll.Scope, f api.VulnerabilityFilter, l api.List) (page api.Page[api.Vulnerability], err error) {
 	const op = "list vulnerabilities"
@@ -68,14 +76,9 @@ func (s *Store) Vulnerabilities(ctx context.Context, scope plimsoll.Scope, f api
 			return &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: op, Err: fmt.Errorf("within some hosts there is no order by %s", k.key.name),
 				Hint: "sort by priority, or leave out the host and the label"}
 		}
-		w, err := selectRisks(at, f)
+		w, err := t.selectRisks(at, f)
 		if err != nil {
 			return err
-		}
-		if f.Handled == "yes" && !at.everything() {
-			if err := t.onlyHandled(at, &w); err != nil {
-				return err
-			}
 		}
 		const from = "risk r JOIN vulnerability v ON v.id = r.vulnerability_id"
 		if page, err = fetch(t, k, riskColumns, from, w, scanRisk); err != nil {
@@ -92,7 +95,7 @@ func (s *Store) Vulnerabilities(ctx context.Context, scope plimsoll.Scope, f api
 }
 
 // selectRisks turns a filter into conditions on risk r.
-func selectRisks(at sight, f api.VulnerabilityFilter) (w where, err error) {
+func (t *tx) selectRisks(at sight, f api.VulnerabilityFilter) (w where, err error) {
 	if f.Class != "" {
 		w.and("r.class = ?", f.Class)
 	}
@@ -120,65 +123,116 @@ func selectRisks(at sight, f api.VulnerabilityFilter) (w where, err error) {
 	if f.Since != 0 {
 		w.and("r.first_seen >= ?", f.Since)
 	}
-	has := func(condition string) (string, []any) {
-		var held where
-		held.and("m.vulnerability_id = r.vulnerability_id AND m.class = r.class AND i.software_id = m.software_id AND g.id = i.image_id AND +g.gone = 0 AND " + counted + condition)
-		at.images(&held, "g.id")
-		// OFFSET keeps PostgreSQL from looking at all findings for the few of a page.
-		return "EXISTS (SELECT 1 FROM match m CROSS JOIN instance i CROSS JOIN image g" + held.String() + " LIMIT 1 OFFSET 0)", held.args
+	if !slices.Contains([]string{"", "no", "yes", "any"}, f.Handled) {
+		return w, plimsoll.Errorf(plimsoll.CodeInvalid, "filter vulnerabilities", "handled is yes, no or any")
 	}
-	opened, openArgs := has(" AND " + open)
-	fixed, fixedArgs := has(" AND m.fix = 'fixed' AND " + open)
-	any, anyArgs := has("")
-	if at.everything() { // the counts tell it
-		opened, openArgs, fixed, fixedArgs, any, anyArgs = "r.findings > 0", nil, "r.fixable > 0", nil, "1 = 1", nil
+	if !at.everything() {
+		if err := t.inSight(at, f, fewImages, &w); err != nil {
+			return w, err
+		}
+		return w, w.err
 	}
 	switch f.Handled {
 	case "", "no":
-		w.and(opened, openArgs...)
+		w.and("r.findings > 0")
 	case "yes":
-		w.and("r.handled > 0")
-		if at.everything() {
-			w.and("NOT (" + opened + ")")
-		}
-	case "any":
-		w.and(any, anyArgs...)
-	default:
-		return w, plimsoll.Errorf(plimsoll.CodeInvalid, "filter vulnerabilities", "handled is yes, no or any")
+		w.and("r.handled > 0 AND r.findings = 0")
 	}
 	if f.Fixable {
-		w.and(fixed, fixedArgs...)
+		w.and("r.fixable > 0")
 	}
 	return w, w.err
 }
 
-// onlyHandled narrows to risks r that have findings in sight, none of them open: by
-// what images share, where looking for an open one would go through all findings.
-func (t *tx) onlyHandled(at sight, w *where) error {
-	keepers, err := t.keepers(at, where{})
+// fewImages are so few that reading what they share takes no time.
+const fewImages = 2000
+
+// inSight narrows to risks r with such findings in sight as the filter asks for. Of few
+// images all risks are found, by what the images share. Elsewhere a page is soon full,
+// and each risk is looked at; unless no open one may be in sight: looking for that would
+// go through all findings.
+func (t *tx) inSight(at sight, f api.VulnerabilityFilter, few int, w *where) error {
+	if f.Handled == "yes" {
+		few = math.MaxInt32
+	}
+	images, err := t.imagesIn(at, few+1)
 	if err != nil {
 		return err
 	}
-	open := make(map[riskKey]bool) // of those in sight
-	err = t.eachShareOf(sortedKeys(keepers), func(_, _ int64, data []byte) bool {
-		return eachShare(data, func(int64) {}, func(key riskKey, r riskShare) { open[key] = open[key] || r.open > 0 })
-	})
-	if err != nil {
-		return err
-	}
-	var ids []int64
-	rows, err := t.query("SELECT id, vulnerability_id, class FROM risk WHERE handled > 0")
-	err = each(rows, err, func(scan func(...any) error) error {
-		var id int64
-		var key riskKey
-		err := scan(&id, &key.vulnerability, &key.class)
-		if some, seen := open[key]; seen && !some {
-			ids = append(ids, id)
+	if len(images) <= few {
+		ids, err := t.risksOf(images, func(r riskShare) bool {
+			switch {
+			case f.Fixable && r.fixable == 0, f.Handled == "yes" && r.open > 0:
+				return false
+			case f.Handled == "yes", f.Handled == "any":
+				return true
+			}
+			return r.open > 0
+		})
+		if err != nil {
+			return err
 		}
-		return err
+		if len(ids) <= maxParameters/2 || f.Handled == "yes" {
+			in(w, "+r.id", ids) // "+": in the order of the list
+			return nil
+		}
+	}
+	has := func(condition string) {
+		var found where
+		found.and("m.vulnerability_id = r.vulnerability_id AND m.class = r.class AND i.software_id = m.software_id AND g.id = i.image_id AND +g.gone = 0 AND " + counted + condition)
+		at.images(&found, "g.id")
+		// OFFSET keeps PostgreSQL from looking at all findings for the few of a page.
+		w.and("EXISTS (SELECT 1 FROM match m CROSS JOIN instance i CROSS JOIN image g"+found.String()+" LIMIT 1 OFFSET 0)", found.args...)
+	}
+	if f.Handled == "any" {
+		has("")
+	} else {
+		has(" AND " + open)
+	}
+	if f.Fixable {
+		has(" AND m.fix = 'fixed' AND " + open)
+	}
+	return nil
+}
+
+// risksOf returns the rows of the risk view whose shares of the images, together,
+// fit.
+func (t *tx) risksOf(images []int64, fits func(riskShare) bool) (ids []int64, err error) {
+	all := make(map[riskKey]riskShare)
+	err = t.eachShareOf(images, func(_, _ int64, data []byte) bool {
+		return eachShare(data, nil, func(key riskKey, r riskShare) {
+			sum := all[key]
+			sum.open += r.open
+			sum.handled += r.handled
+			sum.fixable += r.fixable
+			all[key] = sum
+		})
 	})
-	in(w, "r.id", ids)
-	return err
+	if err != nil {
+		return nil, err
+	}
+	vulnerabilities := make(map[int64]bool)
+	for key, sum := range all {
+		if fits(sum) {
+			vulnerabilities[key.vulnerability] = true
+		}
+	}
+	for part := range slices.Chunk(sortedKeys(vulnerabilities), chunk) {
+		rows, err := t.query("SELECT id, vulnerability_id, class FROM risk WHERE vulnerability_id IN ("+marks(len(part))+")", args(part)...)
+		err = each(rows, err, func(scan func(...any) error) error {
+			var id int64
+			var key riskKey
+			err := scan(&id, &key.vulnerability, &key.class)
+			if sum, has := all[key]; has && fits(sum) {
+				ids = append(ids, id)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
 }
 
 const riskColumns = `v.id, v.name, r.class, v.aliases, r.severity, r.score, r.epss, v.epss_percentile, r.kev, v.kev_due, r.malicious, v.disputed, v.summary,
