@@ -59,8 +59,7 @@ const (
 
 // WriteList writes a list and returns how many rows it had. It stops at the
 // first error of the rows or of w and returns that; what was written until then
-// is no whole document. XLSX holds MaxSheetRows rows: more is CodeLimit, and
-// nothing was written.
+// is no whole document. XLSX holds MaxSheetRows rows: more is CodeLimit.
 func WriteList(w io.Writer, f ListFormat, l List) (rows int64, err error) {
 	switch f {
 	case ListCSV:
