@@ -631,7 +631,7 @@ func (r *hostRecord) budgets() []budget {
 		if run, ok := m.Runs[onBase]; ok {
 			// What names the image and its layers is read in any case.
 			own := m.Runs[cold].Opened - base.Opened
-			basedMet = basedMet && run.Opened <= own+2*m.Runs[rescan].Opened && run.Wall <= m.Runs[cold].Wall
+			basedMet = basedMet && run.Opened <= own+2*m.Runs[rescan].Opened && run.CPU <= m.Runs[cold].CPU
 			based = append(based, fmt.Sprintf("%s opens %d files of %d", m.Name, run.Opened, m.Runs[cold].Opened))
 		}
 	}
