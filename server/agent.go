@@ -25,7 +25,6 @@ const (
 	lookTime    = 2 * time.Millisecond // for each of them
 	agentTime   = 5 * time.Minute      // for large bodies
 	enrolBody   = 64 << 10
-	enrolList   = 10_000
 	ingestQueue = 10 * time.Second // until a large body is turned away
 	ingestRetry = 4                // seconds
 )
@@ -109,7 +108,7 @@ func (s *Server) join(r *http.Request) (answer api.Enrolled, err error) {
 		return answer, err
 	}
 	var in api.Enrol
-	if err := decode(r, enrolBody, enrolList, nil, &in); err != nil {
+	if err := decode(r, enrolBody, 0, nil, &in); err != nil {
 		return answer, err
 	}
 	id, secret, err := s.ca.parseJoinToken(in.Token)
@@ -137,7 +136,7 @@ func (s *Server) join(r *http.Request) (answer api.Enrolled, err error) {
 func (s *Server) renew(w http.ResponseWriter, r *http.Request) {
 	var in api.Renew
 	host := hostOf(r.Context())
-	err := decode(r, enrolBody, enrolList, nil, &in)
+	err := decode(r, enrolBody, 0, nil, &in)
 	var answer api.Enrolled
 	if err == nil {
 		answer.Certificate, answer.Renew, err = s.ca.issue(in.CSR, host.ID)
@@ -155,7 +154,7 @@ func (s *Server) renew(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) {
 	var in api.Heartbeat
-	err := decode(r, enrolBody, enrolList, nil, &in)
+	err := decode(r, enrolBody, 0, nil, &in)
 	if err == nil {
 		err = s.Store.Heartbeat(r.Context(), hostOf(r.Context()).ID, in)
 	}
@@ -298,7 +297,7 @@ func (s *Server) work(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) progress(w http.ResponseWriter, r *http.Request) {
 	var in api.Progress
-	err := decode(r, enrolBody, enrolList, nil, &in)
+	err := decode(r, enrolBody, 0, nil, &in)
 	var answer api.ProgressAnswer
 	if err == nil {
 		answer, err = s.Store.RenewLease(r.Context(), hostOf(r.Context()).ID, r.PathValue("id"), in)

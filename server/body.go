@@ -99,7 +99,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 }
 
 // decode reads one JSON value of at most limit bytes into v, in which no list is longer
-// than list; large as for unpacked.
+// than list, if that is not zero; large as for unpacked.
 func decode(r *http.Request, limit int64, list int, large func() error, v any) error {
 	body, err := unpacked(r, limit, large)
 	if err != nil {

@@ -347,8 +347,8 @@ func (s *Store) ReturnLease(ctx context.Context, hostID int64, lease string) err
 }
 
 // finishWork ends the work on an image and every task item that waits for it.
-// state is succeeded, partial or failed. The caller rings TopicWork and
-// TopicTasks after the commit; a transaction that also writes findings must take
+// state is succeeded, partial or failed. The caller rings TopicTasks after the
+// commit, and for whom there may be work now; a transaction that also writes findings must take
 // that lock first.
 func (t *tx) finishWork(imageID, hostID int64, state plimsoll.TaskState, code, detail string) error {
 	if err := t.lock(lockWork); err != nil {

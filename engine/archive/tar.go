@@ -2,6 +2,7 @@ package archive
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -137,8 +138,8 @@ func (m *members) scan() error {
 			s := section{at.n, h.Size}
 			m.at[name] = s
 			if !m.plain && h.Size <= min(maxKept, m.room) {
-				b, err := io.ReadAll(io.LimitReader(t, h.Size))
-				if err == nil && int64(len(b)) == h.Size { // else the next header tells
+				// Layers are kept by nobody; of what was cut off the next header tells.
+				if b, err := io.ReadAll(t); err == nil && isJSON(b) {
 					m.kept[s] = b
 					m.room -= h.Size
 				}
@@ -149,6 +150,11 @@ func (m *members) scan() error {
 			m.links[name] = path.Clean("/" + h.Linkname)[1:]
 		}
 	}
+}
+
+func isJSON(b []byte) bool {
+	b = bytes.TrimLeft(b, " \t\r\n")
+	return len(b) > 0 && (b[0] == '{' || b[0] == '[')
 }
 
 func isIndex(name string) bool {
