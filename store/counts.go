@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"database/sql"
 	"encoding/binary"
@@ -18,15 +19,21 @@ const counted = "+m.gone = 0 AND m.status = 'affected'"
 
 // recount computes anew the counts of images, of the risks that they have part
 // in, and of the software that they hold. gained and lost vulnerabilities of the
-// images are found by comparing with what the risk view holds.
-func (t *tx) recount(imageIDs []int64) error {
+// images are found by comparing with what the risk view holds. known, unless nil,
+// remembers software from one transaction to the next.
+func (t *tx) recount(imageIDs []int64, known *countedCache) error {
 	ids := slices.Compact(slices.Sorted(slices.Values(imageIDs)))
+	software := make(map[int64]int64)
+	risks := make(map[riskKey]riskDelta)
 	for part := range slices.Chunk(ids, chunk) {
-		if err := t.recountSome(part); err != nil {
+		if err := t.recountSome(part, known, software, risks); err != nil {
 			return err
 		}
 	}
-	return nil
+	if err := t.addSoftwareImages(software); err != nil {
+		return err
+	}
+	return t.addRisks(risks)
 }
 
 // imageCounts are the counts of one image and its share of the fleet's.
@@ -45,8 +52,14 @@ type imageCounts struct {
 // share is what an image adds to the counts of software and risks: nothing when
 // it is gone or was never read.
 type share struct {
-	software []int64 // ascending
-	risks    map[riskKey]riskShare
+	software []int64    // ascending
+	risks    []riskPart // ascending
+}
+
+// riskPart is the part of an image in one risk.
+type riskPart struct {
+	riskKey
+	riskShare
 }
 
 type riskKey struct {
@@ -64,8 +77,8 @@ type riskShare struct {
 	worst                  plimsoll.Severity
 }
 
-func (t *tx) recountSome(ids []int64) error {
-	images, err := t.imageCounts(ids)
+func (t *tx) recountSome(ids []int64, known *countedCache, software map[int64]int64, risks map[riskKey]riskDelta) error {
+	images, err := t.imageCounts(ids, known)
 	if err != nil {
 		return err
 	}
@@ -73,8 +86,6 @@ func (t *tx) recountSome(ids []int64) error {
 	if err != nil {
 		return err
 	}
-	software := make(map[int64]int64)
-	risks := make(map[riskKey]riskDelta)
 	for _, id := range ids {
 		img := images[id]
 		if img == nil {
@@ -82,30 +93,36 @@ func (t *tx) recountSome(ids []int64) error {
 		} else if err := img.store(t); err != nil {
 			return err
 		}
-		compare(before[id], img.share, software, risks)
-		if data := img.share.encode(); data != nil {
+		var was share
+		if data, ok := before[id]; ok {
+			if was, ok = decodeShare(data); !ok {
+				return damaged(id)
+			}
+		}
+		compare(was, img.share, software, risks)
+		data := img.share.encode()
+		switch {
+		case bytes.Equal(data, before[id]):
+		case data != nil:
 			_, err = t.exec("INSERT INTO share (image_id, data) VALUES (?, ?) ON CONFLICT (image_id) DO UPDATE SET data = excluded.data", id, data)
-		} else {
+		default:
 			_, err = t.exec("DELETE FROM share WHERE image_id = ?", id)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if err := t.addSoftwareImages(software); err != nil {
-		return err
-	}
-	return t.addRisks(risks)
+	return nil
 }
 
 // imageCounts counts what images have.
-func (t *tx) imageCounts(ids []int64) (map[int64]*imageCounts, error) {
+func (t *tx) imageCounts(ids []int64, known *countedCache) (map[int64]*imageCounts, error) {
 	images := make(map[int64]*imageCounts, len(ids))
 	list := marks(len(ids))
 	rows, err := t.query(`SELECT id, gone, inventory, state, system_id,
 		(SELECT count(DISTINCT repository_id) FROM presence p WHERE p.image_id = image.id AND p.gone = 0) FROM image WHERE id IN (`+list+")", args(ids)...)
 	err = each(rows, err, func(scan func(...any) error) error {
-		img := &imageCounts{share: share{risks: make(map[riskKey]riskShare)}}
+		img := &imageCounts{}
 		if err := scan(&img.id, &img.gone, &img.inventory, &img.state, &img.system, &img.repositories); err != nil {
 			return err
 		}
@@ -115,51 +132,59 @@ func (t *tx) imageCounts(ids []int64) (map[int64]*imageCounts, error) {
 	if err != nil {
 		return nil, err
 	}
-	type instance struct{ image, software, id int64 }
-	var instances []instance
+	contents, err := t.contents(sortedKeys(images))
+	if err != nil {
+		return nil, err
+	}
 	software := make(map[int64]*countedSoftware)
-	rows, err = t.query("SELECT image_id, software_id, id FROM instance WHERE image_id IN ("+list+") ORDER BY image_id, software_id, id", args(ids)...) // as its index has them
-	err = each(rows, err, func(scan func(...any) error) error {
-		var i instance
-		err := scan(&i.image, &i.software, &i.id)
-		instances = append(instances, i)
-		software[i.software] = nil
-		return err
-	})
+	for _, list := range contents {
+		for _, c := range list {
+			software[c.software] = nil
+		}
+	}
+	if err := t.countedSoftware(software, known); err != nil {
+		return nil, err
+	}
+	handled, err := t.handledFindings(images)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.countedSoftware(software); err != nil {
-		return nil, err
-	}
-	type finding struct{ instance, match int64 }
-	covers := make(map[finding]int64)
-	rows, err = t.query("SELECT instance_id, match_id, count(*) FROM effect WHERE image_id IN ("+list+") GROUP BY instance_id, match_id", args(ids)...)
-	err = each(rows, err, func(scan func(...any) error) error {
-		var f finding
-		var n int64
-		if err := scan(&f.instance, &f.match, &n); err != nil {
-			return err
+	for _, id := range sortedKeys(images) {
+		img := images[id]
+		for _, c := range contents[id] {
+			of := software[c.software]
+			img.packages += c.n
+			img.uncovered += bit(!of.covered) * c.n
+			img.ended = img.ended || of.ended && of.system == img.system && of.system != 0
+			if img.live() {
+				img.share.software = append(img.share.software, c.software)
+			}
+			for m := range of.matches {
+				img.add(&of.matches[m], c.n, handled[imageMatch{id, of.matches[m].id}])
+			}
 		}
-		covers[f] = n
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, i := range instances {
-		img, of := images[i.image], software[i.software]
-		img.packages++
-		img.uncovered += bit(!of.covered)
-		img.ended = img.ended || of.ended && of.system == img.system && of.system != 0
-		if n := len(img.share.software); img.live() && (n == 0 || img.share.software[n-1] != i.software) {
-			img.share.software = append(img.share.software, i.software)
-		}
-		for m := range of.matches {
-			img.add(&of.matches[m], img.repositories > 0 && covers[finding{i.id, of.matches[m].id}] >= img.repositories)
-		}
+		img.share.merge()
 	}
 	return images, nil
+}
+
+type imageMatch struct{ image, match int64 }
+
+// handledFindings counts the instances on which decisions cover a match for all
+// repositories of its image.
+func (t *tx) handledFindings(images map[int64]*imageCounts) (map[imageMatch]int64, error) {
+	handled := make(map[imageMatch]int64)
+	ids := sortedKeys(images)
+	rows, err := t.query("SELECT image_id, match_id, count(*) FROM effect WHERE image_id IN ("+marks(len(ids))+") GROUP BY image_id, match_id, instance_id", args(ids)...)
+	return handled, each(rows, err, func(scan func(...any) error) error {
+		var of imageMatch
+		var covers int64
+		err := scan(&of.image, &of.match, &covers)
+		if n := images[of.image].repositories; err == nil && n > 0 && covers >= n {
+			handled[of]++
+		}
+		return err
+	})
 }
 
 // countedSoftware is what the counts of images need of their software, and its
@@ -177,16 +202,46 @@ type countedMatch struct {
 	fixable, kev, malicious bool
 }
 
+// countedCache remembers software that a generation has judged: it stays as it is
+// for as long as the generation is the active one.
+type countedCache struct {
+	generation int64
+	software   map[int64]*countedSoftware
+	matches    int
+}
+
+// maxCounted bounds the software and the matches of a cache: some 50 MiB.
+const maxCounted = 500_000
+
+func (c *countedCache) add(id int64, of *countedSoftware) {
+	if c.software == nil || len(c.software)+c.matches > maxCounted {
+		c.software, c.matches = make(map[int64]*countedSoftware), 0
+	}
+	c.software[id] = of
+	c.matches += len(of.matches)
+}
+
 // countedSoftware fills in the software whose IDs are the keys.
-func (t *tx) countedSoftware(software map[int64]*countedSoftware) error {
-	for part := range slices.Chunk(sortedKeys(software), chunk) {
+func (t *tx) countedSoftware(software map[int64]*countedSoftware, known *countedCache) error {
+	missing := make([]int64, 0, len(software))
+	for id := range software {
+		if known != nil && known.software[id] != nil {
+			software[id] = known.software[id]
+		} else {
+			missing = append(missing, id)
+		}
+	}
+	slices.Sort(missing)
+	for part := range slices.Chunk(missing, chunk) {
 		list := marks(len(part))
 		var id int64
-		rows, err := t.query("SELECT id, covered, ended, system_id FROM software WHERE id IN ("+list+")", args(part)...)
+		judged := make(map[int64]int64, len(part))
+		rows, err := t.query("SELECT id, generation, covered, ended, system_id FROM software WHERE id IN ("+list+")", args(part)...)
 		err = each(rows, err, func(scan func(...any) error) error {
 			of := &countedSoftware{}
-			err := scan(&id, &of.covered, &of.ended, &of.system)
-			software[id] = of
+			var generation int64
+			err := scan(&id, &generation, &of.covered, &of.ended, &of.system)
+			software[id], judged[id] = of, generation
 			return err
 		})
 		if err != nil {
@@ -205,35 +260,52 @@ func (t *tx) countedSoftware(software map[int64]*countedSoftware) error {
 		if err != nil {
 			return err
 		}
+		for _, id := range part {
+			if known != nil && judged[id] == known.generation {
+				known.add(id, software[id])
+			}
+		}
 	}
 	return nil
 }
 
 func (img *imageCounts) live() bool { return img.gone == 0 && img.inventory > 0 }
 
-// add counts one finding.
-func (img *imageCounts) add(m *countedMatch, handled bool) {
-	s := img.share.risks[m.key]
-	s.worst = max(s.worst, m.severity)
-	switch {
-	case handled:
-		s.handled++
-		img.handled++
-	default:
-		s.open++
-		s.fixable += bit(m.fixable)
-		img.fixable += bit(m.fixable)
-		img.kev += bit(m.kev)
-		img.malicious += bit(m.malicious)
+// add counts a match of n instances, on some of which it is handled.
+func (img *imageCounts) add(m *countedMatch, n, handled int64) {
+	open := n - handled
+	img.handled += handled
+	if open > 0 {
+		img.fixable += bit(m.fixable) * open
+		img.kev += bit(m.kev) * open
+		img.malicious += bit(m.malicious) * open
 		if m.key.class == plimsoll.ClassSystem {
-			img.bySystem.Add(m.severity, 1)
+			img.bySystem.Add(m.severity, open)
 		} else {
-			img.byApplication.Add(m.severity, 1)
+			img.byApplication.Add(m.severity, open)
 		}
 	}
 	if img.live() {
-		img.share.risks[m.key] = s
+		img.share.risks = append(img.share.risks, riskPart{m.key, riskShare{open: open, handled: handled, fixable: bit(m.fixable) * open, worst: m.severity}})
 	}
+}
+
+// merge puts the parts in one risk together.
+func (s *share) merge() {
+	slices.SortFunc(s.risks, func(a, b riskPart) int { return compareRisks(a.riskKey, b.riskKey) })
+	merged := s.risks[:0]
+	for _, r := range s.risks {
+		if n := len(merged); n > 0 && merged[n-1].riskKey == r.riskKey {
+			sum := &merged[n-1].riskShare
+			sum.open += r.open
+			sum.handled += r.handled
+			sum.fixable += r.fixable
+			sum.worst = max(sum.worst, r.worst)
+			continue
+		}
+		merged = append(merged, r)
+	}
+	s.risks = merged
 }
 
 // store writes the counts of the image's own row.
@@ -345,14 +417,28 @@ func compare(was, now share, software map[int64]int64, risks map[riskKey]riskDel
 		d.look = d.look || b.worst < a.worst || b.open+b.handled == 0
 		risks[key] = d
 	}
-	for key, a := range was.risks {
-		if b := now.risks[key]; a != b {
-			change(key, a, b)
+	for a, b := was.risks, now.risks; len(a) > 0 || len(b) > 0; {
+		order := 0
+		switch {
+		case len(a) == 0:
+			order = 1
+		case len(b) == 0:
+			order = -1
+		default:
+			order = compareRisks(a[0].riskKey, b[0].riskKey)
 		}
-	}
-	for key, b := range now.risks {
-		if _, both := was.risks[key]; !both {
-			change(key, riskShare{}, b)
+		switch {
+		case order < 0:
+			change(a[0].riskKey, a[0].riskShare, riskShare{})
+			a = a[1:]
+		case order > 0:
+			change(b[0].riskKey, riskShare{}, b[0].riskShare)
+			b = b[1:]
+		default:
+			if a[0] != b[0] {
+				change(a[0].riskKey, a[0].riskShare, b[0].riskShare)
+			}
+			a, b = a[1:], b[1:]
 		}
 	}
 }
@@ -485,22 +571,16 @@ func (t *tx) refreshRisks(vulnerabilities []int64) error {
 	return nil
 }
 
-// shares returns what of images the counts hold now.
-func (t *tx) shares(ids []int64) (map[int64]share, error) {
-	found := make(map[int64]share, len(ids))
+// shares returns what of images the counts hold now, encoded.
+func (t *tx) shares(ids []int64) (map[int64][]byte, error) {
+	found := make(map[int64][]byte, len(ids))
 	rows, err := t.query("SELECT image_id, data FROM share WHERE image_id IN ("+marks(len(ids))+")", args(ids)...)
 	err = each(rows, err, func(scan func(...any) error) error {
 		var id int64
 		var data []byte
-		if err := scan(&id, &data); err != nil {
-			return err
-		}
-		s, ok := decodeShare(data)
-		if !ok {
-			return damaged(id)
-		}
-		found[id] = s
-		return nil
+		err := scan(&id, &data)
+		found[id] = data
+		return err
 	})
 	return found, err
 }
@@ -521,26 +601,20 @@ func (s share) encode() []byte {
 		b = binary.AppendUvarint(b, uint64(id-last))
 		last = id
 	}
-	keys := make([]riskKey, 0, len(s.risks))
-	for key := range s.risks {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, compareRisks)
 	last = 0
-	for _, key := range keys {
-		r := s.risks[key]
-		for _, n := range []int64{key.vulnerability - last, bit(key.class == plimsoll.ClassSystem), r.open, r.handled, r.fixable, int64(r.worst)} {
+	for _, r := range s.risks {
+		for _, n := range []int64{r.vulnerability - last, bit(r.class == plimsoll.ClassSystem), r.open, r.handled, r.fixable, int64(r.worst)} {
 			b = binary.AppendUvarint(b, uint64(n))
 		}
-		last = key.vulnerability
+		last = r.vulnerability
 	}
 	return b
 }
 
 func decodeShare(b []byte) (share, bool) {
-	s := share{risks: make(map[riskKey]riskShare)}
+	var s share
 	ok := eachShare(b, func(software int64) { s.software = append(s.software, software) },
-		func(key riskKey, r riskShare) { s.risks[key] = r })
+		func(key riskKey, r riskShare) { s.risks = append(s.risks, riskPart{key, r}) })
 	return s, ok
 }
 

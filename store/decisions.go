@@ -121,7 +121,7 @@ func (t *tx) reapplyOn(on findingsIn, images []int64) error {
 		}
 		touched = append(touched, some...)
 	}
-	return t.recount(touched)
+	return t.recount(touched, nil)
 }
 
 // noteDecisions notes in the history what decisions have become.

@@ -213,6 +213,7 @@ var migrations = []struct {
 	{1, "schema/0001_fleet.sql"},
 	{2, "schema/0002_lookups.sql"},
 	{3, "schema/0003_vex.sql"},
+	{4, "schema/0004_contents.sql"},
 }
 
 // migrate brings the schema up to date. Consoles that start together wait for

@@ -46,7 +46,7 @@ func (s *Store) Activate(ctx context.Context, g plimsoll.Generation) (id int64, 
 // Sizes of the transactions of an evaluation.
 const (
 	evaluateSoftware = 3000
-	evaluateImages   = 200
+	evaluateImages   = 1000
 )
 
 // Evaluate judges all software that was not judged by the judge's generation,
@@ -74,13 +74,12 @@ func (s *Store) Evaluate(ctx context.Context, judge plimsoll.Judge, progress fun
 			return err
 		}
 	}
-	for {
-		more, err := e.renew(ctx)
-		if err != nil {
+	for more := true; more; {
+		if err := e.spread(ctx); err != nil {
 			return err
 		}
-		if !more {
-			break
+		if more, err = e.renew(ctx); err != nil {
+			return err
 		}
 	}
 	if progress != nil {
@@ -92,8 +91,9 @@ func (s *Store) Evaluate(ctx context.Context, judge plimsoll.Judge, progress fun
 
 // evaluation is one run of Evaluate.
 type evaluation struct {
-	s     *Store
-	judge plimsoll.Judge
+	s       *Store
+	judge   plimsoll.Judge
+	counted countedCache
 }
 
 // active returns the number of the judge's generation, which must be active.
@@ -202,13 +202,10 @@ func (e *evaluation) write(ctx context.Context, b *judgedBatch) error {
 			return err
 		}
 		todo := slices.DeleteFunc(slices.Clone(b.list), func(j judgement) bool { return !waiting[j.software] })
-		sum, err := t.storeVerdicts(generation, todo)
-		if err != nil {
+		if err := t.storeVerdicts(generation, todo); err != nil {
 			return err
 		}
-		_, err = t.exec(`UPDATE generation SET software = software + ?, new_matches = new_matches + ?, gone_matches = gone_matches + ?,
-			new_findings = new_findings + ?, gone_findings = gone_findings + ? WHERE id = ?`,
-			len(todo), sum.newMatches, sum.goneMatches, sum.newFindings, sum.goneFindings, generation)
+		_, err = t.exec("UPDATE generation SET software = software + ? WHERE id = ?", len(todo), generation)
 		return err
 	})
 }
@@ -359,6 +356,117 @@ func chunkBy[T any, K comparable](list []T, key func(T) K) func(yield func([]T) 
 	}
 }
 
+// shift is software whose matches came and went, and the live images and findings
+// that one of its matches reaches.
+type shift struct {
+	software, came, went int64
+	images, findings     int64
+}
+
+// spread finds out which images have the software whose matches changed: they must
+// be counted anew. It looks through the contents of all images, once: that is a
+// hundredth of the work of finding them by each software.
+func (e *evaluation) spread(ctx context.Context) error {
+	var list []*shift
+	by := make(map[int64]*shift)
+	err := e.s.read(ctx, "read what changed", func(t *tx) error {
+		rows, err := t.query("SELECT software_id, new_matches, gone_matches FROM dirty_software ORDER BY software_id")
+		return each(rows, err, func(scan func(...any) error) error {
+			c := &shift{}
+			err := scan(&c.software, &c.came, &c.went)
+			list, by[c.software] = append(list, c), c
+			return err
+		})
+	})
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	if err := e.s.noteContents(ctx); err != nil {
+		return err
+	}
+	for last := int64(0); ; {
+		var touched [][]any
+		before := last
+		err := e.s.read(ctx, "read contents", func(t *tx) error {
+			rows, err := t.query(`SELECT c.image_id, c.data, g.gone FROM contents c JOIN image g ON g.id = c.image_id
+				WHERE c.image_id > ? ORDER BY c.image_id LIMIT ?`, last, evaluateSoftware)
+			var gone int64
+			var data sql.RawBytes
+			return each(rows, err, func(scan func(...any) error) error {
+				if err := scan(&last, &data, &gone); err != nil {
+					return err
+				}
+				has := false
+				if !eachPortion(data, func(p portion) {
+					c := by[p.software]
+					if c == nil {
+						return
+					}
+					has = true
+					if gone == 0 {
+						c.images++
+						c.findings += p.n
+					}
+				}) {
+					return damagedContents(last)
+				}
+				if has {
+					touched = append(touched, []any{last})
+				}
+				return nil
+			})
+		})
+		if err != nil {
+			return err
+		}
+		if last == before {
+			break
+		}
+		if err := e.s.writeFindings(ctx, "note images", func(t *tx) error {
+			return t.insertMany("dirty_image (image_id)", 1, touched, "ON CONFLICT DO NOTHING")
+		}); err != nil {
+			return err
+		}
+	}
+	for part := range slices.Chunk(list, evaluateSoftware) {
+		if err := e.s.writeFindings(ctx, "note what changes reach", func(t *tx) error { return e.reached(t, part) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reached writes what changes reach, and forgets that they are to be counted.
+func (e *evaluation) reached(t *tx, list []*shift) error {
+	generation, err := e.active(t)
+	if err != nil {
+		return err
+	}
+	var sum shift
+	var newFindings, goneFindings int64
+	for _, c := range list {
+		sum.came += c.came
+		sum.went += c.went
+		newFindings += c.came * c.findings
+		goneFindings += c.went * c.findings
+		if _, err := t.exec("UPDATE change SET images = ?, findings = ? WHERE software_id = ? AND generation_id = ?", c.images, c.findings, c.software, generation); err != nil {
+			return err
+		}
+	}
+	for part := range slices.Chunk(list, chunk) {
+		ids := make([]any, len(part))
+		for i, c := range part {
+			ids[i] = c.software
+		}
+		if _, err := t.exec("DELETE FROM dirty_software WHERE software_id IN ("+marks(len(ids))+")", ids...); err != nil {
+			return err
+		}
+	}
+	_, err = t.exec(`UPDATE generation SET new_matches = new_matches + ?, gone_matches = gone_matches + ?,
+		new_findings = new_findings + ?, gone_findings = gone_findings + ? WHERE id = ?`, sum.came, sum.went, newFindings, goneFindings, generation)
+	return err
+}
+
 // renew counts some of the images and risks anew that the new verdicts touched,
 // and marks the generation as evaluated once nothing is left to do.
 func (e *evaluation) renew(ctx context.Context) (more bool, err error) {
@@ -367,12 +475,15 @@ func (e *evaluation) renew(ctx context.Context) (more bool, err error) {
 		if err != nil {
 			return err
 		}
+		if e.counted.generation != generation {
+			e.counted = countedCache{generation: generation}
+		}
 		images, err := t.ids("SELECT image_id FROM dirty_image ORDER BY image_id LIMIT ?", evaluateImages)
 		if err != nil {
 			return err
 		}
 		if more = len(images) > 0; more {
-			if err := t.renewFindings(images); err != nil {
+			if err := t.renewFindings(images, &e.counted); err != nil {
 				return err
 			}
 			_, err := t.exec("DELETE FROM dirty_image WHERE image_id IN ("+marks(len(images))+")", args(images)...)
@@ -392,6 +503,9 @@ func (e *evaluation) renew(ctx context.Context) (more bool, err error) {
 				}
 			}
 			return nil
+		}
+		if err := t.row("SELECT EXISTS (SELECT 1 FROM dirty_software)").Scan(&more); err != nil || more {
+			return err
 		}
 		_, err = t.exec("UPDATE generation SET evaluated = ? WHERE id = ? AND evaluated = 0 AND NOT EXISTS (SELECT 1 FROM software WHERE generation <> ?)",
 			t.now, generation, generation)

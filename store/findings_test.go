@@ -136,7 +136,7 @@ func storeReports(ctx context.Context, s *Store, hosts map[plimsoll.Digest]int64
 				images = append(images, ids[0])
 			}
 		}
-		return t.renewFindings(images)
+		return t.renewFindings(images, nil)
 	})
 }
 

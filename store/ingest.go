@@ -68,7 +68,7 @@ func (s *Store) applyGroup(ctx context.Context, op string, group []*delivery) {
 				images = append(images, image)
 			}
 		}
-		return t.renewFindings(images)
+		return t.renewFindings(images, nil)
 	})
 	if err != nil && len(group) > 1 {
 		for i := range group {
@@ -102,14 +102,14 @@ func (t *tx) apply(d *delivery) (image int64, changed bool, err error) {
 }
 
 // renewFindings computes anew what follows from the inventories of images.
-func (t *tx) renewFindings(images []int64) error {
+func (t *tx) renewFindings(images []int64, known *countedCache) error {
 	if len(images) == 0 {
 		return nil
 	}
 	if err := t.applyDecisions(images); err != nil {
 		return err
 	}
-	return t.recount(images)
+	return t.recount(images, known)
 }
 
 // softwareCache remembers the software of the fleet, so that results with the

@@ -323,8 +323,7 @@ func (t *tx) storeSoftware(in *reading, systems []int64) (map[string]knownSoftwa
 			list = append(list, judgement{software: fresh[key].id, verdict: verdict})
 		}
 	}
-	_, err = t.storeVerdicts(generation, list)
-	return all, err
+	return all, t.storeVerdicts(generation, list)
 }
 
 // encodeList is encode with "[]" for no list.
@@ -479,7 +478,18 @@ func (t *tx) storeInstances(imageID int64, in *reading, software map[string]know
 	for i, row := range added {
 		paths[i] = []any{row[1], row[2]}
 	}
-	return t.insertMany("software_path (software_id, path)", 2, paths, "ON CONFLICT DO NOTHING")
+	if err := t.insertMany("software_path (software_id, path)", 2, paths, "ON CONFLICT DO NOTHING"); err != nil {
+		return err
+	}
+	counts := make(map[int64]int64, len(want))
+	for i := range want {
+		counts[want[i].software]++
+	}
+	list := make([]portion, 0, len(counts))
+	for _, id := range sortedKeys(counts) {
+		list = append(list, portion{id, counts[id]})
+	}
+	return t.storeContents(imageID, list)
 }
 
 // instancesOf returns the instances of an image, those of one place by ID.

@@ -21,9 +21,6 @@ type judgement struct {
 	gone     map[int64]string // why matches that are gone are, by their ID
 }
 
-// judged sums up what storeVerdicts changed.
-type judged struct{ newMatches, goneMatches, newFindings, goneFindings int64 }
-
 // matchRow is what a match says, without where it belongs.
 type matchRow struct {
 	Class          plimsoll.Class
@@ -76,9 +73,9 @@ func (t *tx) activeGeneration() (id int64, err error) {
 }
 
 // storeVerdicts makes the matches of software what a generation says. For
-// software that was there before it notes the images whose counts must be
-// renewed, and what changed.
-func (t *tx) storeVerdicts(generation int64, list []judgement) (sum judged, err error) {
+// software that was there before it notes what changed, and that the images that
+// have it must be counted anew.
+func (t *tx) storeVerdicts(generation int64, list []judgement) error {
 	flaws := make(map[string]*plimsoll.Finding)
 	for i := range list {
 		for j := range list[i].verdict.Findings {
@@ -90,7 +87,7 @@ func (t *tx) storeVerdicts(generation int64, list []judgement) (sum judged, err 
 	}
 	vulnerabilities, err := t.storeVulnerabilities(generation, flaws)
 	if err != nil {
-		return sum, err
+		return err
 	}
 	var known []int64
 	for i := range list {
@@ -100,15 +97,15 @@ func (t *tx) storeVerdicts(generation int64, list []judgement) (sum judged, err 
 	}
 	old, err := t.matchesOf(known)
 	if err != nil {
-		return sum, err
+		return err
 	}
 	w := verdictWriter{tx: t, generation: generation, vulnerabilities: vulnerabilities}
 	if w.before, err = t.summariesOf(known); err != nil {
-		return sum, err
+		return err
 	}
 	for i := range list {
 		if err := w.write(&list[i], old[list[i].software]); err != nil {
-			return sum, err
+			return err
 		}
 	}
 	return w.finish()
@@ -122,7 +119,7 @@ type verdictWriter struct {
 	before          map[int64]summary // of software that was known
 	added           [][]any
 	changes         []change
-	dirty           []int64 // software whose images need new counts
+	dirty           [][]any // software whose images need new counts
 	same            []int64 // software of which nothing changed
 }
 
@@ -134,7 +131,7 @@ type summary struct {
 	order                     int64
 }
 
-// change is a row of the table, without its counts.
+// change is a row of the table; spread adds what it reaches.
 type change struct {
 	kind                    string
 	software, vulnerability int64
@@ -147,8 +144,15 @@ func (w *verdictWriter) write(j *judgement, old map[int64]storedMatch) error {
 	var counts api.Counts
 	seen := make(map[int64]bool, len(j.verdict.Findings))
 	touched := false
+	came, went := 0, 0 // matches
 	note := func(kind string, vulnerability int64, s plimsoll.Severity, reason string) {
 		touched = true
+		switch kind {
+		case "new":
+			came++
+		case "gone":
+			went++
+		}
 		w.changes = append(w.changes, change{kind, j.software, vulnerability, s, shorten(reason), j.before > 0})
 	}
 	for i := range j.verdict.Findings {
@@ -208,7 +212,7 @@ func (w *verdictWriter) write(j *judgement, old map[int64]storedMatch) error {
 	if was := w.before[j.software]; j.known {
 		// Its images count what is covered, too.
 		if touched || j.before == 0 || was.covered != now.covered || was.ended != now.ended {
-			w.dirty = append(w.dirty, j.software)
+			w.dirty = append(w.dirty, []any{j.software, came, went})
 		}
 		if was == now {
 			w.same = append(w.same, j.software)
@@ -222,62 +226,27 @@ func (w *verdictWriter) write(j *judgement, old map[int64]storedMatch) error {
 	return err
 }
 
-func (w *verdictWriter) finish() (sum judged, err error) {
+func (w *verdictWriter) finish() error {
 	if err := w.insertMany(`match (software_id, vulnerability_id, class, status, severity, severity_source, score, kev, malicious, fix,
 		fixed_version, fixed_versions, reasons, hash, priority, first_seen)`, 16, w.added, ""); err != nil {
-		return sum, err
+		return err
 	}
 	for part := range slices.Chunk(w.same, chunk) {
 		if _, err := w.exec("UPDATE software SET generation = ? WHERE id IN ("+marks(len(part))+")", append([]any{w.generation}, args(part)...)...); err != nil {
-			return sum, err
+			return err
 		}
 	}
-	for part := range slices.Chunk(w.dirty, chunk) {
-		_, err := w.exec("INSERT INTO dirty_image (image_id) SELECT DISTINCT image_id FROM instance WHERE software_id IN ("+marks(len(part))+") ON CONFLICT DO NOTHING", args(part)...)
-		if err != nil {
-			return sum, err
-		}
-	}
-	return w.noteChanges()
-}
-
-// noteChanges writes what changed about software that was judged before, with
-// the live images and findings that each change reaches.
-func (w *verdictWriter) noteChanges() (sum judged, err error) {
-	type reach struct{ images, findings int64 }
-	reached := make(map[int64]reach)
-	for part := range slices.Chunk(w.dirty, chunk) {
-		rows, err := w.query(`SELECT i.software_id, count(DISTINCT i.image_id), count(*) FROM instance i JOIN image m ON m.id = i.image_id AND m.gone = 0
-			WHERE i.software_id IN (`+marks(len(part))+`) GROUP BY i.software_id`, args(part)...)
-		err = each(rows, err, func(scan func(...any) error) error {
-			var id int64
-			var r reach
-			if err := scan(&id, &r.images, &r.findings); err != nil {
-				return err
-			}
-			reached[id] = r
-			return nil
-		})
-		if err != nil {
-			return sum, err
-		}
+	if err := w.insertMany("dirty_software (software_id, new_matches, gone_matches)", 3, w.dirty, `ON CONFLICT (software_id) DO UPDATE
+		SET new_matches = dirty_software.new_matches + excluded.new_matches, gone_matches = dirty_software.gone_matches + excluded.gone_matches`); err != nil {
+		return err
 	}
 	var rows [][]any
 	for _, c := range w.changes {
-		r := reached[c.software]
-		switch c.kind {
-		case "new":
-			sum.newMatches++
-			sum.newFindings += r.findings
-		case "gone":
-			sum.goneMatches++
-			sum.goneFindings += r.findings
-		}
 		if c.noted {
-			rows = append(rows, []any{w.generation, w.now, c.kind, c.software, c.vulnerability, int64(c.severity), c.reason, r.images, r.findings})
+			rows = append(rows, []any{w.generation, w.now, c.kind, c.software, c.vulnerability, int64(c.severity), c.reason, 0, 0})
 		}
 	}
-	return sum, w.insertMany("change (generation_id, at, kind, software_id, vulnerability_id, severity, reason, images, findings)", 9, rows, "")
+	return w.insertMany("change (generation_id, at, kind, software_id, vulnerability_id, severity, reason, images, findings)", 9, rows, "")
 }
 
 // summariesOf returns what the rows of software say about their verdicts.

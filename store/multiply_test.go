@@ -19,7 +19,7 @@ func multiply(tb testing.TB, s *Store, n int) {
 		{"host", map[string]string{"id": "id + {apart}", "name": "name || '-{copy}'"}},
 		{"host_label", map[string]string{"host_id": "host_id + {apart}", "label": "CASE WHEN label LIKE 'rack=%' THEN label || '-{copy}' " +
 			"WHEN label LIKE 'id=%' THEN 'id=' || CAST(host_id + {apart} AS TEXT) ELSE label END"}},
-		{"image", map[string]string{"id": "id + {apart}", "digest": "'sha256:{hex}' || substr(digest, 12)", "name": "name || '-{copy}'", "scan_host": "scan_host + {apart}"}},
+		{"image", map[string]string{"id": "id + {apart}", "digest": "'sha256:{hex}' || substr(digest, 16)", "name": "name || '-{copy}'", "scan_host": "scan_host + {apart}"}},
 		{"image_layer", map[string]string{"image_id": "image_id + {apart}"}},
 		{"image_system", map[string]string{"image_id": "image_id + {apart}"}},
 		{"image_reference", map[string]string{"id": "id + {apart}", "image_id": "image_id + {apart}", "name_lower": "name_lower || '-{copy}'"}},
@@ -29,6 +29,7 @@ func multiply(tb testing.TB, s *Store, n int) {
 		{"container", map[string]string{"id": "id + {apart}", "host_id": "host_id + {apart}", "image_id": "image_id + {apart}"}},
 		{"instance", map[string]string{"id": "id + {apart}", "image_id": "image_id + {apart}"}},
 		{"share", map[string]string{"image_id": "image_id + {apart}"}},
+		{"contents", map[string]string{"image_id": "image_id + {apart}"}},
 	}
 	err := s.write(tb.Context(), "multiply the fleet", func(t *tx) error {
 		for _, table := range tables {
@@ -48,7 +49,7 @@ func multiply(tb testing.TB, s *Store, n int) {
 				given = " OVERRIDING SYSTEM VALUE"
 			}
 			for copy := 1; copy < n; copy++ {
-				text := strings.NewReplacer("{apart}", fmt.Sprint(copy*apart), "{copy}", fmt.Sprint(copy), "{hex}", fmt.Sprintf("%04x", copy)).Replace(strings.Join(values, ", "))
+				text := strings.NewReplacer("{apart}", fmt.Sprint(copy*apart), "{copy}", fmt.Sprint(copy), "{hex}", fmt.Sprintf("%08x", copy)).Replace(strings.Join(values, ", "))
 				if _, err := t.exec(fmt.Sprintf("INSERT INTO %s (%s)%s SELECT %s FROM %s WHERE %s < %d", table.name, strings.Join(names, ", "), given,
 					text, table.name, names[0], apart)); err != nil {
 					return err

@@ -34,7 +34,7 @@ func (s *Store) Retain(ctx context.Context) (removed int64, err error) {
 		remove []string // what hangs on a row first; each has one parameter, the ID
 	}{
 		{"SELECT id FROM image WHERE gone > 0 AND gone <= ?", []any{presence}, retainHeavy, []string{
-			"DELETE FROM effect WHERE image_id = ?", "DELETE FROM instance WHERE image_id = ?", "DELETE FROM image_system WHERE image_id = ?",
+			"DELETE FROM effect WHERE image_id = ?", "DELETE FROM instance WHERE image_id = ?", "DELETE FROM contents WHERE image_id = ?", "DELETE FROM image_system WHERE image_id = ?",
 			"DELETE FROM image_problem WHERE image_id = ?", "DELETE FROM scan WHERE image_id = ?", "DELETE FROM presence WHERE image_id = ?",
 			"DELETE FROM container WHERE image_id = ?", "DELETE FROM image_layer WHERE image_id = ?", "DELETE FROM work WHERE image_id = ?",
 			"DELETE FROM image WHERE id = ?"}},

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -302,6 +303,44 @@ func checkFindings(tb testing.TB, s *Store) {
 		tb.Fatal(err)
 	}
 	checkCounts(tb, s)
+	checkContents(tb, s)
+}
+
+// checkContents compares what is noted of images with their instances.
+func checkContents(tb testing.TB, s *Store) {
+	tb.Helper()
+	err := s.read(context.Background(), "compare", func(t *tx) error {
+		want := map[int64]map[int64]int64{}
+		rows, err := t.query("SELECT image_id, software_id, count(*) FROM instance GROUP BY image_id, software_id")
+		err = each(rows, err, func(scan func(...any) error) error {
+			var image, software, n int64
+			err := scan(&image, &software, &n)
+			if want[image] == nil {
+				want[image] = map[int64]int64{}
+			}
+			want[image][software] = n
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		rows, err = t.query("SELECT image_id, data FROM contents")
+		return each(rows, err, func(scan func(...any) error) error {
+			var image int64
+			var data []byte
+			if err := scan(&image, &data); err != nil {
+				return err
+			}
+			have := map[int64]int64{}
+			if !eachPortion(data, func(p portion) { have[p.software] = p.n }) || !maps.Equal(have, want[image]) {
+				tb.Errorf("noted of image %d: %v, its instances are %v", image, have, want[image])
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
 }
 
 // day is a step of the clock that matters to decisions with an end.

@@ -230,5 +230,5 @@ func (t *tx) renew(images []int64) error {
 		}
 		read = append(read, list...)
 	}
-	return t.renewFindings(read)
+	return t.renewFindings(read, nil)
 }
