@@ -113,6 +113,7 @@ func (e *evaluation) active(t *tx) (int64, error) {
 type pending struct {
 	id, system int64
 	before     int64 // the generation that judged it last
+	was        summary
 	pkg        plimsoll.Package
 	matches    map[string]int64 // its live matches by vulnerability
 }
@@ -179,7 +180,7 @@ func (e *evaluation) step(ctx context.Context, last *pending) (*judgedBatch, *pe
 			return nil, nil, err
 		}
 		for i := range part {
-			j := judgement{software: part[i].id, known: true, before: before, verdict: verdicts[i]}
+			j := judgement{software: part[i].id, was: &part[i].was, before: before, verdict: verdicts[i]}
 			if j.gone, err = e.whyGone(ctx, os, &part[i], verdicts[i].Findings); err != nil {
 				return nil, nil, err
 			}
@@ -238,15 +239,17 @@ func (e *evaluation) next(t *tx, last *pending, systems map[int64]plimsoll.OS) (
 		}
 		w.and("generation = ?", before)
 	}
-	rows, err := t.query(`SELECT id, system_id, type, name, version, arch, source_name, source_version, module, origin, owned
-		FROM software`+w.String()+" ORDER BY system_id, type, name, id LIMIT ?", append(w.args, evaluateSoftware)...)
+	rows, err := t.query(`SELECT id, system_id, type, name, version, arch, source_name, source_version, module, origin, owned,
+		covered, ended, verdict_group, ecosystem, problem, m_critical, m_high, m_medium, m_low, m_unknown, m_none, risk_order FROM software`+w.String()+" ORDER BY system_id, type, name, id LIMIT ?", append(w.args, evaluateSoftware)...)
 	at := make(map[int64]int)
 	var ids []int64
 	err = each(rows, err, func(scan func(...any) error) error {
-		p := pending{before: before, matches: make(map[string]int64)}
+		p := pending{before: before}
 		var owned bool
+		was, counts := &p.was, &p.was.counts
 		if err := scan(&p.id, &p.system, &p.pkg.Type, &p.pkg.Name, &p.pkg.Version, &p.pkg.Arch, &p.pkg.Source.Name, &p.pkg.Source.Version,
-			&p.pkg.Module, &p.pkg.Origin, &owned); err != nil {
+			&p.pkg.Module, &p.pkg.Origin, &owned, &was.covered, &was.ended, &was.group, &was.ecosystem, &was.problem,
+			&counts.Critical, &counts.High, &counts.Medium, &counts.Low, &counts.Unknown, &counts.None, &was.order); err != nil {
 			return err
 		}
 		p.pkg = subject(&p.pkg, owned)
@@ -267,7 +270,11 @@ func (e *evaluation) next(t *tx, last *pending, systems map[int64]plimsoll.OS) (
 			if err := scan(&software, &match, &name); err != nil {
 				return err
 			}
-			batch[at[software]].matches[name] = match
+			p := &batch[at[software]]
+			if p.matches == nil {
+				p.matches = make(map[string]int64)
+			}
+			p.matches[name] = match
 			return nil
 		})
 		if err != nil {

@@ -15,8 +15,8 @@ import (
 // judgement is what a generation says about one software.
 type judgement struct {
 	software int64
-	known    bool  // it was in the store before: images may have it, matches may be there
-	before   int64 // the generation that judged it last, 0 for none
+	was      *summary // nil for new software: no image has it, no match is there
+	before   int64    // the generation that judged it last, 0 for none
 	verdict  plimsoll.Verdict
 	gone     map[int64]string // why matches that are gone are, by their ID
 }
@@ -91,7 +91,7 @@ func (t *tx) storeVerdicts(generation int64, list []judgement) error {
 	}
 	var known []int64
 	for i := range list {
-		if list[i].known {
+		if list[i].was != nil {
 			known = append(known, list[i].software)
 		}
 	}
@@ -100,9 +100,6 @@ func (t *tx) storeVerdicts(generation int64, list []judgement) error {
 		return err
 	}
 	w := verdictWriter{tx: t, generation: generation, vulnerabilities: vulnerabilities}
-	if w.before, err = t.summariesOf(known); err != nil {
-		return err
-	}
 	for i := range list {
 		if err := w.write(&list[i], old[list[i].software]); err != nil {
 			return err
@@ -116,7 +113,6 @@ type verdictWriter struct {
 	*tx
 	generation      int64
 	vulnerabilities map[string]int64
-	before          map[int64]summary // of software that was known
 	added           [][]any
 	changes         []change
 	dirty           [][]any // software whose images need new counts
@@ -171,7 +167,7 @@ func (w *verdictWriter) write(j *judgement, old map[int64]storedMatch) error {
 		if !stored {
 			w.added = append(w.added, []any{j.software, id, string(row.Class), string(row.Status), int64(row.Severity), row.SeveritySource, row.Score,
 				bit(row.KEV), bit(row.Malicious), string(row.Fix), row.FixedVersion, row.FixedVersions, row.Reasons, hash, order, w.now})
-			if j.known {
+			if j.was != nil {
 				note("new", id, row.Severity, newReason(f))
 			}
 			continue
@@ -209,12 +205,12 @@ func (w *verdictWriter) write(j *judgement, old map[int64]storedMatch) error {
 		}
 		now.problem = encode(list)
 	}
-	if was := w.before[j.software]; j.known {
+	if j.was != nil {
 		// Its images count what is covered, too.
-		if touched || j.before == 0 || was.covered != now.covered || was.ended != now.ended {
+		if touched || j.before == 0 || j.was.covered != now.covered || j.was.ended != now.ended {
 			w.dirty = append(w.dirty, []any{j.software, came, went})
 		}
-		if was == now {
+		if *j.was == now {
 			w.same = append(w.same, j.software)
 			return nil
 		}
@@ -247,27 +243,6 @@ func (w *verdictWriter) finish() error {
 		}
 	}
 	return w.insertMany("change (generation_id, at, kind, software_id, vulnerability_id, severity, reason, images, findings)", 9, rows, "")
-}
-
-// summariesOf returns what the rows of software say about their verdicts.
-func (t *tx) summariesOf(software []int64) (map[int64]summary, error) {
-	found := make(map[int64]summary, len(software))
-	for part := range slices.Chunk(software, chunk) {
-		rows, err := t.query(`SELECT id, covered, ended, verdict_group, ecosystem, problem, m_critical, m_high, m_medium, m_low, m_unknown, m_none, risk_order
-			FROM software WHERE id IN (`+marks(len(part))+")", args(part)...)
-		err = each(rows, err, func(scan func(...any) error) error {
-			var id int64
-			var s summary
-			err := scan(&id, &s.covered, &s.ended, &s.group, &s.ecosystem, &s.problem,
-				&s.counts.Critical, &s.counts.High, &s.counts.Medium, &s.counts.Low, &s.counts.Unknown, &s.counts.None, &s.order)
-			found[id] = s
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
 }
 
 // matchesOf returns all matches of software, by software and vulnerability.
