@@ -70,7 +70,7 @@ type backupEnd struct {
 
 // leftOut are the tables that a backup does not hold: what ends with a console's
 // run, what agents send again, what is fetched and what is counted again.
-var leftOut = []string{"session", "export", "export_part", "generation_part", "layer_facts", "layer_claim", "contents"}
+var leftOut = []string{"session", "export", "export_part", "generation_part", "layer_facts", "layer_claim", "contents", "open_risk"}
 
 // schemaTable is a table of the schema.
 type schemaTable struct {

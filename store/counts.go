@@ -111,6 +111,11 @@ func (t *tx) recountSome(ids []int64, known *countedCache, software map[int64]in
 		if err != nil {
 			return err
 		}
+		if open := img.share.open(); !bytes.Equal(open, was.open()) {
+			if err := t.storeOpen(id, open); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -132,7 +137,7 @@ func (t *tx) imageCounts(ids []int64, known *countedCache) (map[int64]*imageCoun
 	if err != nil {
 		return nil, err
 	}
-	contents, err := t.contents(sortedKeys(images))
+	contents, err := t.contents(ids)
 	if err != nil {
 		return nil, err
 	}

@@ -128,7 +128,7 @@ func (t *tx) sumVulnerabilities(scope plimsoll.Scope, d *api.Dashboard) error {
 			return err
 		}
 		var software numbers
-		err = t.eachShareOf(held, func(_, _ int64, data []byte) bool {
+		err = t.eachShareOf(held, func(_ int64, data []byte) bool {
 			return eachShare(data, func(id int64) { software.add(int(id)) }, func(key riskKey, r riskShare) {
 				sum := shares[key]
 				sum.open += r.open

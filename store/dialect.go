@@ -205,15 +205,17 @@ func redact(err error) string {
 //go:embed schema/*.sql
 var schemaFiles embed.FS
 
-// migrations are the files of schema/, in the order of their numbers.
+// migrations are the files of schema/, in the order of their numbers, and what fills
+// their tables where SQL cannot.
 var migrations = []struct {
 	version int64
 	file    string
+	fill    func(*tx) error
 }{
-	{1, "schema/0001_fleet.sql"},
-	{2, "schema/0002_lookups.sql"},
-	{3, "schema/0003_vex.sql"},
-	{4, "schema/0004_contents.sql"},
+	{1, "schema/0001_fleet.sql", nil},
+	{2, "schema/0002_lookups.sql", nil},
+	{3, "schema/0003_vex.sql", nil},
+	{4, "schema/0004_contents.sql", (*tx).fillContents},
 }
 
 // migrate brings the schema up to date. Consoles that start together wait for
@@ -231,9 +233,11 @@ func (s *Store) migrateTo(ctx context.Context, schema int64) error {
 		if err != nil {
 			return storeError(op, err)
 		}
-		steps = append(steps, goose.NewGoMigration(m.version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, s.dialect.schema.Replace(string(text)))
-			return err
+		steps = append(steps, goose.NewGoMigration(m.version, &goose.GoFunc{RunTx: func(ctx context.Context, sqlTx *sql.Tx) error {
+			if _, err := sqlTx.ExecContext(ctx, s.dialect.schema.Replace(string(text))); err != nil || m.fill == nil {
+				return err
+			}
+			return m.fill(&tx{Tx: sqlTx, s: s, ctx: ctx, now: s.now().UnixMilli()})
 		}}, nil))
 	}
 	options := []goose.ProviderOption{goose.WithGoMigrations(steps...), goose.WithDisableGlobalRegistry(true)}

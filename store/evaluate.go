@@ -388,9 +388,6 @@ func (e *evaluation) spread(ctx context.Context) error {
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	if err := e.s.noteContents(ctx); err != nil {
-		return err
-	}
 	for last := int64(0); ; {
 		var touched [][]any
 		before := last

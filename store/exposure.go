@@ -5,9 +5,8 @@ import (
 	"database/sql"
 	"math/bits"
 	"slices"
-	"strconv"
-	"strings"
 
+	"plimsoll"
 	"plimsoll/api"
 )
 
@@ -25,8 +24,57 @@ type softwareFix struct {
 	fix      api.Fix
 }
 
-// keeper is a host that holds an image, and how many containers of it run there.
-type keeper struct{ host, image, running int64 }
+// holdings are the images that hosts in sight hold. An image has a small number here.
+type holdings struct {
+	hosts   []keeper
+	number  map[int64]int // by image
+	running []int64       // containers that run, by the image's number
+}
+
+// keeper is a host, when it last told what it holds, and the numbers of its images.
+type keeper struct {
+	synced int64
+	images []int
+}
+
+func (h *holdings) add(synced int64, images string) bool {
+	k := keeper{synced: synced, images: make([]int, 0, len(images)/8)}
+	ok := eachHeld(images, func(image, running int64) {
+		n, known := h.number[image]
+		if !known {
+			n = len(h.running)
+			h.number[image] = n
+			h.running = append(h.running, 0)
+		}
+		h.running[n] += running
+		k.images = append(k.images, n)
+	})
+	h.hosts = append(h.hosts, k)
+	return ok
+}
+
+// eachHeld calls f for the images in a row of host_held, and says whether it could
+// be read.
+func eachHeld(text string, f func(image, running int64)) (ok bool) {
+	number := func() (n int64, ok bool) {
+		i := 0
+		for ; i < len(text) && text[i] >= '0' && text[i] <= '9' && i < 19; i++ {
+			n = n*10 + int64(text[i]-'0')
+		}
+		ok = i > 0 && (i == len(text) || text[i] == ' ')
+		text = text[min(i+1, len(text)):]
+		return n, ok
+	}
+	for text != "" {
+		image, ok1 := number()
+		running, ok2 := number()
+		if !ok1 || !ok2 {
+			return false
+		}
+		f(image, running)
+	}
+	return true
+}
 
 // numbers is a set of small numbers, a bit for each.
 type numbers []uint64
@@ -63,9 +111,9 @@ func (s numbers) each(f func(n int)) {
 }
 
 // fillRisks adds what a page of the risk view needs beyond its table: where it
-// is, in what, and the counts in sight where that is not everything. It reads the
-// shares of the images once for all rows: going from each row to its findings
-// would read most of them again and again.
+// is, in what, and the counts in sight where that is not everything. It reads what
+// the images have once for all rows: going from each row to its findings would read
+// most of them again and again.
 func (t *tx) fillRisks(at sight, page []api.Vulnerability) error {
 	const (
 		few  = 5000 // findings: find their images, rather than look through all
@@ -88,14 +136,15 @@ func (t *tx) fillRisks(at sight, page []api.Vulnerability) error {
 		in(&near, "m.vulnerability_id", vulnerabilities)
 		near.and("i.software_id = m.software_id AND +m.gone = 0")
 	}
-	held, err := t.keepers(at, near)
+	held, err := t.holdings(at, near)
 	if err != nil {
 		return err
 	}
 	if err := t.fixesFor(vulnerabilities, list); err != nil {
 		return err
 	}
-	if err := t.expose(at, at.everything() && len(near.conditions) == 0, held, list); err != nil {
+	all := at.everything() && len(near.conditions) == 0 && !slices.ContainsFunc(page, func(v api.Vulnerability) bool { return v.Findings == 0 })
+	if err := t.expose(at, all, held, list); err != nil {
 		return err
 	}
 	for i := range page {
@@ -117,43 +166,33 @@ func (t *tx) fillRisks(at sight, page []api.Vulnerability) error {
 	return nil
 }
 
-// keepers returns who in sight holds which images; near narrows to those of
-// matches m and instances i.
-func (t *tx) keepers(at sight, near where) ([]keeper, error) {
+// holdings returns what hosts in sight hold; near narrows to the images of matches m
+// and instances i.
+func (t *tx) holdings(at sight, near where) (*holdings, error) {
 	var w where
+	query := "SELECT o.host_id, h.last_sync, o.images FROM host_held o JOIN host h ON h.id = o.host_id"
 	if len(near.conditions) == 0 {
 		at.hosts(&w, "o.host_id")
+		query += w.String()
 	} else { // from the images: each host in sight would be asked for each of them
 		at.hosts(&w, "+o.host_id")
 		w.and("o.image_id IN (SELECT i.image_id FROM match m CROSS JOIN instance i"+near.String()+")", near.args...)
+		query = "SELECT o.host_id, (SELECT last_sync FROM host WHERE id = o.host_id), string_agg(CAST(o.image_id AS TEXT) || ' ' || CAST(o.running AS TEXT), ' ') FROM host_image o" +
+			w.String() + " GROUP BY o.host_id"
 	}
-	// A row for each host: fetching one for each of its images would take most of the time.
-	rows, err := t.query("SELECT o.host_id, string_agg(CAST(o.image_id AS TEXT) || ' ' || CAST(o.running AS TEXT), ' ') FROM host_image o"+w.String()+" GROUP BY o.host_id", w.args...)
-	var list []keeper
-	err = each(rows, err, func(scan func(...any) error) error {
-		var host int64
+	held := &holdings{number: make(map[int64]int)}
+	rows, err := t.query(query, w.args...)
+	return held, each(rows, err, func(scan func(...any) error) error {
+		var host, synced int64
 		var images string
-		if err := scan(&host, &images); err != nil {
+		if err := scan(&host, &synced, &images); err != nil {
 			return err
 		}
-		k := keeper{host: host}
-		for n := 0; images != ""; n++ {
-			var word string
-			word, images, _ = strings.Cut(images, " ")
-			number, err := strconv.ParseInt(word, 10, 64)
-			if err != nil {
-				return err
-			}
-			if n%2 == 0 {
-				k.image = number
-				continue
-			}
-			k.running = number
-			list = append(list, k)
+		if !held.add(synced, images) {
+			return plimsoll.Errorf(plimsoll.CodeCorrupt, "read what hosts hold", "the images of host %d are damaged", host)
 		}
 		return nil
 	})
-	return list, err
 }
 
 // fixesFor adds to each row what its software of live images can be upgraded to.
@@ -188,28 +227,70 @@ func (t *tx) fixesFor(vulnerabilities []int64, list []*exposure) error {
 	return nil
 }
 
-// expose adds the shares of images to the rows, and drops the fixes of software
-// that none of the images has. all: they are all images.
-func (t *tx) expose(at sight, all bool, held []keeper, list []*exposure) error {
+// expose adds to the rows where they are, and the counts there; it drops the fixes of
+// software that none of the images has. all: each row is open somewhere, all images
+// are in sight, and their counts known.
+func (t *tx) expose(at sight, all bool, held *holdings, list []*exposure) error {
 	rows := slices.SortedFunc(slices.Values(list), func(a, b *exposure) int { return compareRisks(a.key, b.key) })
+	// By the image's number: the rows with an open finding there, and with any.
+	open, any := make([]numbers, len(held.running)), make([]numbers, len(held.running))
 	candidates := make(map[int64]bool) // software: whether an image has it
+	if all {
+		wanted := make([]int64, len(rows))
+		for i, e := range rows {
+			wanted[i] = e.key.number()
+		}
+		any = open
+		if err := t.eachOpen(wanted, func(image int64, row int) {
+			if number, in := held.number[image]; in {
+				rows[row].containers += held.running[number]
+				open[number].add(row)
+			}
+		}); err != nil {
+			return err
+		}
+	} else {
+		for _, e := range rows {
+			for _, f := range e.fixes {
+				candidates[f.software] = false
+			}
+		}
+		if err := t.addShares(at, held, rows, candidates, open, any); err != nil {
+			return err
+		}
+	}
+	known := make([]int64, len(rows)) // when hosts that have a row, open or not, last told so
+	for _, host := range held.hosts {
+		var here, there numbers
+		for _, number := range host.images {
+			here.union(open[number])
+			there.union(any[number])
+		}
+		here.each(func(n int) {
+			rows[n].hosts++
+			rows[n].seen = max(rows[n].seen, host.synced)
+		})
+		there.each(func(n int) { known[n] = max(known[n], host.synced) })
+	}
+	for n, e := range rows {
+		if e.hosts == 0 { // open nowhere
+			e.seen = known[n]
+		}
+	}
+	if at.everything() {
+		return nil
+	}
 	for _, e := range rows {
-		for _, f := range e.fixes {
-			candidates[f.software] = false
-		}
+		e.fixes = slices.DeleteFunc(e.fixes, func(f softwareFix) bool { return !candidates[f.software] })
 	}
+	return nil
+}
+
+// addShares adds the shares of the images held to the rows.
+func (t *tx) addShares(at sight, held *holdings, rows []*exposure, candidates map[int64]bool, open, any []numbers) error {
 	software := sortedKeys(candidates)
-	running := make(map[int64]int64) // by image
-	for _, h := range held {
-		running[h.image] += h.running
-	}
-	open := make(map[int64]numbers) // image → rows with an open finding there
-	add := func(image, seen int64, data []byte) bool {
-		containers, in := running[image]
-		if !in {
-			return true
-		}
-		var has numbers
+	return t.eachShareOf(sortedKeys(held.number), func(image int64, data []byte) bool {
+		number := held.number[image]
 		s, r := 0, 0
 		each := func(id int64) {
 			for s < len(software) && software[s] < id {
@@ -222,84 +303,50 @@ func (t *tx) expose(at sight, all bool, held []keeper, list []*exposure) error {
 		if at.everything() {
 			each = nil
 		}
-		ok := eachShare(data, each, func(key riskKey, share riskShare) {
+		return eachShare(data, each, func(key riskKey, share riskShare) {
 			for r < len(rows) && rows[r].key.vulnerability < key.vulnerability {
 				r++
 			}
 			for k := r; k < len(rows) && rows[k].key.vulnerability == key.vulnerability; k++ {
-				if rows[k].key.class == key.class && rows[k].add(share, seen, containers) {
-					has.add(k)
+				if rows[k].key.class != key.class {
+					continue
+				}
+				any[number].add(k)
+				if rows[k].add(share, held.running[number]) {
+					open[number].add(k)
 				}
 			}
 		})
-		open[image] = has
-		return ok
-	}
-	var err error
-	if all {
-		err = t.eachShare(add)
-	} else {
-		err = t.eachShareOf(sortedKeys(running), add)
-	}
-	if err != nil {
-		return err
-	}
-	exposed := make(map[int64]numbers) // host → rows
-	for _, h := range held {
-		rows := exposed[h.host]
-		rows.union(open[h.image])
-		exposed[h.host] = rows
-	}
-	for _, of := range exposed {
-		of.each(func(n int) { rows[n].hosts++ })
-	}
-	if at.everything() {
-		return nil
-	}
-	for _, e := range rows {
-		e.fixes = slices.DeleteFunc(e.fixes, func(f softwareFix) bool { return !candidates[f.software] })
-	}
-	return nil
-}
-
-// eachShareOf calls f with the shares of images, encoded and good until f
-// returns, and when the images were last seen. f says whether the share was whole.
-func (t *tx) eachShareOf(images []int64, f func(image, seen int64, data []byte) bool) error {
-	for part := range slices.Chunk(images, chunk) {
-		if err := t.shareRows(" AND h.image_id IN ("+marks(len(part))+")", args(part), f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// eachShare is eachShareOf all images: many are read faster in their order than by
-// their numbers.
-func (t *tx) eachShare(f func(image, seen int64, data []byte) bool) error {
-	return t.shareRows("", nil, f)
-}
-
-func (t *tx) shareRows(condition string, args []any, f func(image, seen int64, data []byte) bool) error {
-	rows, err := t.query("SELECT h.image_id, g.last_seen, h.data FROM share h CROSS JOIN image g WHERE g.id = h.image_id"+condition, args...)
-	var image, seen int64
-	var data sql.RawBytes
-	return each(rows, err, func(scan func(...any) error) error {
-		if err := scan(&image, &seen, &data); err != nil {
-			return err
-		}
-		if !f(image, seen, data) {
-			return damaged(image)
-		}
-		return nil
 	})
 }
 
+// eachShareOf calls f with the shares of images, encoded and good until f returns.
+// f says whether the share was whole.
+func (t *tx) eachShareOf(images []int64, f func(image int64, data []byte) bool) error {
+	for part := range slices.Chunk(images, chunk) {
+		rows, err := t.query("SELECT image_id, data FROM share WHERE image_id IN ("+marks(len(part))+")", args(part)...)
+		var image int64
+		var data sql.RawBytes
+		if err := each(rows, err, func(scan func(...any) error) error {
+			if err := scan(&image, &data); err != nil {
+				return err
+			}
+			if !f(image, data) {
+				return damaged(image)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // add counts the share of one image and says whether a finding there is open.
-func (e *exposure) add(r riskShare, seen, running int64) bool {
+func (e *exposure) add(r riskShare, running int64) bool {
 	e.findings += r.open
 	e.handled += r.handled
 	e.fixable += r.fixable
-	e.seen = max(e.seen, seen)
 	if r.open == 0 {
 		return false
 	}

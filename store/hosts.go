@@ -259,7 +259,8 @@ func (s *Store) Hosts(ctx context.Context, scope plimsoll.Scope, f api.HostFilte
 	}
 	if f.Vuln != "" {
 		text, args := exposed(f.Vuln)
-		w.and("h.id IN (SELECT o.host_id FROM host_image o WHERE o.image_id IN ("+text+"))", args...)
+		// "+": whether an image of the host is among them, not each of them on each host.
+		w.and("EXISTS (SELECT 1 FROM host_image o WHERE o.host_id = h.id AND +o.image_id IN ("+text+"))", args...)
 	}
 	if f.Problems {
 		w.and(hostProblems)
@@ -449,7 +450,7 @@ func (s *Store) RemoveHost(ctx context.Context, id int64) error {
 		if err := y.change("[]"); err != nil { // a full list of nothing
 			return err
 		}
-		for _, table := range []string{"presence", "container", "host_label"} {
+		for _, table := range []string{"presence", "container", "host_label", "host_held"} {
 			if _, err := t.exec("DELETE FROM "+table+" WHERE host_id = ?", id); err != nil {
 				return err
 			}

@@ -30,6 +30,7 @@ func multiply(tb testing.TB, s *Store, n int) {
 		{"instance", map[string]string{"id": "id + {apart}", "image_id": "image_id + {apart}"}},
 		{"share", map[string]string{"image_id": "image_id + {apart}"}},
 		{"contents", map[string]string{"image_id": "image_id + {apart}"}},
+		{"open_risk", map[string]string{"image_id": "image_id + {apart}"}},
 	}
 	err := s.write(tb.Context(), "multiply the fleet", func(t *tx) error {
 		for _, table := range tables {
@@ -54,6 +55,12 @@ func multiply(tb testing.TB, s *Store, n int) {
 					text, table.name, names[0], apart)); err != nil {
 					return err
 				}
+			}
+		}
+		for _, text := range []string{"DELETE FROM host_held", `INSERT INTO host_held (host_id, images)
+			SELECT host_id, string_agg(CAST(image_id AS TEXT) || ' ' || CAST(running AS TEXT), ' ') FROM host_image GROUP BY host_id`} {
+			if _, err := t.exec(text); err != nil {
+				return err
 			}
 		}
 		for _, counts := range []string{"software SET images = images * ?", "risk SET images = images * ?, findings = findings * ?, handled = handled * ?, fixable = fixable * ?"} {

@@ -16,7 +16,7 @@ import (
 
 // large are the tables that grow with the fleet or with time.
 var large = []string{"host", "host_label", "image", "layer", "image_layer", "presence", "image_reference", "host_image", "container", "software", "software_path", "instance",
-	"image_system", "image_problem", "scan", "vulnerability", "vulnerability_alias", "match", "risk", "share", "change", "effect", "decision_event", "task_item", "work", "audit"}
+	"image_system", "image_problem", "scan", "vulnerability", "vulnerability_alias", "match", "risk", "share", "contents", "open_risk", "host_held", "change", "effect", "decision_event", "task_item", "work", "audit"}
 
 type allowedPlan struct{ question, step, why string }
 
@@ -34,8 +34,8 @@ var allowedPlans = []allowedPlan{
 	{"software*", "scan software", "the total, and a part of a name: a row for each distinct package of the fleet"},
 	{"software below", "sort", "packages of one name"},
 	{"software*", "sort", "packages that something else has found"},
-	{"vulnerabilities*", "scan host_image", "on how many hosts: who holds what is read once for all rows"},
-	{"vulnerabilities*", "scan share", "the same: what images have is read by image, not by finding"},
+	{"vulnerabilities*", "scan host_held", "on how many hosts: who holds what is read once for all rows, a row for each host"},
+	{"vulnerabilities*", "scan open_risk", "the same: what images have is read by image, not by finding"},
 	{"vulnerabilities q", "scan vulnerability_alias", "a part of a name"},
 	{"vulnerabilities q", "sort", "vulnerabilities that their names have found"},
 	{"vulnerabilities package", "sort", "vulnerabilities of one package"},

@@ -193,6 +193,9 @@ func (f *filler) flush() error {
 
 // afterRestore puts right what only held for the consoles that wrote the backup.
 func (t *tx) afterRestore(tables []schemaTable) error {
+	if err := t.fillContents(); err != nil {
+		return err
+	}
 	steps := []string{
 		"DELETE FROM work WHERE state = 'stopped'",
 		"UPDATE work SET state = 'queued', lease = '', host_id = 0, until = 0, done = 0, total = 0",

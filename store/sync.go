@@ -404,6 +404,12 @@ func (y *syncing) noteHost() error {
 	if len(y.images) > 0 {
 		_, err = y.exec(`UPDATE host SET (images, containers, running) =
 			(SELECT count(*), coalesce(sum(containers), 0), coalesce(sum(running), 0) FROM host_image WHERE host_id = ?) WHERE id = ?`, y.host, y.host)
+		if err != nil {
+			return err
+		}
+		_, err = y.exec(`INSERT INTO host_held (host_id, images)
+			SELECT CAST(? AS BIGINT), coalesce(string_agg(CAST(image_id AS TEXT) || ' ' || CAST(running AS TEXT), ' '), '') FROM host_image WHERE host_id = ?
+			ON CONFLICT (host_id) DO UPDATE SET images = excluded.images`, y.host, y.host)
 	}
 	if err != nil || !y.sync.Full {
 		return err

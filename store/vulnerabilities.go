@@ -199,7 +199,7 @@ func (t *tx) inSight(at sight, f api.VulnerabilityFilter, few int, w *where) err
 // fit.
 func (t *tx) risksOf(images []int64, fits func(riskShare) bool) (ids []int64, err error) {
 	all := make(map[riskKey]riskShare)
-	err = t.eachShareOf(images, func(_, _ int64, data []byte) bool {
+	err = t.eachShareOf(images, func(_ int64, data []byte) bool {
 		return eachShare(data, nil, func(key riskKey, r riskShare) {
 			sum := all[key]
 			sum.open += r.open

@@ -1,7 +1,13 @@
 -- What images contain, for those who count: software and how many instances of it, a
--- row of bytes for each image that was read (see contents.go). Rows that are missing
--- are made again from the instances.
+-- row of bytes for each image that was read (see contents.go).
 CREATE TABLE contents (
+  image_id BIGINT PRIMARY KEY,
+  data {blob} NOT NULL
+){rowless};
+
+-- The rows of the risk view with an open finding in an image, a row of bytes for each
+-- image that has any: all of them are read for the lists of a whole fleet.
+CREATE TABLE open_risk (
   image_id BIGINT PRIMARY KEY,
   data {blob} NOT NULL
 ){rowless};
@@ -13,3 +19,13 @@ CREATE TABLE dirty_software (
   new_matches BIGINT NOT NULL DEFAULT 0,
   gone_matches BIGINT NOT NULL DEFAULT 0
 ){rowless};
+
+-- The images that a host holds, in one row: "image running image running …", where
+-- running is the number of its containers there that run. The same as in host_image,
+-- for those who ask what all hosts hold.
+CREATE TABLE host_held (
+  host_id BIGINT PRIMARY KEY REFERENCES host (id),
+  images {text} NOT NULL
+){rowless};
+INSERT INTO host_held (host_id, images)
+  SELECT host_id, string_agg(CAST(image_id AS TEXT) || ' ' || CAST(running AS TEXT), ' ') FROM host_image GROUP BY host_id;
