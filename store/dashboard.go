@@ -122,8 +122,7 @@ func (t *tx) sumVulnerabilities(scope plimsoll.Scope, d *api.Dashboard) error {
 			return err
 		}
 	} else {
-		sight, sightArgs := heldInSight(scope, "g.id")
-		held, err := t.ids("SELECT g.id FROM image g WHERE g.gone = 0 AND "+sight, sightArgs...)
+		held, err := t.idsHeld(heldBy{sight: sight{scope: scope}})
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ type dialect struct {
 	name   goose.Dialect
 	schema *strings.Replacer // of the words in braces
 	dollar bool              // parameters are $1, $2, …
+	ids    string            // a query for the IDs in a parameter, a list in JSON
 	cache  sync.Map          // rebound queries
 }
 
@@ -36,12 +37,14 @@ var (
 		name: goose.DialectSQLite3,
 		schema: strings.NewReplacer(
 			"{id}", "INTEGER PRIMARY KEY AUTOINCREMENT", "{text}", "TEXT", "{blob}", "BLOB", "{rowless}", " WITHOUT ROWID"),
+		ids: "SELECT value FROM json_each(?)",
 	}
 	postgres = &dialect{
 		name: goose.DialectPostgres,
 		schema: strings.NewReplacer( // the byte order that SQLite has too
 			"{id}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "{text}", `TEXT COLLATE "C"`, "{blob}", "BYTEA", "{rowless}", ""),
 		dollar: true,
+		ids:    "SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(? AS json)) AS ids (value)",
 	}
 )
 

@@ -6,7 +6,6 @@ import (
 	"math/bits"
 	"slices"
 
-	"plimsoll"
 	"plimsoll/api"
 )
 
@@ -51,29 +50,6 @@ func (h *holdings) add(synced int64, images string) bool {
 	})
 	h.hosts = append(h.hosts, k)
 	return ok
-}
-
-// eachHeld calls f for the images in a row of host_held, and says whether it could
-// be read.
-func eachHeld(text string, f func(image, running int64)) (ok bool) {
-	number := func() (n int64, ok bool) {
-		i := 0
-		for ; i < len(text) && text[i] >= '0' && text[i] <= '9' && i < 19; i++ {
-			n = n*10 + int64(text[i]-'0')
-		}
-		ok = i > 0 && (i == len(text) || text[i] == ' ')
-		text = text[min(i+1, len(text)):]
-		return n, ok
-	}
-	for text != "" {
-		image, ok1 := number()
-		running, ok2 := number()
-		if !ok1 || !ok2 {
-			return false
-		}
-		f(image, running)
-	}
-	return true
 }
 
 // numbers is a set of small numbers, a bit for each.
@@ -189,7 +165,7 @@ func (t *tx) holdings(at sight, near where) (*holdings, error) {
 			return err
 		}
 		if !held.add(synced, images) {
-			return plimsoll.Errorf(plimsoll.CodeCorrupt, "read what hosts hold", "the images of host %d are damaged", host)
+			return damagedHeld(host)
 		}
 		return nil
 	})

@@ -127,11 +127,9 @@ func (w *where) seesFound(scope plimsoll.Scope, column string) {
 }
 
 // heldInSight returns the condition under which a host within the scope holds
-// the image whose ID is in column. It reads what these hosts hold, once: they
-// are few where it matters.
+// the image whose ID is in column.
 func heldInSight(scope plimsoll.Scope, column string) (string, []any) {
-	text, args := hostInSight(scope, "held.host_id")
-	return column + " IN (SELECT held.image_id FROM host_image held WHERE " + text + ")", args
+	return column + " IN (" + theIDs + ")", []any{heldBy{sight: sight{scope: scope}}}
 }
 
 // seesImage narrows to images within the scope, gone ones too: those that a host

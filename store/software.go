@@ -214,23 +214,14 @@ func (w *where) layer(n string, image int64, diff string) error {
 	return nil
 }
 
-// heldBy returns the condition under which a host in sight that the filter
-// allows holds the image in column now.
-func heldBy(scope plimsoll.Scope, f api.SoftwareFilter, column string) (string, []any) {
-	if scope.All && f.Host == 0 && f.Label == "" {
+// held returns the condition under which a host in sight that the filter allows
+// holds the image in column now.
+func held(scope plimsoll.Scope, f api.SoftwareFilter, column string) (string, []any) {
+	at := sight{scope, f.Host, f.Label}
+	if at.everything() {
 		return "EXISTS (SELECT 1 FROM host_image o WHERE o.image_id = " + column + ")", nil
 	}
-	condition, sightArgs := hostInSight(scope, "o.host_id")
-	out := slices.Clone(sightArgs)
-	if f.Host != 0 {
-		condition += " AND o.host_id = ?"
-		out = append(out, f.Host)
-	}
-	if f.Label != "" {
-		condition += " AND o.host_id IN (SELECT host_id FROM host_label WHERE label = ?)"
-		out = append(out, f.Label)
-	}
-	return column + " IN (SELECT o.image_id FROM host_image o WHERE " + condition + ")", out
+	return column + " IN (" + theIDs + ")", []any{heldBy{sight: at}}
 }
 
 // Software lists distinct packages of live images.
@@ -248,11 +239,13 @@ func (s *Store) Software(ctx context.Context, scope plimsoll.Scope, f api.Softwa
 			return err
 		}
 		w.and("+s.images > 0") // nearly all: no index helps
-		if !scope.All || f.Image != 0 || f.Layer != "" || f.Host != 0 || f.Label != "" || f.Path != "" {
+		at := sight{scope, f.Host, f.Label}
+		switch {
+		case f.Image != 0 || f.Layer != "" || f.Path != "":
 			var n where
 			// Of few images all packages are looked at, elsewhere all images of each package.
 			few := f.Image != 0 || f.Host != 0
-			if at := (sight{scope, f.Host, f.Label}); !few && !at.everything() {
+			if !few && !at.everything() {
 				images, err := t.imagesIn(at, chunk+1)
 				if err != nil {
 					return err
@@ -264,7 +257,7 @@ func (s *Store) Software(ctx context.Context, scope plimsoll.Scope, f api.Softwa
 				n.and("n.software_id = s.id")
 				column = "+n.image_id"
 			}
-			text, args := heldBy(scope, f, column)
+			text, args := held(scope, f, column)
 			n.and(text, args...)
 			if f.Image != 0 {
 				n.and("n.image_id = ?", f.Image)
@@ -282,6 +275,8 @@ func (s *Store) Software(ctx context.Context, scope plimsoll.Scope, f api.Softwa
 			} else {
 				w.and("EXISTS (SELECT 1 FROM instance n"+n.String()+")", n.args...)
 			}
+		case !at.everything():
+			w.and("s.id IN ("+theIDs+")", heldBy{at, true})
 		}
 		page, err = fetch(t, k, softwareColumns, softwareFrom, w, func(scan func(...any) error) (p api.Software, err error) {
 			dest, finish := softwareInto(&p)
@@ -405,7 +400,7 @@ func (s *Store) Places(ctx context.Context, scope plimsoll.Scope, f api.Software
 		}
 		// First the packages, as many as a page can need: each is on one host at
 		// least, and on thousands perhaps.
-		text, args := heldBy(scope, f, "n.image_id")
+		text, args := held(scope, f, "n.image_id")
 		w.and(text, args...)
 		if f.Image != 0 {
 			w.and("n.image_id = ?", f.Image)

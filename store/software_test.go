@@ -19,6 +19,23 @@ func addSoftware(t testing.TB, s *Store, n int, kind, name, version, path string
 		path, digestOf("image", n), key)
 	execTest(t, s, "INSERT INTO software_path (software_id, path) SELECT id, ? FROM software WHERE key = ? ON CONFLICT DO NOTHING", path, key)
 	execTest(t, s, "UPDATE software SET images = (SELECT count(DISTINCT n.image_id) FROM instance n WHERE n.software_id = software.id)")
+	if err := s.write(t.Context(), "note contents", func(t *tx) error {
+		images, err := t.ids("SELECT id FROM image WHERE digest = ?", string(digestOf("image", n)))
+		if err != nil {
+			return err
+		}
+		software, err := t.ids("SELECT software_id FROM instance WHERE image_id = ? ORDER BY software_id", images[0])
+		if err != nil {
+			return err
+		}
+		var list []portion
+		for _, id := range slices.Compact(software) {
+			list = append(list, portion{id, 1})
+		}
+		return t.storeContents(images[0], list)
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestSoftwareByVersion(t *testing.T) {

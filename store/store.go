@@ -116,6 +116,7 @@ type tx struct {
 	ctx  context.Context
 	now  int64                // unix milliseconds
 	kept map[string]*sql.Stmt // by query; nil for one that ran once
+	sets map[string]string    // of IDs (see bind); nil where they may change
 }
 
 // keep returns the prepared form of a query that the transaction runs again;
@@ -141,6 +142,7 @@ func (t *tx) keep(query string) (*sql.Stmt, error) {
 }
 
 func (t *tx) exec(query string, args ...any) (sql.Result, error) {
+	query, args = t.bind(query, args)
 	stmt, err := t.keep(query)
 	if err != nil {
 		return nil, err
@@ -152,6 +154,7 @@ func (t *tx) exec(query string, args ...any) (sql.Result, error) {
 }
 
 func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
+	query, args = t.bind(query, args)
 	if t.s.asked != nil {
 		t.s.asked(query, args)
 	}
@@ -166,6 +169,7 @@ func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
 }
 
 func (t *tx) row(query string, args ...any) *sql.Row {
+	query, args = t.bind(query, args)
 	if t.s.asked != nil {
 		t.s.asked(query, args)
 	}
@@ -271,7 +275,7 @@ func (s *Store) read(ctx context.Context, op string, f func(*tx) error) error {
 		return storeError(op, err)
 	}
 	defer sqlTx.Rollback()
-	return storeError(op, f(&tx{Tx: sqlTx, s: s, ctx: ctx, now: s.now().UnixMilli()}))
+	return storeError(op, f(&tx{Tx: sqlTx, s: s, ctx: ctx, now: s.now().UnixMilli(), sets: make(map[string]string)}))
 }
 
 // each calls f for every row.

@@ -407,9 +407,7 @@ func (y *syncing) noteHost() error {
 		if err != nil {
 			return err
 		}
-		_, err = y.exec(`INSERT INTO host_held (host_id, images)
-			SELECT CAST(? AS BIGINT), coalesce(string_agg(CAST(image_id AS TEXT) || ' ' || CAST(running AS TEXT), ' '), '') FROM host_image WHERE host_id = ?
-			ON CONFLICT (host_id) DO UPDATE SET images = excluded.images`, y.host, y.host)
+		err = y.noteHeld(y.host)
 	}
 	if err != nil || !y.sync.Full {
 		return err

@@ -87,6 +87,9 @@ func (y yard) image(layers []string, hosts ...int64) (id int64) {
 			if _, err = t.exec("INSERT INTO host_image (host_id, image_id, hash) VALUES (?, ?, '')", h, id); err != nil {
 				return err
 			}
+			if err = t.noteHeld(h); err != nil {
+				return err
+			}
 		}
 		return nil
 	})

@@ -1,0 +1,144 @@
+package store
+
+import (
+	"database/sql/driver"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"plimsoll"
+)
+
+// theIDs stands in a query for the IDs that its parameter, a heldBy, means. What
+// thousands of hosts hold is worked out once for all questions of a transaction, from
+// a row for each host: the database would go through a row for each image on each of
+// them, each time.
+const theIDs = "{ids}"
+
+// heldBy means the images that hosts in sight hold, or their software.
+type heldBy struct {
+	sight
+	software bool
+}
+
+func (h heldBy) String() string {
+	return fmt.Sprint(h.scope.All, h.host, h.software, "\x00", h.label, "\x00", strings.Join(slices.Sorted(slices.Values(h.scope.Labels)), "\x00"))
+}
+
+// bind puts the IDs in place of each heldBy.
+func (t *tx) bind(query string, args []any) (string, []any) {
+	if !slices.ContainsFunc(args, func(a any) bool { _, ok := a.(heldBy); return ok }) {
+		return query, args
+	}
+	args = slices.Clone(args)
+	for i, a := range args {
+		h, ok := a.(heldBy)
+		if !ok {
+			continue
+		}
+		text, known := t.sets[h.String()]
+		if !known {
+			ids, err := t.idsHeld(h)
+			if err != nil {
+				args[i] = failed{err}
+				continue
+			}
+			b := make([]byte, 0, 8*len(ids)+2)
+			b = append(b, '[')
+			for n, id := range ids {
+				if n > 0 {
+					b = append(b, ',')
+				}
+				b = strconv.AppendInt(b, id, 10)
+			}
+			text = string(append(b, ']'))
+			if t.sets != nil {
+				t.sets[h.String()] = text
+			}
+		}
+		args[i] = text
+	}
+	return strings.ReplaceAll(query, theIDs, t.s.dialect.ids), args
+}
+
+// failed is a parameter that could not be worked out: the query fails with its error.
+type failed struct{ error }
+
+func (f failed) Value() (driver.Value, error) { return nil, f.error }
+
+// noteHeld brings the row of a host up to date with table host_image.
+func (t *tx) noteHeld(host int64) error {
+	_, err := t.exec(`INSERT INTO host_held (host_id, images)
+		SELECT CAST(? AS BIGINT), coalesce(string_agg(CAST(image_id AS TEXT) || ' ' || CAST(running AS TEXT), ' '), '') FROM host_image WHERE host_id = ?
+		ON CONFLICT (host_id) DO UPDATE SET images = excluded.images`, host, host)
+	return err
+}
+
+// idsHeld returns what is held, in ascending order.
+func (t *tx) idsHeld(h heldBy) ([]int64, error) {
+	held := make(map[int64]bool)
+	var w where
+	h.hosts(&w, "o.host_id")
+	rows, err := t.query("SELECT o.host_id, o.images FROM host_held o"+w.String(), w.args...)
+	err = each(rows, err, func(scan func(...any) error) error {
+		var host int64
+		var images string
+		if err := scan(&host, &images); err != nil {
+			return err
+		}
+		if !eachHeld(images, func(image, _ int64) { held[image] = true }) {
+			return damagedHeld(host)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	images := sortedKeys(held)
+	if !h.software {
+		return images, nil
+	}
+	var software numbers
+	for part := range slices.Chunk(images, chunk) {
+		contents, err := t.contents(part)
+		if err != nil {
+			return nil, err
+		}
+		for _, list := range contents {
+			for _, p := range list {
+				software.add(int(p.software))
+			}
+		}
+	}
+	ids := make([]int64, 0, software.len())
+	software.each(func(n int) { ids = append(ids, int64(n)) })
+	return ids, nil
+}
+
+func damagedHeld(host int64) error {
+	return plimsoll.Errorf(plimsoll.CodeCorrupt, "read what hosts hold", "the images of host %d are damaged", host)
+}
+
+// eachHeld calls f for the images in a row of host_held, and says whether it could
+// be read.
+func eachHeld(text string, f func(image, running int64)) (ok bool) {
+	number := func() (n int64, ok bool) {
+		i := 0
+		for ; i < len(text) && text[i] >= '0' && text[i] <= '9' && i < 18; i++ {
+			n = n*10 + int64(text[i]-'0')
+		}
+		ok = i > 0 && (i == len(text) || text[i] == ' ')
+		text = text[min(i+1, len(text)):]
+		return n, ok
+	}
+	for text != "" {
+		image, ok1 := number()
+		running, ok2 := number()
+		if !ok1 || !ok2 {
+			return false
+		}
+		f(image, running)
+	}
+	return true
+}
