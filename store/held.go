@@ -16,14 +16,15 @@ import (
 // them, each time.
 const theIDs = "{ids}"
 
-// heldBy means the images that hosts in sight hold, or their software.
+// heldBy means the images that hosts in sight hold, those of which a container runs
+// there, or the software of all.
 type heldBy struct {
 	sight
-	software bool
+	running, software bool
 }
 
 func (h heldBy) String() string {
-	return fmt.Sprint(h.scope.All, h.host, h.software, "\x00", h.label, "\x00", strings.Join(slices.Sorted(slices.Values(h.scope.Labels)), "\x00"))
+	return fmt.Sprint(h.scope.All, h.host, h.running, h.software, "\x00", h.label, "\x00", strings.Join(slices.Sorted(slices.Values(h.scope.Labels)), "\x00"))
 }
 
 // bind puts the IDs in place of each heldBy.
@@ -77,7 +78,7 @@ func (t *tx) noteHeld(host int64) error {
 
 // idsHeld returns what is held, in ascending order.
 func (t *tx) idsHeld(h heldBy) ([]int64, error) {
-	held := make(map[int64]bool)
+	var held idSet
 	var w where
 	h.hosts(&w, "o.host_id")
 	rows, err := t.query("SELECT o.host_id, o.images FROM host_held o"+w.String(), w.args...)
@@ -87,7 +88,11 @@ func (t *tx) idsHeld(h heldBy) ([]int64, error) {
 		if err := scan(&host, &images); err != nil {
 			return err
 		}
-		if !eachHeld(images, func(image, _ int64) { held[image] = true }) {
+		if !eachHeld(images, func(image, running int64) {
+			if !h.running || running > 0 {
+				held.add(image)
+			}
+		}) {
 			return damagedHeld(host)
 		}
 		return nil
@@ -95,11 +100,11 @@ func (t *tx) idsHeld(h heldBy) ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	images := sortedKeys(held)
+	images := held.list()
 	if !h.software {
 		return images, nil
 	}
-	var software numbers
+	var software idSet
 	for part := range slices.Chunk(images, chunk) {
 		contents, err := t.contents(part)
 		if err != nil {
@@ -107,13 +112,40 @@ func (t *tx) idsHeld(h heldBy) ([]int64, error) {
 		}
 		for _, list := range contents {
 			for _, p := range list {
-				software.add(int(p.software))
+				software.add(p.software)
 			}
 		}
 	}
-	ids := make([]int64, 0, software.len())
-	software.each(func(n int) { ids = append(ids, int64(n)) })
-	return ids, nil
+	return software.list(), nil
+}
+
+// idSet is a set of IDs. Millions are added, most of them again and again, and near
+// those before.
+type idSet struct {
+	pages map[int64]*[64]uint64 // of 4096 IDs each
+	last  *[64]uint64
+	at    int64
+}
+
+func (s *idSet) add(id int64) {
+	if page := id >> 12; s.last == nil || s.at != page {
+		if s.pages == nil {
+			s.pages = make(map[int64]*[64]uint64)
+		}
+		if s.pages[page] == nil {
+			s.pages[page] = new([64]uint64)
+		}
+		s.last, s.at = s.pages[page], page
+	}
+	s.last[id>>6&63] |= 1 << (id & 63)
+}
+
+// list returns the IDs in ascending order.
+func (s *idSet) list() (ids []int64) {
+	for _, page := range sortedKeys(s.pages) {
+		numbers(s.pages[page][:]).each(func(n int) { ids = append(ids, page<<12+int64(n)) })
+	}
+	return ids
 }
 
 func damagedHeld(host int64) error {

@@ -216,20 +216,19 @@ func contained(w *where, scope plimsoll.Scope, f api.ImageFilter) {
 		text, args := exposed(f.Vuln)
 		w.and("i.id IN ("+text+")", args...)
 	}
-	sight, sightArgs := hostInSight(scope, "c.host_id")
+	seen, seenArgs := hostInSight(scope, "c.host_id")
 	if f.Container != "" {
-		w.and("i.id IN (SELECT c.image_id FROM container c WHERE c.gone = 0 AND ("+like("lower(c.name)")+" OR c.container_id >= ? AND c.container_id < ?) AND "+sight+")",
-			slices.Concat([]any{likePattern(f.Container), f.Container, afterPrefix(f.Container)}, sightArgs)...)
+		w.and("i.id IN (SELECT c.image_id FROM container c WHERE c.gone = 0 AND ("+like("lower(c.name)")+" OR c.container_id >= ? AND c.container_id < ?) AND "+seen+")",
+			slices.Concat([]any{likePattern(f.Container), f.Container, afterPrefix(f.Container)}, seenArgs)...)
 	}
 	if f.Pod != "" {
-		w.and("i.id IN (SELECT c.image_id FROM container c WHERE c.gone = 0 AND "+like("lower(c.pod)")+" AND "+sight+")",
-			slices.Concat([]any{likePattern(f.Pod)}, sightArgs)...)
+		w.and("i.id IN (SELECT c.image_id FROM container c WHERE c.gone = 0 AND "+like("lower(c.pod)")+" AND "+seen+")",
+			slices.Concat([]any{likePattern(f.Pod)}, seenArgs)...)
 	}
 	if word(w, "inUse", f.InUse, "yes", "no") {
 		runs, args := "i.running > 0", []any(nil)
 		if !scope.All {
-			text, sightArgs := hostInSight(scope, "u.host_id")
-			runs, args = "i.id IN (SELECT u.image_id FROM host_image u WHERE u.running > 0 AND "+text+")", sightArgs
+			runs, args = "i.id IN ("+theIDs+")", []any{heldBy{sight: sight{scope: scope}, running: true}}
 		}
 		if f.InUse == "no" {
 			runs = "NOT (" + runs + ")"

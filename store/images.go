@@ -281,7 +281,7 @@ func (s *Store) Containers(ctx context.Context, scope plimsoll.Scope, f Containe
 	}
 	if f.Vuln != "" {
 		text, args := exposed(f.Vuln)
-		w.and("c.image_id IN ("+text+")", args...)
+		w.and("+c.image_id IN ("+text+")", args...) // "+": in the order of the list
 	}
 	if f.Query != "" {
 		w.and(like("lower(c.name)")+" OR "+like("lower(c.pod)")+" OR c.container_id >= ? AND c.container_id < ?",

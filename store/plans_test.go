@@ -43,6 +43,7 @@ var allowedPlans = []allowedPlan{
 	{"hosts*", "scan host", "the total: a row for each host"},
 	{"*with the worst vulnerability*", "sort", "what is on the images that have it"},
 	{"containers", "scan container", "the total"},
+	{"containers with the worst vulnerability", "scan container", "the total: an index of those that run, and nothing else of them"},
 	{"places of an image", "sort", "of one image"},
 	{"packages of an image", "sort", "of one image"},
 	{"changes of an image", "sort", "of the software of one image"},

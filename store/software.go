@@ -276,7 +276,7 @@ func (s *Store) Software(ctx context.Context, scope plimsoll.Scope, f api.Softwa
 				w.and("EXISTS (SELECT 1 FROM instance n"+n.String()+")", n.args...)
 			}
 		case !at.everything():
-			w.and("s.id IN ("+theIDs+")", heldBy{at, true})
+			w.and("s.id IN ("+theIDs+")", heldBy{sight: at, software: true})
 		}
 		page, err = fetch(t, k, softwareColumns, softwareFrom, w, func(scan func(...any) error) (p api.Software, err error) {
 			dest, finish := softwareInto(&p)

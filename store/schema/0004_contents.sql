@@ -29,3 +29,6 @@ CREATE TABLE host_held (
 ){rowless};
 INSERT INTO host_held (host_id, images)
   SELECT host_id, string_agg(CAST(image_id AS TEXT) || ' ' || CAST(running AS TEXT), ' ') FROM host_image GROUP BY host_id;
+
+-- Which of the running containers are of some images, without a look at each.
+CREATE INDEX container_running ON container (image_id, host_id) WHERE gone = 0 AND running = 1;
