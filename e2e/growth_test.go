@@ -95,7 +95,8 @@ type growth struct {
 func (g growth) measure(size int, command func() *exec.Cmd) point {
 	g.Helper()
 	p := point{Size: size}
-	for round, start := 0, time.Now(); round == 0 || round < 3 && time.Since(start) < 5*time.Second; round++ {
+	// The first round finds nothing in the page cache: the best of at least two counts.
+	for round, start := 0, time.Now(); round < 2 || round < 3 && time.Since(start) < 5*time.Second; round++ {
 		c := must(g.B, command(), 10*time.Millisecond)
 		if s := c.Wall.Seconds(); round == 0 || s < p.Seconds {
 			p.Seconds = s

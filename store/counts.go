@@ -158,6 +158,9 @@ func (t *tx) imageCounts(ids []int64, known *countedCache) (map[int64]*imageCoun
 		img := images[id]
 		for _, c := range contents[id] {
 			of := software[c.software]
+			if of == nil {
+				return nil, damagedContents(id)
+			}
 			img.packages += c.n
 			img.uncovered += bit(!of.covered) * c.n
 			img.ended = img.ended || of.ended && of.system == img.system && of.system != 0

@@ -363,34 +363,33 @@ func chunkBy[T any, K comparable](list []T, key func(T) K) func(yield func([]T) 
 	}
 }
 
-// shift is software whose matches came and went, and the live images and findings
-// that one of its matches reaches.
-type shift struct {
-	software, came, went int64
-	images, findings     int64
-}
+// shift is software of which a generation's matches came and went.
+type shift struct{ software, generation, came, went int64 }
+
+// reach is how many live images and instances have some software.
+type reach struct{ images, instances int64 }
 
 // spread finds out which images have the software whose matches changed: they must
 // be counted anew. It looks through the contents of all images, once: that is a
 // hundredth of the work of finding them by each software.
 func (e *evaluation) spread(ctx context.Context) error {
-	var list []*shift
-	by := make(map[int64]*shift)
+	var shifts []shift
+	reached := make(map[int64]*reach)
 	err := e.s.read(ctx, "read what changed", func(t *tx) error {
-		rows, err := t.query("SELECT software_id, new_matches, gone_matches FROM dirty_software ORDER BY software_id")
+		rows, err := t.query("SELECT software_id, generation_id, new_matches, gone_matches FROM dirty_software ORDER BY software_id, generation_id")
 		return each(rows, err, func(scan func(...any) error) error {
-			c := &shift{}
-			err := scan(&c.software, &c.came, &c.went)
-			list, by[c.software] = append(list, c), c
+			var s shift
+			err := scan(&s.software, &s.generation, &s.came, &s.went)
+			shifts, reached[s.software] = append(shifts, s), &reach{}
 			return err
 		})
 	})
-	if err != nil || len(list) == 0 {
+	if err != nil || len(shifts) == 0 {
 		return err
 	}
-	for last := int64(0); ; {
+	for last, more := int64(0), true; more; {
 		var touched [][]any
-		before := last
+		more = false
 		err := e.s.read(ctx, "read contents", func(t *tx) error {
 			rows, err := t.query(`SELECT c.image_id, c.data, g.gone FROM contents c JOIN image g ON g.id = c.image_id
 				WHERE c.image_id > ? ORDER BY c.image_id LIMIT ?`, last, evaluateSoftware)
@@ -400,16 +399,14 @@ func (e *evaluation) spread(ctx context.Context) error {
 				if err := scan(&last, &data, &gone); err != nil {
 					return err
 				}
+				more = true
 				has := false
 				if !eachPortion(data, func(p portion) {
-					c := by[p.software]
-					if c == nil {
-						return
-					}
-					has = true
-					if gone == 0 {
-						c.images++
-						c.findings += p.n
+					r := reached[p.software]
+					has = has || r != nil
+					if r != nil && gone == 0 {
+						r.images++
+						r.instances += p.n
 					}
 				}) {
 					return damagedContents(last)
@@ -423,51 +420,41 @@ func (e *evaluation) spread(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if last == before {
-			break
-		}
 		if err := e.s.writeFindings(ctx, "note images", func(t *tx) error {
 			return t.insertMany("dirty_image (image_id)", 1, touched, "ON CONFLICT DO NOTHING")
 		}); err != nil {
 			return err
 		}
 	}
-	for part := range slices.Chunk(list, evaluateSoftware) {
-		if err := e.s.writeFindings(ctx, "note what changes reach", func(t *tx) error { return e.reached(t, part) }); err != nil {
+	for part := range slices.Chunk(shifts, evaluateSoftware) {
+		if err := e.s.writeFindings(ctx, "note what changes reach", func(t *tx) error {
+			for _, s := range part {
+				if err := t.noteReach(s, *reached[s.software]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// reached writes what changes reach, and forgets that they are to be counted.
-func (e *evaluation) reached(t *tx, list []*shift) error {
-	generation, err := e.active(t)
+// noteReach writes what the changes of some software reach, once; its images are known.
+func (t *tx) noteReach(s shift, r reach) error {
+	done, err := t.exec("DELETE FROM dirty_software WHERE software_id = ? AND generation_id = ?", s.software, s.generation)
 	if err != nil {
 		return err
 	}
-	var sum shift
-	var newFindings, goneFindings int64
-	for _, c := range list {
-		sum.came += c.came
-		sum.went += c.went
-		newFindings += c.came * c.findings
-		goneFindings += c.went * c.findings
-		if _, err := t.exec("UPDATE change SET images = ?, findings = ? WHERE software_id = ? AND generation_id = ?", c.images, c.findings, c.software, generation); err != nil {
-			return err
-		}
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return err // another console was faster
 	}
-	for part := range slices.Chunk(list, chunk) {
-		ids := make([]any, len(part))
-		for i, c := range part {
-			ids[i] = c.software
-		}
-		if _, err := t.exec("DELETE FROM dirty_software WHERE software_id IN ("+marks(len(ids))+")", ids...); err != nil {
-			return err
-		}
+	if _, err := t.exec("UPDATE change SET images = ?, findings = ? WHERE software_id = ? AND generation_id = ?", r.images, r.instances, s.software, s.generation); err != nil {
+		return err
 	}
-	_, err = t.exec(`UPDATE generation SET new_matches = new_matches + ?, gone_matches = gone_matches + ?,
-		new_findings = new_findings + ?, gone_findings = gone_findings + ? WHERE id = ?`, sum.came, sum.went, newFindings, goneFindings, generation)
+	_, err = t.exec(`UPDATE generation SET new_matches = new_matches + ?, gone_matches = gone_matches + ?, new_findings = new_findings + ?,
+		gone_findings = gone_findings + ? WHERE id = ?`, s.came, s.went, s.came*r.instances, s.went*r.instances, s.generation)
 	return err
 }
 

@@ -71,7 +71,7 @@ func (f failed) Value() (driver.Value, error) { return nil, f.error }
 // noteHeld brings the row of a host up to date with table host_image.
 func (t *tx) noteHeld(host int64) error {
 	_, err := t.exec(`INSERT INTO host_held (host_id, images)
-		SELECT CAST(? AS BIGINT), coalesce(string_agg(CAST(image_id AS TEXT) || ' ' || CAST(running AS TEXT), ' '), '') FROM host_image WHERE host_id = ?
+		SELECT CAST(? AS BIGINT), coalesce(string_agg(CAST(image_id AS TEXT) || ' ' || CAST(running AS TEXT), ' ' ORDER BY image_id), '') FROM host_image WHERE host_id = ?
 		ON CONFLICT (host_id) DO UPDATE SET images = excluded.images`, host, host)
 	return err
 }

@@ -208,7 +208,7 @@ func (w *verdictWriter) write(j *judgement, old map[int64]storedMatch) error {
 	if j.was != nil {
 		// Its images count what is covered, too.
 		if touched || j.before == 0 || j.was.covered != now.covered || j.was.ended != now.ended {
-			w.dirty = append(w.dirty, []any{j.software, came, went})
+			w.dirty = append(w.dirty, []any{j.software, w.generation, came, went})
 		}
 		if *j.was == now {
 			w.same = append(w.same, j.software)
@@ -232,7 +232,7 @@ func (w *verdictWriter) finish() error {
 			return err
 		}
 	}
-	if err := w.insertMany("dirty_software (software_id, new_matches, gone_matches)", 3, w.dirty, `ON CONFLICT (software_id) DO UPDATE
+	if err := w.insertMany("dirty_software (software_id, generation_id, new_matches, gone_matches)", 4, w.dirty, `ON CONFLICT (software_id, generation_id) DO UPDATE
 		SET new_matches = dirty_software.new_matches + excluded.new_matches, gone_matches = dirty_software.gone_matches + excluded.gone_matches`); err != nil {
 		return err
 	}

@@ -306,7 +306,8 @@ func checkFindings(tb testing.TB, s *Store) {
 	checkContents(tb, s)
 }
 
-// checkContents compares what is noted of images with their instances.
+// checkContents compares what is noted of images and hosts, for those who ask about
+// many, with what it is taken from.
 func checkContents(tb testing.TB, s *Store) {
 	tb.Helper()
 	err := s.read(context.Background(), "compare", func(t *tx) error {
@@ -325,7 +326,7 @@ func checkContents(tb testing.TB, s *Store) {
 			return err
 		}
 		rows, err = t.query("SELECT image_id, data FROM contents")
-		return each(rows, err, func(scan func(...any) error) error {
+		if err = each(rows, err, func(scan func(...any) error) error {
 			var image int64
 			var data []byte
 			if err := scan(&image, &data); err != nil {
@@ -336,7 +337,43 @@ func checkContents(tb testing.TB, s *Store) {
 				tb.Errorf("noted of image %d: %v, its instances are %v", image, have, want[image])
 			}
 			return nil
-		})
+		}); err != nil {
+			return err
+		}
+		texts := func(query string, as func([]byte) []byte) map[int64]string {
+			found := map[int64]string{}
+			rows, err := t.query(query)
+			if err := each(rows, err, func(scan func(...any) error) error {
+				var id int64
+				var data []byte
+				if err := scan(&id, &data); err != nil {
+					return err
+				}
+				if data = as(data); len(data) > 0 {
+					found[id] = string(data)
+				}
+				return nil
+			}); err != nil {
+				tb.Fatal(err)
+			}
+			return found
+		}
+		itself := func(b []byte) []byte { return b }
+		open := func(b []byte) []byte {
+			s, ok := decodeShare(b)
+			if !ok {
+				tb.Fatal("a share is damaged")
+			}
+			return s.open()
+		}
+		if have, want := texts("SELECT image_id, data FROM open_risk", itself), texts("SELECT image_id, data FROM share", open); !maps.Equal(have, want) {
+			tb.Errorf("open risks %v, want %v", have, want)
+		}
+		const held = "string_agg(CAST(image_id AS TEXT) || ' ' || CAST(running AS TEXT), ' ' ORDER BY image_id)"
+		if have, want := texts("SELECT host_id, images FROM host_held", itself), texts("SELECT host_id, "+held+" FROM host_image GROUP BY host_id", itself); !maps.Equal(have, want) {
+			tb.Errorf("hosts hold %v, want %v", have, want)
+		}
+		return nil
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -12,12 +12,14 @@ CREATE TABLE open_risk (
   data {blob} NOT NULL
 ){rowless};
 
--- Software whose matches a new generation changed, until the images that have it are
+-- Software whose matches a generation changed, until the images that have it are
 -- known; with how many matches came and went.
 CREATE TABLE dirty_software (
-  software_id BIGINT PRIMARY KEY,
+  software_id BIGINT NOT NULL,
+  generation_id BIGINT NOT NULL,
   new_matches BIGINT NOT NULL DEFAULT 0,
-  gone_matches BIGINT NOT NULL DEFAULT 0
+  gone_matches BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (software_id, generation_id)
 ){rowless};
 
 -- The images that a host holds, in one row: "image running image running …", where
@@ -28,7 +30,7 @@ CREATE TABLE host_held (
   images {text} NOT NULL
 ){rowless};
 INSERT INTO host_held (host_id, images)
-  SELECT host_id, string_agg(CAST(image_id AS TEXT) || ' ' || CAST(running AS TEXT), ' ') FROM host_image GROUP BY host_id;
+  SELECT host_id, string_agg(CAST(image_id AS TEXT) || ' ' || CAST(running AS TEXT), ' ' ORDER BY image_id) FROM host_image GROUP BY host_id;
 
 -- Which of the running containers are of some images, without a look at each.
 CREATE INDEX container_running ON container (image_id, host_id) WHERE gone = 0 AND running = 1;
