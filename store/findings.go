@@ -174,6 +174,18 @@ func (t *tx) selectFindings(scope plimsoll.Scope, f api.FindingFilter) (*selecti
 	if err := q.states(f.States); err != nil {
 		return nil, err
 	}
+	if at := (sight{scope, f.Host, f.Label}); !q.narrow && !at.everything() {
+		// Where few images are in sight, most matches have none of them: that is known
+		// without a look at the instances.
+		const few = 5000
+		images, err := t.idsHeld(heldBy{sight: at})
+		if err != nil {
+			return nil, err
+		}
+		if len(images) <= few {
+			q.and("+m.software_id IN ("+theIDs+")", heldBy{sight: at, software: true})
+		}
+	}
 	if q.narrow { // the plus keeps SQLite from going through all matches in the order of the list
 		q.and("+m.gone = 0")
 	} else {

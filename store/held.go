@@ -38,27 +38,20 @@ func (t *tx) bind(query string, args []any) (string, []any) {
 		if !ok {
 			continue
 		}
-		text, known := t.sets[h.String()]
-		if !known {
-			ids, err := t.idsHeld(h)
-			if err != nil {
-				args[i] = failed{err}
-				continue
-			}
-			b := make([]byte, 0, 8*len(ids)+2)
-			b = append(b, '[')
-			for n, id := range ids {
-				if n > 0 {
-					b = append(b, ',')
-				}
-				b = strconv.AppendInt(b, id, 10)
-			}
-			text = string(append(b, ']'))
-			if t.sets != nil {
-				t.sets[h.String()] = text
-			}
+		ids, err := t.idsHeld(h)
+		if err != nil {
+			args[i] = failed{err}
+			continue
 		}
-		args[i] = text
+		b := make([]byte, 0, 8*len(ids)+2)
+		b = append(b, '[')
+		for n, id := range ids {
+			if n > 0 {
+				b = append(b, ',')
+			}
+			b = strconv.AppendInt(b, id, 10)
+		}
+		args[i] = string(append(b, ']'))
 	}
 	return strings.ReplaceAll(query, theIDs, t.s.dialect.ids), args
 }
@@ -77,7 +70,23 @@ func (t *tx) noteHeld(host int64) error {
 }
 
 // idsHeld returns what is held, in ascending order.
-func (t *tx) idsHeld(h heldBy) ([]int64, error) {
+func (t *tx) idsHeld(h heldBy) (ids []int64, err error) {
+	ids, known := t.sets[h.String()]
+	if known {
+		return ids, nil
+	}
+	if h.software {
+		ids, err = t.softwareHeld(h)
+	} else {
+		ids, err = t.imagesHeld(h)
+	}
+	if err == nil && t.sets != nil {
+		t.sets[h.String()] = ids
+	}
+	return ids, err
+}
+
+func (t *tx) imagesHeld(h heldBy) ([]int64, error) {
 	var held idSet
 	var w where
 	h.hosts(&w, "o.host_id")
@@ -97,12 +106,13 @@ func (t *tx) idsHeld(h heldBy) ([]int64, error) {
 		}
 		return nil
 	})
+	return held.list(), err
+}
+
+func (t *tx) softwareHeld(h heldBy) ([]int64, error) {
+	images, err := t.idsHeld(heldBy{sight: h.sight, running: h.running})
 	if err != nil {
 		return nil, err
-	}
-	images := held.list()
-	if !h.software {
-		return images, nil
 	}
 	var software idSet
 	for part := range slices.Chunk(images, chunk) {

@@ -116,7 +116,7 @@ type tx struct {
 	ctx  context.Context
 	now  int64                // unix milliseconds
 	kept map[string]*sql.Stmt // by query; nil for one that ran once
-	sets map[string]string    // of IDs (see bind); nil where they may change
+	sets map[string][]int64   // what is held (see bind); nil where that may change
 }
 
 // keep returns the prepared form of a query that the transaction runs again;
@@ -275,7 +275,7 @@ func (s *Store) read(ctx context.Context, op string, f func(*tx) error) error {
 		return storeError(op, err)
 	}
 	defer sqlTx.Rollback()
-	return storeError(op, f(&tx{Tx: sqlTx, s: s, ctx: ctx, now: s.now().UnixMilli(), sets: make(map[string]string)}))
+	return storeError(op, f(&tx{Tx: sqlTx, s: s, ctx: ctx, now: s.now().UnixMilli(), sets: make(map[string][]int64)}))
 }
 
 // each calls f for every row.
