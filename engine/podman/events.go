@@ -16,9 +16,9 @@ func (s *Store) Watch(ctx context.Context, changed func()) error {
 func (s *Store) signature() string {
 	at := func(name string) string { return filepath.Join(s.dir.Path(), name) }
 	return engine.Signature(
-		at("overlay-images/images.json"),
+		at(imageList),
 		at("overlay-containers/containers.json"),
 		at("overlay-containers/volatile-containers.json"),
-		at("overlay-layers/layers.json"),
+		at(layerList),
 	)
 }

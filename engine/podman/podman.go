@@ -22,6 +22,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"plimsoll"
 	"plimsoll/engine"
@@ -32,12 +33,52 @@ import (
 const maxChain = 512
 
 // Store is one containers-storage. Its methods may be called concurrently and
-// read the disk anew each time.
+// follow what changes on the disk.
 type Store struct {
 	dir *engine.Dir
 	// lower are read-only stores that hold layers for this one.
 	lower []*engine.Dir
+
+	mu   sync.Mutex
+	last lists
 }
+
+// lists are what images.json and the layers.json of a store say. Each scan needs
+// them twice, and a thousand images make them long: they are read again when one of
+// the files is another.
+type lists struct {
+	signature string // of the files, as they were read
+	records   []record
+	layers    map[string]layer
+	problems  []plimsoll.Problem // layers that cannot be listed
+}
+
+func (s *Store) lists() (lists, error) {
+	paths := []string{filepath.Join(s.dir.Path(), imageList)}
+	for _, dir := range slices.Concat(s.lower, []*engine.Dir{s.dir}) {
+		paths = append(paths, filepath.Join(dir.Path(), layerList))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	signature := engine.Signature(paths...)
+	if s.last.signature == signature {
+		return s.last, nil
+	}
+	records, err := s.records()
+	if err != nil {
+		return lists{}, err
+	}
+	l := lists{signature: signature, records: records}
+	if l.layers, l.problems = s.layers(); len(l.problems) == 0 && engine.Signature(paths...) == signature {
+		s.last = l
+	}
+	return l, nil
+}
+
+const (
+	imageList = "overlay-images/images.json"
+	layerList = "overlay-layers/layers.json"
+)
 
 // Name returns "podman" and the graph root.
 func (s *Store) Name() string { return "podman " + s.dir.Path() }
@@ -64,11 +105,11 @@ type record struct {
 // Images returns all images, sorted by ID. Manifest lists are not images; the
 // images that they name are.
 func (s *Store) Images(ctx context.Context) ([]plimsoll.Image, []plimsoll.Problem, error) {
-	records, err := s.records()
+	known, err := s.lists()
 	if err != nil {
 		return nil, nil, err
 	}
-	layers, problems := s.layers()
+	problems := slices.Clone(known.problems)
 	containers, err := s.containers()
 	if err != nil {
 		p := engine.ProblemOf(err)
@@ -76,16 +117,16 @@ func (s *Store) Images(ctx context.Context) ([]plimsoll.Image, []plimsoll.Proble
 		problems = append(problems, p)
 	}
 	var images []plimsoll.Image
-	for _, r := range records {
+	for _, r := range known.records {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, err
 		}
-		img, ok := s.image(r, layers)
+		img, ok := s.image(r, known.layers)
 		if !ok {
 			continue
 		}
 		img.Engine, img.Store = plimsoll.Podman, s.dir.Path()
-		engine.SetNames(&img, r.Names)
+		engine.SetNames(&img, slices.Clone(r.Names))
 		img.Containers = containers[r.ID]
 		images = append(images, img)
 	}
@@ -153,19 +194,18 @@ func (s *Store) noImage(img *plimsoll.Image) bool {
 // Layers opens the layers of an image that Images returned, bottom first. A
 // Fault tells whether the image is gone or only a layer is.
 func (s *Store) Layers(ctx context.Context, img plimsoll.Image) ([]layerfs.Layer, error) {
-	records, err := s.records()
+	known, err := s.lists()
 	if err != nil {
 		return nil, err
 	}
 	// The record's ID is the image ID but for images converted from old manifests.
-	layers, _ := s.layers()
 	err = engine.Fail(plimsoll.ProblemImageGone, "open image "+img.ID.Short(), "", errors.New("it was removed from "+s.dir.Path()))
-	for _, r := range records {
+	for _, r := range known.records {
 		if "sha256:"+r.ID != string(img.ID) && !slices.ContainsFunc(r.BigData, func(name string) bool { return name == string(img.ID) }) {
 			continue
 		}
 		var stack []layer
-		if stack, err = stackOf(img, r.Layer, layers); err == nil {
+		if stack, err = stackOf(img, r.Layer, known.layers); err == nil {
 			return open(ctx, stack)
 		}
 	}
@@ -229,7 +269,7 @@ func (s *Store) layers() (map[string]layer, []plimsoll.Problem) {
 	var problems []plimsoll.Problem
 	for _, dir := range slices.Concat(s.lower, []*engine.Dir{s.dir}) {
 		var list []layer
-		err := dir.JSON("overlay-layers/layers.json", engine.MaxCatalog, &list)
+		err := dir.JSON(layerList, engine.MaxCatalog, &list)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			problems = append(problems, engine.ProblemOf(err))
 		}
@@ -274,7 +314,7 @@ func stackOf(img plimsoll.Image, top string, layers map[string]layer) ([]layer, 
 
 func (s *Store) records() ([]record, error) {
 	var list []record
-	err := s.dir.JSON("overlay-images/images.json", engine.MaxCatalog, &list)
+	err := s.dir.JSON(imageList, engine.MaxCatalog, &list)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil // a store without an image
 	}

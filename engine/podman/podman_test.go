@@ -238,6 +238,34 @@ func TestBrokenLists(t *testing.T) {
 	}
 }
 
+// What is known of a store follows its lists.
+func TestListsThatChange(t *testing.T) {
+	r := newRoot(t, t.TempDir())
+	r.addLayers("base", "one")
+	r.image([]string{"example.test/one:1"}, "base", "one")
+	r.save()
+	s := r.open()
+	if got := list(t, s); len(got) != 1 {
+		t.Fatalf("%d images", len(got))
+	}
+	r.addLayers("other")
+	r.image([]string{"example.test/other:1"}, "other")
+	r.save()
+	got := list(t, s)
+	if len(got) != 2 {
+		t.Fatalf("%d images after one more", len(got))
+	}
+	for _, img := range got {
+		layers, err := s.Layers(t.Context(), img)
+		if err != nil || len(layers) != len(img.Layers) {
+			t.Errorf("%v: %d layers, %v", img.Names, len(layers), err)
+		}
+		for _, l := range layers {
+			l.Close()
+		}
+	}
+}
+
 func TestIMG23ImageRemovedWhileRead(t *testing.T) {
 	r := newRoot(t, t.TempDir())
 	r.addLayers("a")
