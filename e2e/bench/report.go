@@ -69,6 +69,9 @@ func Median(times []time.Duration) time.Duration {
 func Exponent(xs, ys []float64) float64 {
 	var n, sx, sy, sxx, sxy float64
 	for i := range xs {
+		if ys[i] <= 0 { // it was over before it could be measured
+			continue
+		}
 		x, y := math.Log(xs[i]), math.Log(ys[i])
 		n, sx, sy, sxx, sxy = n+1, sx+x, sy+y, sxx+x*x, sxy+x*y
 	}
