@@ -92,6 +92,10 @@ parts: ## the micro-benchmarks of the parts that a scan is made of
 loadgen: build ## a fleet of 1,000 hosts and 5,000 images that do not exist, and what it costs the console
 	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -run '^$$' -bench '^BenchmarkFleet$$' -benchtime 1x -timeout 120m ./e2e/loadgen
 
+.PHONY: lists
+lists: build ## measure each list and a re-evaluation with 10,000 hosts and 50,000 images in the store; writes docs/fleet-lists.md
+	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -run '^$$' -bench '^BenchmarkFleet$$' -benchtime 1x -timeout 120m ./store
+
 .PHONY: bigfleet
 bigfleet: build ## fill DIR as a console with 6,000 images and two million findings, and measure what its pages ask for
 	@test -n "$(DIR)" || { echo "give DIR=directory" >&2; exit 2; }
