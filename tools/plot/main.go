@@ -73,5 +73,6 @@ func draw(record, picture string) error {
 		p.Add(line, marks)
 		p.Legend.Add(c.Name+": "+c.What, line, marks)
 	}
+	p.X.Max *= 2 // room for the last label
 	return p.Save(9*vg.Inch, 7*vg.Inch, picture)
 }
