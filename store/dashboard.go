@@ -122,7 +122,7 @@ func (t *tx) sumVulnerabilities(scope plimsoll.Scope, d *api.Dashboard) error {
 			return err
 		}
 	} else {
-		held, err := t.idsHeld(heldBy{sight: sight{scope: scope}})
+		held, err := t.idsOf(heldBy{sight: sight{scope: scope}})
 		if err != nil {
 			return err
 		}

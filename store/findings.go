@@ -178,7 +178,7 @@ func (t *tx) selectFindings(scope plimsoll.Scope, f api.FindingFilter) (*selecti
 		// Where few images are in sight, most matches have none of them: that is known
 		// without a look at the instances.
 		const few = 5000
-		images, err := t.idsHeld(heldBy{sight: at})
+		images, err := t.idsOf(heldBy{sight: at})
 		if err != nil {
 			return nil, err
 		}

@@ -10,11 +10,17 @@ import (
 	"plimsoll"
 )
 
-// theIDs stands in a query for the IDs that its parameter, a heldBy, means. What
+// theIDs stands in a query for the IDs that its parameter, an idSource, means. What
 // thousands of hosts hold is worked out once for all questions of a transaction, from
 // a row for each host: the database would go through a row for each image on each of
 // them, each time.
 const theIDs = "{ids}"
+
+// idSource says which IDs; equal words mean the same ones.
+type idSource interface {
+	String() string
+	ids(*tx) ([]int64, error)
+}
 
 // heldBy means the images that hosts in sight hold, those of which a container runs
 // there, or the software of all.
@@ -27,18 +33,18 @@ func (h heldBy) String() string {
 	return fmt.Sprint(h.scope.All, h.host, h.running, h.software, "\x00", h.label, "\x00", strings.Join(slices.Sorted(slices.Values(h.scope.Labels)), "\x00"))
 }
 
-// bind puts the IDs in place of each heldBy.
+// bind puts the IDs in place of each idSource.
 func (t *tx) bind(query string, args []any) (string, []any) {
-	if !slices.ContainsFunc(args, func(a any) bool { _, ok := a.(heldBy); return ok }) {
+	if !slices.ContainsFunc(args, func(a any) bool { _, ok := a.(idSource); return ok }) {
 		return query, args
 	}
 	args = slices.Clone(args)
 	for i, a := range args {
-		h, ok := a.(heldBy)
+		source, ok := a.(idSource)
 		if !ok {
 			continue
 		}
-		ids, err := t.idsHeld(h)
+		ids, err := t.idsOf(source)
 		if err != nil {
 			args[i] = failed{err}
 			continue
@@ -69,21 +75,64 @@ func (t *tx) noteHeld(host int64) error {
 	return err
 }
 
-// idsHeld returns what is held, in ascending order.
-func (t *tx) idsHeld(h heldBy) (ids []int64, err error) {
-	ids, known := t.sets[h.String()]
-	if known {
+// idsOf returns the IDs in ascending order.
+func (t *tx) idsOf(source idSource) ([]int64, error) {
+	key := source.String()
+	if ids, known := t.sets[key]; known {
 		return ids, nil
 	}
-	if h.software {
-		ids, err = t.softwareHeld(h)
-	} else {
-		ids, err = t.imagesHeld(h)
-	}
+	ids, err := source.ids(t)
 	if err == nil && t.sets != nil {
-		t.sets[h.String()] = ids
+		t.sets[key] = ids
 	}
 	return ids, err
+}
+
+func (h heldBy) ids(t *tx) ([]int64, error) {
+	if h.software {
+		return t.softwareHeld(h)
+	}
+	return t.imagesHeld(h)
+}
+
+// wellRead means the images of which a host that is not revoked has the analysers that
+// read them.
+type wellRead struct{}
+
+func (wellRead) String() string { return "well read" }
+
+func (wellRead) ids(t *tx) ([]int64, error) {
+	held := make(map[string]*idSet) // by analysers
+	rows, err := t.query("SELECT o.host_id, h.analyzers, o.images FROM host_held o JOIN host h ON h.id = o.host_id WHERE h.revoked = 0")
+	err = each(rows, err, func(scan func(...any) error) error {
+		var host int64
+		var analyzers, images string
+		if err := scan(&host, &analyzers, &images); err != nil {
+			return err
+		}
+		if held[analyzers] == nil {
+			held[analyzers] = &idSet{}
+		}
+		if !eachHeld(images, func(image, _ int64) { held[analyzers].add(image) }) {
+			return damagedHeld(host)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var read idSet
+	rows, err = t.query("SELECT id, analyzers FROM image WHERE gone = 0")
+	err = each(rows, err, func(scan func(...any) error) error {
+		var image int64
+		var analyzers string
+		err := scan(&image, &analyzers)
+		if by := held[analyzers]; by != nil && by.has(image) {
+			read.add(image)
+		}
+		return err
+	})
+	return read.list(), err
 }
 
 func (t *tx) imagesHeld(h heldBy) ([]int64, error) {
@@ -110,7 +159,7 @@ func (t *tx) imagesHeld(h heldBy) ([]int64, error) {
 }
 
 func (t *tx) softwareHeld(h heldBy) ([]int64, error) {
-	images, err := t.idsHeld(heldBy{sight: h.sight, running: h.running})
+	images, err := t.idsOf(heldBy{sight: h.sight, running: h.running})
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +197,11 @@ func (s *idSet) add(id int64) {
 		s.last, s.at = s.pages[page], page
 	}
 	s.last[id>>6&63] |= 1 << (id & 63)
+}
+
+func (s *idSet) has(id int64) bool {
+	page := s.pages[id>>12]
+	return page != nil && page[id>>6&63]&(1<<(id&63)) != 0
 }
 
 // list returns the IDs in ascending order.

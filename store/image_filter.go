@@ -140,7 +140,7 @@ func warned(w *where, warnings []string, now int64) {
 		if !word(w, "warning", warning, api.ImageWarnings...) {
 			continue
 		}
-		held, condition := "SELECT 1 FROM host_image o JOIN host h ON h.id = o.host_id WHERE o.image_id = i.id AND h.revoked = 0 AND ", ""
+		condition := ""
 		switch warning {
 		case "uncovered":
 			condition = "i.uncovered > 0"
@@ -151,9 +151,10 @@ func warned(w *where, warnings []string, now int64) {
 		case "problems":
 			condition = "i.problems > 0"
 		case "stale": // no host that holds it has the analysers that read it
-			condition = "i.gone = 0 AND i.inventory <> 0 AND NOT EXISTS (" + held + "h.analyzers = i.analyzers)"
+			condition = "i.gone = 0 AND i.inventory <> 0 AND i.id NOT IN (" + theIDs + ")"
+			args = append(args, wellRead{})
 		case "offline":
-			condition = "i.gone = 0 AND NOT EXISTS (" + held + "h.last_seen >= ?)"
+			condition = "i.gone = 0 AND NOT EXISTS (SELECT 1 FROM host_image o JOIN host h ON h.id = o.host_id WHERE o.image_id = i.id AND h.revoked = 0 AND h.last_seen >= ?)"
 			args = append(args, now-OfflineAfter.Milliseconds())
 		}
 		either = append(either, condition)
