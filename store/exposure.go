@@ -36,9 +36,9 @@ type keeper struct {
 	images []int
 }
 
-func (h *holdings) add(synced int64, images string) bool {
+func (h *holdings) add(host, synced int64, images string) error {
 	k := keeper{synced: synced, images: make([]int, 0, len(images)/8)}
-	ok := eachHeld(images, func(image, running int64) {
+	err := eachHeld(host, images, func(image, running int64) {
 		n, known := h.number[image]
 		if !known {
 			n = len(h.running)
@@ -49,7 +49,7 @@ func (h *holdings) add(synced int64, images string) bool {
 		k.images = append(k.images, n)
 	})
 	h.hosts = append(h.hosts, k)
-	return ok
+	return err
 }
 
 // numbers is a set of small numbers, a bit for each.
@@ -164,10 +164,7 @@ func (t *tx) holdings(at sight, near where) (*holdings, error) {
 		if err := scan(&host, &synced, &images); err != nil {
 			return err
 		}
-		if !held.add(synced, images) {
-			return damagedHeld(host)
-		}
-		return nil
+		return held.add(host, synced, images)
 	})
 }
 

@@ -67,10 +67,13 @@ type failed struct{ error }
 
 func (f failed) Value() (driver.Value, error) { return nil, f.error }
 
+// heldList makes the row of a host of its rows in table host_image.
+const heldList = "string_agg(CAST(image_id AS TEXT) || ' ' || CAST(running AS TEXT), ' ' ORDER BY image_id)"
+
 // noteHeld brings the row of a host up to date with table host_image.
 func (t *tx) noteHeld(host int64) error {
 	_, err := t.exec(`INSERT INTO host_held (host_id, images)
-		SELECT CAST(? AS BIGINT), coalesce(string_agg(CAST(image_id AS TEXT) || ' ' || CAST(running AS TEXT), ' ' ORDER BY image_id), '') FROM host_image WHERE host_id = ?
+		SELECT CAST(? AS BIGINT), coalesce(`+heldList+`, '') FROM host_image WHERE host_id = ?
 		ON CONFLICT (host_id) DO UPDATE SET images = excluded.images`, host, host)
 	return err
 }
@@ -113,10 +116,7 @@ func (wellRead) ids(t *tx) ([]int64, error) {
 		if held[analyzers] == nil {
 			held[analyzers] = &idSet{}
 		}
-		if !eachHeld(images, func(image, _ int64) { held[analyzers].add(image) }) {
-			return damagedHeld(host)
-		}
-		return nil
+		return eachHeld(host, images, func(image, _ int64) { held[analyzers].add(image) })
 	})
 	if err != nil {
 		return nil, err
@@ -146,14 +146,11 @@ func (t *tx) imagesHeld(h heldBy) ([]int64, error) {
 		if err := scan(&host, &images); err != nil {
 			return err
 		}
-		if !eachHeld(images, func(image, running int64) {
+		return eachHeld(host, images, func(image, running int64) {
 			if !h.running || running > 0 {
 				held.add(image)
 			}
-		}) {
-			return damagedHeld(host)
-		}
-		return nil
+		})
 	})
 	return held.list(), err
 }
@@ -212,13 +209,8 @@ func (s *idSet) list() (ids []int64) {
 	return ids
 }
 
-func damagedHeld(host int64) error {
-	return plimsoll.Errorf(plimsoll.CodeCorrupt, "read what hosts hold", "the images of host %d are damaged", host)
-}
-
-// eachHeld calls f for the images in a row of host_held, and says whether it could
-// be read.
-func eachHeld(text string, f func(image, running int64)) (ok bool) {
+// eachHeld calls f for the images in a row of host_held.
+func eachHeld(host int64, text string, f func(image, running int64)) error {
 	number := func() (n int64, ok bool) {
 		i := 0
 		for ; i < len(text) && text[i] >= '0' && text[i] <= '9' && i < 18; i++ {
@@ -232,9 +224,9 @@ func eachHeld(text string, f func(image, running int64)) (ok bool) {
 		image, ok1 := number()
 		running, ok2 := number()
 		if !ok1 || !ok2 {
-			return false
+			return plimsoll.Errorf(plimsoll.CodeCorrupt, "read what hosts hold", "the images of host %d are damaged", host)
 		}
 		f(image, running)
 	}
-	return true
+	return nil
 }

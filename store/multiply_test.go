@@ -57,8 +57,7 @@ func multiply(tb testing.TB, s *Store, n int) {
 				}
 			}
 		}
-		for _, text := range []string{"DELETE FROM host_held", `INSERT INTO host_held (host_id, images)
-			SELECT host_id, string_agg(CAST(image_id AS TEXT) || ' ' || CAST(running AS TEXT), ' ' ORDER BY image_id) FROM host_image GROUP BY host_id`} {
+		for _, text := range []string{"DELETE FROM host_held", "INSERT INTO host_held (host_id, images) SELECT host_id, " + heldList + " FROM host_image GROUP BY host_id"} {
 			if _, err := t.exec(text); err != nil {
 				return err
 			}

@@ -246,7 +246,7 @@ func (s *Store) Software(ctx context.Context, scope plimsoll.Scope, f api.Softwa
 			// Of few images all packages are looked at, elsewhere all images of each package.
 			few := f.Image != 0 || f.Host != 0
 			if !few && !at.everything() {
-				images, err := t.imagesIn(at, chunk+1)
+				images, err := t.idsOf(heldBy{sight: at}) // which the condition needs, too
 				if err != nil {
 					return err
 				}
