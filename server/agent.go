@@ -341,7 +341,7 @@ func (s *Server) keepFacts(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer admission.release()
-	body, err := unpacked(r, api.MaxFacts, nil)
+	body, err := unpacked(r, api.MaxFacts, admission.grow)
 	if err != nil {
 		s.fail(w, r, err)
 		return

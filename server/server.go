@@ -93,7 +93,7 @@ type Server struct {
 const (
 	maxHashing = 4 // 19 MiB each
 	maxIngests = 16
-	maxFacts   = 4
+	maxFacts   = 32
 	maxLarge   = 2 // up to a gigabyte each
 )
 

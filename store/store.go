@@ -50,6 +50,7 @@ type Store struct {
 	bell    *bell
 	latest  atomic.Int64 // what the clock showed at the last sweep, unix milliseconds
 
+	turns    turns // of those who write to SQLite
 	ingest   ingest
 	software softwareCache
 	claims   sync.Map // of VEX statements, by ID: *vex.Claim
@@ -236,7 +237,15 @@ func (s *Store) transact(ctx context.Context, op string, lock int64, f func(*tx)
 	}
 }
 
-func (s *Store) try(ctx context.Context, lock int64, f func(*tx) error) (err error) {
+func (s *Store) try(ctx context.Context, lock int64, f func(*tx) error) error {
+	if s.dialect == postgres {
+		return s.alone(ctx, lock, f)
+	}
+	return s.inTurn(ctx, lock == lockFindings, f)
+}
+
+// alone runs f in a transaction of its own.
+func (s *Store) alone(ctx context.Context, lock int64, f func(*tx) error) error {
 	sqlTx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return err
