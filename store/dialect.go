@@ -155,11 +155,11 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 			"foreign_keys(1)", "wal_autocheckpoint(16384)", "trusted_schema(0)", "cell_size_check(1)", "cache_size(-65536)", "temp_store(2)"}, more...)...)
 	}
 	var err error
-	if s.writer, err = sql.Open("sqlite", dsn()+"&_txlock=immediate"); err != nil {
+	if s.writer, err = openKeeping(dsn()+"&_txlock=immediate"); err != nil {
 		return storeError(op, err)
 	}
 	s.writer.SetMaxOpenConns(1)
-	if s.reader, err = sql.Open("sqlite", dsn("query_only(1)", "mmap_size(1073741824)")); err != nil {
+	if s.reader, err = openKeeping(dsn("query_only(1)", "mmap_size(1073741824)")); err != nil {
 		return storeError(op, err)
 	}
 	s.reader.SetMaxOpenConns(sqliteReaders)

@@ -115,56 +115,20 @@ type tx struct {
 	*sql.Tx
 	s    *Store
 	ctx  context.Context
-	now  int64                // unix milliseconds
-	kept map[string]*sql.Stmt // by query; nil for one that ran once
-	sets map[string][]int64   // what is held (see bind); nil where that may change
-}
-
-// keep returns the prepared form of a query that the transaction runs again;
-// nil where preparing does not pay. PostgreSQL's driver does that on its own.
-// Nobody runs a query while reading its rows: PostgreSQL would not allow it.
-func (t *tx) keep(query string) (*sql.Stmt, error) {
-	if t.s.dialect == postgres {
-		return nil, nil
-	}
-	stmt, seen := t.kept[query]
-	if stmt != nil {
-		return stmt, nil
-	}
-	if t.kept == nil {
-		t.kept = make(map[string]*sql.Stmt)
-	}
-	var err error
-	if seen {
-		stmt, err = t.Tx.PrepareContext(t.ctx, query) // closed with the transaction
-	}
-	t.kept[query] = stmt
-	return stmt, err
+	now  int64              // unix milliseconds
+	sets map[string][]int64 // what is held (see bind); nil where that may change
 }
 
 func (t *tx) exec(query string, args ...any) (sql.Result, error) {
 	query, args = t.bind(query, args)
-	stmt, err := t.keep(query)
-	if err != nil {
-		return nil, err
-	}
-	if stmt != nil {
-		return stmt.ExecContext(t.ctx, args...)
-	}
 	return t.Tx.ExecContext(t.ctx, t.s.dialect.rebind(query), args...)
 }
 
+// query is not run while rows of another are read: PostgreSQL would not allow it.
 func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
 	query, args = t.bind(query, args)
 	if t.s.asked != nil {
 		t.s.asked(query, args)
-	}
-	stmt, err := t.keep(query)
-	if err != nil {
-		return nil, err
-	}
-	if stmt != nil {
-		return stmt.QueryContext(t.ctx, args...)
 	}
 	return t.Tx.QueryContext(t.ctx, t.s.dialect.rebind(query), args...)
 }
@@ -173,10 +137,6 @@ func (t *tx) row(query string, args ...any) *sql.Row {
 	query, args = t.bind(query, args)
 	if t.s.asked != nil {
 		t.s.asked(query, args)
-	}
-	// An error of keep comes again from the query itself.
-	if stmt, _ := t.keep(query); stmt != nil {
-		return stmt.QueryRowContext(t.ctx, args...)
 	}
 	return t.Tx.QueryRowContext(t.ctx, t.s.dialect.rebind(query), args...)
 }

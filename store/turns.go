@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"slices"
 	"sync"
@@ -132,13 +131,12 @@ func (s *Store) share(group []*waiter) (errs []error, err error) {
 		return nil, err
 	}
 	defer sqlTx.Rollback()
-	kept := make(map[string]*sql.Stmt)
 	errs = make([]error, len(group))
 	for i, w := range group {
 		if errs[i] = w.ctx.Err(); errs[i] != nil {
 			continue
 		}
-		t := &tx{Tx: sqlTx, s: s, ctx: context.WithoutCancel(w.ctx), now: s.now().UnixMilli(), kept: kept}
+		t := &tx{Tx: sqlTx, s: s, ctx: context.WithoutCancel(w.ctx), now: s.now().UnixMilli()}
 		if errs[i], err = t.within(w.f); err != nil {
 			return nil, err
 		}
