@@ -155,7 +155,7 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 			"foreign_keys(1)", "wal_autocheckpoint(16384)", "trusted_schema(0)", "cell_size_check(1)", "cache_size(-65536)", "temp_store(2)"}, more...)...)
 	}
 	var err error
-	if s.writer, err = openKeeping(dsn()+"&_txlock=immediate"); err != nil {
+	if s.writer, err = openKeeping(dsn() + "&_txlock=immediate"); err != nil {
 		return storeError(op, err)
 	}
 	s.writer.SetMaxOpenConns(1)

@@ -123,7 +123,8 @@ func (s *Store) carryOut(group []*waiter) {
 	}
 }
 
-// share runs the writes of a group in one transaction, and returns the error of each.
+// share runs the writes of a group in one transaction, or each in its own when that one
+// ends before its time, and returns the error of each.
 func (s *Store) share(group []*waiter) (errs []error, err error) {
 	ctx := context.Background() // nobody who goes away takes the others' writes along
 	sqlTx, err := s.writer.BeginTx(ctx, nil)
@@ -137,15 +138,19 @@ func (s *Store) share(group []*waiter) (errs []error, err error) {
 			continue
 		}
 		t := &tx{Tx: sqlTx, s: s, ctx: context.WithoutCancel(w.ctx), now: s.now().UnixMilli()}
-		if errs[i], err = t.within(w.f); err != nil {
-			return nil, err
+		if errs[i], err = t.within(w.f); err != nil { // a full disk, for one, ends them all
+			sqlTx.Rollback()
+			for i, w := range group {
+				errs[i] = s.alone(w.ctx, 0, w.f)
+			}
+			return errs, nil
 		}
 	}
 	return errs, sqlTx.Commit()
 }
 
 // within runs f so that it happens whole or not at all, whatever becomes of the others
-// in the transaction. err is about that: a full disk, for one, ends it.
+// in the transaction. err says that the transaction is over.
 func (t *tx) within(f func(*tx) error) (own, err error) {
 	if _, err := t.exec("SAVEPOINT one"); err != nil {
 		return nil, err
