@@ -17,6 +17,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+	"golang.org/x/sync/semaphore"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -173,6 +174,7 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 func (s *Store) openPostgres(ctx context.Context, dsn string) error {
 	const op = "open the database"
 	s.dialect = postgres
+	s.locks = map[int64]*semaphore.Weighted{lockFindings: semaphore.NewWeighted(1), lockWork: semaphore.NewWeighted(1)}
 	db, err := sql.Open("pgx", dsn)
 	if err != nil {
 		return plimsoll.Errorf(plimsoll.CodeInvalid, op, "the database's address cannot be used")

@@ -11,6 +11,9 @@ import (
 type delivery struct {
 	hostID int64
 	*reading
+	image   int64
+	state   plimsoll.TaskState
+	changed bool // the image has another inventory
 	known   bool // it was applied before
 	freed   bool // other images waited for layers of its image
 	err     error
@@ -58,17 +61,25 @@ func (s *Store) deliver(ctx context.Context, hostID int64, in *reading) (known, 
 // them cannot be applied.
 func (s *Store) applyGroup(ctx context.Context, op string, group []*delivery) {
 	err := s.writeFindings(ctx, op, func(t *tx) error {
-		var images []int64
+		var changed []int64 // images that have another inventory now, and need new counts
 		for _, d := range group {
-			image, changed, err := t.apply(d)
-			if err != nil {
+			if err := t.apply(d); err != nil {
 				return err
 			}
-			if changed {
-				images = append(images, image)
+			if d.changed {
+				changed = append(changed, d.image)
 			}
 		}
-		return t.renewFindings(images, nil)
+		if err := t.renewFindings(changed, nil); err != nil {
+			return err
+		}
+		// Last, because the whole fleet's work waits from here on.
+		for _, d := range group {
+			if err := t.finish(d); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil && len(group) > 1 {
 		for i := range group {
@@ -81,24 +92,29 @@ func (s *Store) applyGroup(ctx context.Context, op string, group []*delivery) {
 	}
 }
 
-// apply stores a result and ends the work on its image. changed: the image has
-// another inventory now, and needs new counts.
-func (t *tx) apply(d *delivery) (image int64, changed bool, err error) {
+// apply stores a result.
+func (t *tx) apply(d *delivery) (err error) {
+	d.changed = false
 	if d.known, err = t.reported(d.hostID, d.result.Report); err != nil || d.known {
-		return 0, false, err
+		return err
 	}
-	if image, err = t.asked(d.hostID, d.result); err != nil {
-		return 0, false, err
+	if d.image, err = t.asked(d.hostID, d.result); err != nil {
+		return err
 	}
-	state, changed, err := t.storeResult(d.hostID, image, d.reading)
-	if err != nil {
-		return 0, false, err
+	d.state, d.changed, err = t.storeResult(d.hostID, d.image, d.reading)
+	return err
+}
+
+// finish ends the work on the image of a result that was applied.
+func (t *tx) finish(d *delivery) (err error) {
+	if d.known {
+		return nil
 	}
-	if d.freed, err = t.blocksOthers(image); err != nil {
-		return 0, false, err
+	if d.freed, err = t.blocksOthers(d.image); err != nil {
+		return err
 	}
 	code, detail := reasonOf(d.result)
-	return image, changed, t.finishWork(image, d.hostID, state, code, detail)
+	return t.finishWork(d.image, d.hostID, d.state, code, detail)
 }
 
 // renewFindings computes anew what follows from the inventories of images.

@@ -22,6 +22,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"plimsoll"
 )
 
@@ -50,7 +52,8 @@ type Store struct {
 	bell    *bell
 	latest  atomic.Int64 // what the clock showed at the last sweep, unix milliseconds
 
-	turns    turns // of those who write to SQLite
+	turns    turns                         // of those who write to SQLite
+	locks    map[int64]*semaphore.Weighted // of PostgreSQL: whoever waits there holds a connection, so one of us does
 	ingest   ingest
 	software softwareCache
 	claims   sync.Map // of VEX statements, by ID: *vex.Claim
@@ -206,6 +209,12 @@ func (s *Store) try(ctx context.Context, lock int64, f func(*tx) error) error {
 
 // alone runs f in a transaction of its own.
 func (s *Store) alone(ctx context.Context, lock int64, f func(*tx) error) error {
+	if local := s.locks[lock]; local != nil {
+		if err := local.Acquire(ctx, 1); err != nil {
+			return err
+		}
+		defer local.Release(1)
+	}
 	sqlTx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return err
