@@ -89,8 +89,9 @@ parts: ## the micro-benchmarks of the parts that a scan is made of
 	go test -run '^$$' -bench . -benchtime 1s ./version ./layerfs ./inventory/... ./vulndb/... ./match
 
 .PHONY: loadgen
-loadgen: build ## a fleet of 1,000 hosts and 5,000 images that do not exist, and what it costs the console
-	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll go test -run '^$$' -bench '^BenchmarkFleet$$' -benchtime 1x -timeout 120m ./e2e/loadgen
+loadgen: build ## what a fleet that does not exist costs: HOSTS (1000), PER_HOST (50) and IMAGES (5 for each host); with POSTGRES=1 also for several CONSOLES
+	PLIMSOLL_BIN=$(CURDIR)/bin/plimsoll PLIMSOLL_LOAD_HOSTS=$(HOSTS) PLIMSOLL_LOAD_PER_HOST=$(PER_HOST) PLIMSOLL_LOAD_IMAGES=$(IMAGES) PLIMSOLL_LOAD_CONSOLES=$(CONSOLES) PLIMSOLL_LOAD_POSTGRES=$(POSTGRES) \
+	go test -run '^$$' -bench '^BenchmarkFleet$$' -benchtime 1x -timeout 120m ./e2e/loadgen
 
 .PHONY: lists
 lists: build ## measure each list and a re-evaluation with 10,000 hosts and 50,000 images in the store; writes docs/fleet-lists.md

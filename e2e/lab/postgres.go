@@ -10,10 +10,22 @@ import (
 )
 
 // Postgres starts a PostgreSQL in the lab, the newest one installed, which ends
-// with t. It listens on a socket in the lab and nowhere else, and forces every
-// commit to the disk as in production. It returns the URL of the maintenance
-// database.
+// with t. It listens on a socket in the lab and nowhere else. Tests kill consoles,
+// never the machine: what is committed need not reach the disk. It returns the URL
+// of the maintenance database.
 func (l *Lab) Postgres(t testing.TB) string {
+	t.Helper()
+	return l.postgres(t, "fsync=off", "full_page_writes=off")
+}
+
+// DurablePostgres starts one to be measured: as in production, every commit reaches
+// the disk, and there is memory for the pages that are wanted often.
+func (l *Lab) DurablePostgres(t testing.TB) string {
+	t.Helper()
+	return l.postgres(t, "shared_buffers=512MB")
+}
+
+func (l *Lab) postgres(t testing.TB, settings ...string) string {
 	t.Helper()
 	Need(t, "root", "setpriv")
 	bin := newestPostgres(t)
@@ -31,11 +43,12 @@ func (l *Lab) Postgres(t testing.TB) string {
 		"--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale")...)
 	initdb.Dir = dir
 	run(t, initdb)
+	args := append(asPostgres, filepath.Join(bin, "postgres"), "-D", data)
+	for _, s := range append(settings, "listen_addresses=", "unix_socket_directories="+dir, "unix_socket_permissions=0700", "max_connections=200") {
+		args = append(args, "-c", s)
+	}
 	d := &daemon{
-		args: append(asPostgres, filepath.Join(bin, "postgres"), "-D", data,
-			"-c", "listen_addresses=", "-c", "unix_socket_directories="+dir,
-			// Tests kill consoles, never the machine: what is committed need not reach the disk.
-			"-c", "unix_socket_permissions=0700", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200"),
+		args:   args,
 		log:    filepath.Join(l.fresh(t, "log"), "log"),
 		answer: []string{filepath.Join(bin, "pg_isready"), "--quiet", "--host", dir},
 		end:    syscall.SIGINT, // SIGTERM would wait for the clients

@@ -33,18 +33,18 @@ func (g *agents) config(h int) agent.Config {
 		Version:    "loadgen",
 		Log:        log,
 		Facts:      func(version, analyzers string) agent.HostFacts { return g.fleet.Facts(h, version, analyzers) },
-		Shared:     true, // with a thousand others
+		Shared:     true, // with all others
 	}
 }
 
-// join makes every host one of the console's.
-func (g *agents) join(ctx context.Context, base, token string, busy *refusals) error {
+// join makes every host one of the fleet's. The hosts take turns at its consoles.
+func (g *agents) join(ctx context.Context, bases []string, token string, busy *refusals) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for h := range g.fleet.Hosts {
 		group.Go(func() error {
 			return busy.patiently(ctx, func() error {
-				_, err := agent.Join(ctx, g.config(h), base, token)
+				_, err := agent.Join(ctx, g.config(h), bases[h%len(bases)], token)
 				return err
 			})
 		})

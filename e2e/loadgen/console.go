@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -54,6 +55,13 @@ func (a *Admin) signIn(ctx context.Context, path string, in any) (err error) {
 	a.client.HTTP.Jar = nil
 	a.client.Header.Set("Authorization", "Bearer "+secret.Secret)
 	return nil
+}
+
+// at is the same administrator at another console of the fleet.
+func (a *Admin) at(base string) *Admin {
+	client := *a.client
+	client.Base = base
+	return &Admin{client: &client}
 }
 
 // Call asks the public API, patiently.
@@ -123,29 +131,28 @@ func (a *Admin) synced(ctx context.Context, f Fleet, since time.Time) error {
 		if err := a.Call(ctx, http.MethodGet, "/hosts", query, nil, &page); err != nil {
 			return err
 		}
-		for _, h := range page.Items {
-			if h.LastSync != nil && h.LastSync.After(since) && h.Images == int64(f.PerHost) {
-				told++
+		if slices.ContainsFunc(page.Items, func(h api.Host) bool {
+			return h.LastSync == nil || !h.LastSync.After(since) || h.Images != int64(f.PerHost)
+		}) {
+			if err := sleep(ctx, pause); err != nil {
+				return err
 			}
+			continue // with the same page
 		}
-		if page.Next != "" {
-			query.Set("cursor", page.Next)
-			continue
-		}
-		if told == f.Hosts {
+		told += len(page.Items)
+		if page.Next == "" {
+			if told != f.Hosts {
+				return fmt.Errorf("the console lists %d hosts, %d have joined", told, f.Hosts)
+			}
 			return nil
 		}
-		told = 0
-		query.Del("cursor")
-		if err := sleep(ctx, pause); err != nil {
-			return err
-		}
+		query.Set("cursor", page.Next)
 	}
 }
 
-// check compares what the console counts with what the fleet was made to have.
-func (a *Admin) check(ctx context.Context, f Fleet, generation int) error {
-	want, _ := f.findings(generation)
+// check compares what the console counts with what the fleet was made to have: its
+// images, and so many findings in them by a generation of the advisories.
+func (a *Admin) check(ctx context.Context, f Fleet, generation, want int) error {
 	var d api.Dashboard
 	if err := a.Call(ctx, http.MethodGet, "/dashboard", nil, nil, &d); err != nil {
 		return err

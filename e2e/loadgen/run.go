@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 
@@ -11,18 +12,20 @@ import (
 	"plimsoll/api"
 )
 
-// Target is the console that a fleet is let loose on. It has no other hosts.
+// Target is what a fleet is let loose on: a console, or several that share a
+// PostgreSQL. It has no other hosts.
 type Target struct {
-	Base  string // "https://127.0.0.1:8443"
-	Setup string // the one-time token of its first start
-	PID   func() int
-	Data  string        // the directory of its data
-	State string        // a directory for the agents' state
-	Asks  int           // how often each question is asked
-	Idle  time.Duration // for which the fleet is left alone, to see what that costs
+	Bases    []string                             // of the consoles: "https://127.0.0.1:8443"; the administrator asks the first
+	Setup    string                               // the one-time token of the first start
+	PIDs     func() []int                         // of the consoles
+	Postgres int                                  // the process that all others of PostgreSQL are children of; 0 without
+	Data     func(context.Context) (int64, error) // the size of the data, in bytes
+	State    string                               // a directory for the agents' state
+	Asks     int                                  // how often each question is asked
+	Idle     time.Duration                        // for which the fleet is left alone, to see what that costs
 	// Activate makes a generation of advisories the one that it judges by.
 	Activate func(ctx context.Context, a *Admin, generation int) error
-	// Restart ends the console and starts it again, where it was.
+	// Restart ends all consoles and starts them again, where they were.
 	Restart func(ctx context.Context) error
 }
 
@@ -32,9 +35,14 @@ type Target struct {
 // have.
 func Run(ctx context.Context, f Fleet, t Target) (*Figures, error) {
 	r := &run{Fleet: f, Target: t, agents: agents{fleet: f, dir: t.State}}
-	r.Figures.Fleet = f
+	r.Figures.Fleet, r.consoles, r.postgres = f, len(t.Bases), t.Postgres != 0
+	for _, generation := range []int{First, Second} {
+		r.distinct[generation], r.everywhere[generation] = f.findings(generation)
+	}
+	r.watch()
+	defer func() { r.unwatch() }()
 	var err error
-	if r.admin, err = NewAdmin(ctx, t.Base, t.Setup); err != nil {
+	if r.admin, err = NewAdmin(ctx, t.Bases[0], t.Setup); err != nil {
 		return nil, fmt.Errorf("first administrator: %w", err)
 	}
 	if err := t.Activate(ctx, r.admin, First); err != nil {
@@ -59,8 +67,15 @@ type run struct {
 	Fleet
 	Target
 	Figures
-	admin  *Admin
-	agents agents
+	admin   *Admin
+	agents  agents
+	unwatch func()
+}
+
+func (r *run) watch() { r.unwatch = r.memory.watch(r.PIDs(), r.Postgres) }
+
+func (r *run) check(ctx context.Context, generation int) error {
+	return r.admin.check(ctx, r.Fleet, generation, r.distinct[generation])
 }
 
 func (r *run) join(ctx context.Context) error {
@@ -70,7 +85,7 @@ func (r *run) join(ctx context.Context) error {
 	}
 	start := time.Now()
 	var busy refusals
-	err = r.agents.join(ctx, r.Base, token, &busy)
+	err = r.agents.join(ctx, r.Bases, token, &busy)
 	r.enrol, r.enrolRefused = time.Since(start), busy.Load()
 	return err
 }
@@ -85,14 +100,18 @@ func (r *run) withAgents(ctx context.Context, start time.Time) (err error) {
 	if err := r.scan(ctx); err != nil {
 		return fmt.Errorf("scan: %w", err)
 	}
-	metrics, err := r.admin.metrics(ctx)
-	if err != nil {
-		return fmt.Errorf("metrics: %w", err)
+	var metrics strings.Builder
+	for _, base := range r.Bases {
+		text, err := r.admin.at(base).metrics(ctx)
+		if err != nil {
+			return fmt.Errorf("metrics: %w", err)
+		}
+		metrics.WriteString(text)
 	}
-	if r.answered, r.refused, err = histograms(metrics); err != nil {
+	if r.answered, r.refused, err = histograms(metrics.String()); err != nil {
 		return err
 	}
-	if err := r.admin.check(ctx, r.Fleet, First); err != nil {
+	if err := r.check(ctx, First); err != nil {
 		return err
 	}
 	for _, q := range questions() {
@@ -110,24 +129,21 @@ func (r *run) withAgents(ctx context.Context, start time.Time) (err error) {
 		return fmt.Errorf("second advisories: %w", err)
 	}
 	r.again = time.Since(start)
-	if err := r.admin.check(ctx, r.Fleet, Second); err != nil {
+	if err := r.check(ctx, Second); err != nil {
 		return err
 	}
-	if r.peak, err = peakMemory(r.PID()); err != nil {
-		return err
-	}
-	if r.data, err = treeSize(r.Data); err != nil {
+	if r.data, err = r.Data(ctx); err != nil {
 		return err
 	}
 	if err := r.restart(ctx); err != nil {
 		return fmt.Errorf("restart: %w", err)
 	}
-	return r.admin.check(ctx, r.Fleet, Second)
+	return r.check(ctx, Second)
 }
 
 // scan asks for every image and waits until all are read and judged.
 func (r *run) scan(ctx context.Context) error {
-	console, err := processorTime(r.PID())
+	before, err := usedBy(r.PIDs(), r.Postgres)
 	if err != nil {
 		return err
 	}
@@ -153,14 +169,14 @@ func (r *run) scan(ctx context.Context) error {
 	}
 	r.quarters[3] = time.Since(start)
 	r.agentsTime = ownTime() - own
-	after, err := processorTime(r.PID())
-	r.consoleTime = after - console
+	after, err := usedBy(r.PIDs(), r.Postgres)
+	r.used = after.since(before)
 	return err
 }
 
-// rest measures what agents that have nothing to do cost the console.
+// rest measures what agents that have nothing to do cost.
 func (r *run) rest(ctx context.Context) error {
-	before, err := processorTime(r.PID())
+	before, err := usedBy(r.PIDs(), r.Postgres)
 	if err != nil {
 		return err
 	}
@@ -168,8 +184,8 @@ func (r *run) rest(ctx context.Context) error {
 	if err := sleep(ctx, r.Idle); err != nil {
 		return err
 	}
-	after, err := processorTime(r.PID())
-	r.idle = float64(after-before) / float64(time.Since(start))
+	after, err := usedBy(r.PIDs(), r.Postgres)
+	r.idle, r.idleTime = after.since(before), time.Since(start)
 	return err
 }
 
@@ -182,15 +198,20 @@ func ownTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// restart measures how long the fleet needs, once the console is back, to find it
+// restart measures how long the fleet needs, once its consoles are back, to find them
 // again and to tell all it has.
 func (r *run) restart(ctx context.Context) error {
-	if err := r.Restart(ctx); err != nil {
+	r.unwatch()
+	err := r.Restart(ctx)
+	r.watch()
+	if err != nil {
 		return err
 	}
 	start := time.Now()
-	if err := r.admin.awake(ctx); err != nil {
-		return err
+	for _, base := range r.Bases {
+		if err := r.admin.at(base).awake(ctx); err != nil {
+			return err
+		}
 	}
 	if err := r.admin.Call(ctx, http.MethodPost, "/syncs", nil, api.SyncRequest{All: true}, nil); err != nil {
 		return err
@@ -199,8 +220,5 @@ func (r *run) restart(ctx context.Context) error {
 		return err
 	}
 	r.reconnect = time.Since(start)
-	if peak, err := peakMemory(r.PID()); err == nil {
-		r.peak = max(r.peak, peak)
-	}
 	return nil
 }

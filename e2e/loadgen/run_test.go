@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -15,10 +17,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"plimsoll/api"
+	"plimsoll/e2e/lab"
 	"plimsoll/server"
 	"plimsoll/store"
 )
@@ -39,7 +44,7 @@ func TestFleet(t *testing.T) {
 		}
 	}()
 	figures, err := Run(t.Context(), Fleet{Small}, Target{
-		Base: c.base, Setup: c.setup, PID: os.Getpid, Data: c.dir, State: t.TempDir(), Asks: 2, Idle: time.Second, Activate: activate,
+		Bases: []string{c.base}, Setup: c.setup, PIDs: func() []int { return []int{os.Getpid()} }, Data: sizeOf(c.dir), State: t.TempDir(), Asks: 2, Idle: time.Second, Activate: activate,
 		Restart: func(ctx context.Context) error {
 			if err := c.stop(); err != nil {
 				return err
@@ -63,6 +68,64 @@ func TestFleet(t *testing.T) {
 			t.Errorf("%s was never answered", route)
 		}
 	}
+	if m := figures.memory; m.own == 0 || m.share == 0 || m.database != 0 {
+		t.Errorf("memory: %+v", m)
+	}
+	if figures.used.consoles == 0 || figures.data == 0 {
+		t.Errorf("processor time %s, data %d bytes", figures.used.consoles, figures.data)
+	}
+}
+
+// TestFamily: what the processes of a database use is that of a process, of its
+// children, and of those that have ended.
+func TestFamily(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("sh", "-c", "i=0; (while [ $i -lt 100000 ]; do i=$((i+1)); done); sleep 60 & echo; wait")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pids := []int{cmd.Process.Pid}
+	defer func() {
+		for _, pid := range pids {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+		cmd.Wait()
+	}()
+	out.Read(make([]byte, 1)) // one child has ended, one sleeps
+	pids = family(cmd.Process.Pid)
+	if len(pids) != 2 || pids[1] != cmd.Process.Pid {
+		t.Fatalf("the family of %d: %v", cmd.Process.Pid, pids)
+	}
+	if parent, err := tells(pids[0], "status", "PPid"); err != nil || int(parent) != cmd.Process.Pid {
+		t.Errorf("%d has the parent %d, %v", pids[0], parent, err)
+	}
+	if u, err := usedBy(nil, cmd.Process.Pid); err != nil || u.database == 0 || u.consoles != 0 {
+		t.Errorf("used: %+v, %v", u, err)
+	}
+	var p peaks
+	p.watch(nil, cmd.Process.Pid)()
+	if one, err := memoryShare(cmd.Process.Pid); err != nil || p.database <= one || p.own != 0 {
+		t.Errorf("memory: %+v, that of one process %d, %v", p, one, err)
+	}
+}
+
+// TestHistogramsOfConsoles adds up what several consoles tell.
+func TestHistogramsOfConsoles(t *testing.T) {
+	const line = `plimsoll_http_request_seconds_bucket{route="GET /x",status="%s",le="%s"} %d` + "\n"
+	one := fmt.Sprintf(line+line+line, "200", "0.1", 3, "200", "+Inf", 4, "503", "+Inf", 1)
+	other := fmt.Sprintf(line+line, "200", "0.1", 5, "200", "+Inf", 6)
+	answered, refused, err := histograms(one + other)
+	if h := answered["GET /x"]; err != nil || h[0.1] != 8 || h.count() != 10 || refused["GET /x"].count() != 1 {
+		t.Errorf("answered %v, refused %v, %v", answered, refused, err)
+	}
+}
+
+func sizeOf(dir string) func(context.Context) (int64, error) {
+	return func(context.Context) (int64, error) { return treeSize(dir) }
 }
 
 // inside is a console in this process.
@@ -136,14 +199,16 @@ func activate(ctx context.Context, a *Admin, generation int) error {
 
 // outside is a console in a process of its own.
 type outside struct {
-	binary, dir string
-	log         func(...any)
-	base, setup string
-	process     *exec.Cmd
+	binary, dir, database string // database: "" for its own
+	log                   func(...any)
+	base, setup           string
+	process               *exec.Cmd
 }
 
 func (c *outside) start(address string) error {
-	c.process = exec.Command(c.binary, "console", "--listen", address, "--data-dir", c.dir)
+	// It finds no advisories but those it is given: looking for others takes time.
+	c.process = exec.Command(c.binary, "console", "--listen", address, "--data-dir", c.dir, "--osv", filepath.Join(c.dir, "none"), "--kev", "", "--epss", "")
+	c.process.Env = append(os.Environ(), "PLIMSOLL_DATABASE="+c.database)
 	notes, err := c.process.StderrPipe()
 	if err != nil {
 		return err
@@ -172,35 +237,127 @@ func (c *outside) start(address string) error {
 	return nil
 }
 
+// again starts the console where it was.
+func (c *outside) again() error { return c.start(strings.TrimPrefix(c.base, "https://")) }
+
 func (c *outside) stop() {
 	c.process.Process.Signal(os.Interrupt)
 	c.process.Wait()
 }
 
+// replicas are consoles of one fleet.
+type replicas []*outside
+
+func (r replicas) bases() (list []string) {
+	for _, c := range r {
+		list = append(list, c.base)
+	}
+	return list
+}
+
+func (r replicas) pids() (list []int) {
+	for _, c := range r {
+		list = append(list, c.process.Process.Pid)
+	}
+	return list
+}
+
+// stop ends them all at once.
+func (r replicas) stop() {
+	var all sync.WaitGroup
+	for _, c := range r {
+		all.Go(c.stop)
+	}
+	all.Wait()
+}
+
+func (r replicas) restart(context.Context) error {
+	r.stop()
+	for _, c := range r {
+		if err := c.again(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openPostgres opens the database of a PostgreSQL on this machine and finds the
+// process that all its others are children of.
+func openPostgres(ctx context.Context, dsn string) (db *sql.DB, pid int, err error) {
+	if db, err = sql.Open("pgx", dsn); err != nil {
+		return nil, 0, err
+	}
+	var backend int
+	if err := db.QueryRowContext(ctx, "SELECT pg_backend_pid()").Scan(&backend); err != nil {
+		return nil, 0, errors.Join(err, db.Close())
+	}
+	parent, err := tells(backend, "status", "PPid")
+	return db, int(parent), err
+}
+
 // BenchmarkFleet measures the console of the binary that PLIMSOLL_BIN names with a
-// thousand hosts. Run it with make loadgen; it is no test, because times prove
-// nothing on a machine that others use.
+// thousand hosts, or what PLIMSOLL_LOAD_… say. Run it with make loadgen; it is no
+// test, because times prove nothing on a machine that others use.
 func BenchmarkFleet(b *testing.B) {
 	binary := os.Getenv("PLIMSOLL_BIN")
 	if binary == "" {
 		b.Skip("PLIMSOLL_BIN names no binary")
 	}
+	given := func(name string, otherwise int) int {
+		text := os.Getenv("PLIMSOLL_LOAD_" + name)
+		if text == "" {
+			return otherwise
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			b.Fatalf("%s=%s is no number of them", name, text)
+		}
+		return n
+	}
 	f := Fleet{Large}
-	if n, _ := strconv.Atoi(os.Getenv("PLIMSOLL_LOAD_HOSTS")); n > 0 { // a part of it
-		f.Hosts, f.Distinct = n, n*5
+	f.Hosts = given("HOSTS", f.Hosts)
+	f.PerHost = given("PER_HOST", f.PerHost)
+	f.Distinct = given("IMAGES", f.Hosts*Large.Distinct/Large.Hosts)
+	if f.Distinct < f.PerHost || f.Distinct > f.Hosts*f.PerHost {
+		b.Fatalf("%d hosts cannot have %d images each and %d distinct ones", f.Hosts, f.PerHost, f.Distinct)
 	}
-	c := &outside{binary: binary, dir: b.TempDir(), log: b.Log}
-	if err := c.start("127.0.0.1:0"); err != nil {
-		b.Fatal(err)
+	target := Target{State: b.TempDir(), Asks: 40, Idle: time.Minute, Activate: activate}
+	count, database := given("CONSOLES", 1), ""
+	if os.Getenv("PLIMSOLL_LOAD_POSTGRES") != "" {
+		database = lab.New(b).DurablePostgres(b)
+		db, pid, err := openPostgres(b.Context(), database)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer db.Close()
+		target.Postgres = pid
+		target.Data = func(ctx context.Context) (size int64, err error) {
+			err = db.QueryRowContext(ctx, "SELECT pg_database_size(current_database())").Scan(&size)
+			return size, err
+		}
+	} else if count > 1 {
+		b.Fatal("several consoles need POSTGRES=1")
 	}
-	defer func() { c.stop() }()
-	figures, err := Run(b.Context(), f, Target{
-		Base: c.base, Setup: c.setup, PID: func() int { return c.process.Process.Pid }, Data: c.dir, State: b.TempDir(), Asks: 40, Idle: time.Minute, Activate: activate,
-		Restart: func(context.Context) error {
-			c.stop()
-			return c.start(strings.TrimPrefix(c.base, "https://"))
-		},
-	})
+	var consoles replicas
+	defer func() { consoles.stop() }()
+	for n := range count {
+		if n == 1 {
+			time.Sleep(2 * time.Second) // the first makes its queue's tables; two that do so at once end
+		}
+		c := &outside{binary: binary, dir: b.TempDir(), database: database, log: func(line ...any) {
+			fmt.Fprintf(os.Stderr, "console %d: %s\n", n, fmt.Sprint(line...)) // b.Log shows ten lines
+		}}
+		if err := c.start("127.0.0.1:0"); err != nil {
+			b.Fatal(err)
+		}
+		consoles = append(consoles, c)
+		target.Setup = c.setup // each start before there is an administrator makes another one
+	}
+	if target.Data == nil {
+		target.Data = sizeOf(consoles[0].dir)
+	}
+	target.Bases, target.PIDs, target.Restart = consoles.bases(), consoles.pids, consoles.restart
+	figures, err := Run(b.Context(), f, target)
 	if figures != nil {
 		figures.Write(os.Stdout)
 	}
