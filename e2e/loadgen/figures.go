@@ -30,6 +30,7 @@ type Figures struct {
 
 	analyzed, reused  int64 // layers
 	answered, refused map[string]histogram
+	beats             histogram // heartbeats that were answered while images were read
 	answers           []answers
 	again             time.Duration
 	reconnect         time.Duration
@@ -141,7 +142,7 @@ func (f *Figures) budgets() []budget {
 	}
 	const many = 10_000
 	idle := f.idleShare(f.idle.consoles) * many / float64(f.Fleet.Hosts)
-	beats := f.answered[heartbeats].quantile(.95)
+	beats := f.beats.quantile(.95)
 	return []budget{
 		{"ingest ≥ 200 inventories a second", fmt.Sprintf("%.1f, agents on the same machine", f.rate()), f.rate() >= 200},
 		{"whole fleet at once settles in 5 minutes", fmt.Sprintf("%s at the first start, %s after a restart of the console", seconds(f.settle), seconds(f.reconnect)), max(f.settle, f.reconnect) <= 5*time.Minute},

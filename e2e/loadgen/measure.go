@@ -32,6 +32,15 @@ type histogram map[float64]int64
 
 func (h histogram) count() int64 { return h[math.Inf(1)] }
 
+// since leaves out what was counted before.
+func (h histogram) since(before histogram) histogram {
+	since := make(histogram, len(h))
+	for bound, n := range h {
+		since[bound] = n - before[bound]
+	}
+	return since
+}
+
 // quantile returns the bound, in seconds, that the share q of requests kept.
 func (h histogram) quantile(q float64) float64 {
 	for _, bound := range slices.Sorted(maps.Keys(h)) {

@@ -97,20 +97,17 @@ func (r *run) withAgents(ctx context.Context, start time.Time) (err error) {
 		return fmt.Errorf("first lists: %w", err)
 	}
 	r.settle = time.Since(start)
+	before, _, err := r.metrics(ctx)
+	if err != nil {
+		return err
+	}
 	if err := r.scan(ctx); err != nil {
 		return fmt.Errorf("scan: %w", err)
 	}
-	var metrics strings.Builder
-	for _, base := range r.Bases {
-		text, err := r.admin.at(base).metrics(ctx)
-		if err != nil {
-			return fmt.Errorf("metrics: %w", err)
-		}
-		metrics.WriteString(text)
-	}
-	if r.answered, r.refused, err = histograms(metrics.String()); err != nil {
+	if r.answered, r.refused, err = r.metrics(ctx); err != nil {
 		return err
 	}
+	r.beats = r.answered[heartbeats].since(before[heartbeats])
 	if err := r.check(ctx, First); err != nil {
 		return err
 	}
@@ -139,6 +136,19 @@ func (r *run) withAgents(ctx context.Context, start time.Time) (err error) {
 		return fmt.Errorf("restart: %w", err)
 	}
 	return r.check(ctx, Second)
+}
+
+// metrics returns how long all consoles together took to answer.
+func (r *run) metrics(ctx context.Context) (answered, refused map[string]histogram, err error) {
+	var all strings.Builder
+	for _, base := range r.Bases {
+		text, err := r.admin.at(base).metrics(ctx)
+		if err != nil {
+			return nil, nil, fmt.Errorf("metrics: %w", err)
+		}
+		all.WriteString(text)
+	}
+	return histograms(all.String())
 }
 
 // scan asks for every image and waits until all are read and judged.
