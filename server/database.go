@@ -92,7 +92,7 @@ func (s *Server) startUpdate(ctx context.Context, c *caller, _ *struct{}) (api.T
 	}
 	if s.Update == nil {
 		return api.Task{}, &plimsoll.Error{Code: plimsoll.CodeInvalid, Op: "update advisories",
-			Err: errors.New("this console fetches none"), Hint: "import them, or start the console without --offline"}
+			Err: errors.New("this console fetches none"), Hint: "import them"}
 	}
 	return s.queueUpdate(ctx, c.name)
 }
@@ -337,14 +337,20 @@ func (s *Server) fetch(ctx context.Context, digest plimsoll.Digest) error {
 // console that dies holds nobody up for long. It says whether more waits.
 func (s *Server) evaluate(ctx context.Context) (more bool, err error) {
 	const slice = time.Minute
-	j, release := s.judge.acquire()
-	if j == nil {
+	active, err := s.Store.CurrentGeneration(ctx)
+	if plimsoll.CodeOf(err) == plimsoll.CodeNotFound {
 		return false, nil
 	}
+	if err == nil && s.judge.digest() != plimsoll.Digest(active.Digest) {
+		err = s.follow(ctx)
+	}
+	j, release := s.judge.acquire()
 	defer release()
-	active, err := s.Store.CurrentGeneration(ctx)
-	if err != nil || active.Digest != string(j.Generation().ID) {
-		return false, s.follow(ctx) // which asks again
+	if j == nil || j.Generation().ID != plimsoll.Digest(active.Digest) {
+		if plimsoll.CodeOf(err) == plimsoll.CodeUnavailable { // while this console changes its own; told by followLoop
+			err = nil
+		}
+		return err == nil && s.Store.Shared(), err // by a console that has the advisories
 	}
 	pending, err := s.Store.PendingSoftware(ctx)
 	if err != nil || pending == 0 && active.Evaluated != nil {

@@ -132,7 +132,10 @@ func runJobs[Tx any](ctx context.Context, s *Server, driver riverdriver.Driver[T
 	if err != nil {
 		return plimsoll.Errorf(plimsoll.CodeInternal, op, "%w", err)
 	}
-	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+	if err := s.Store.OneConsole(ctx, func() error {
+		_, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+		return err
+	}); err != nil {
 		return plimsoll.Errorf(plimsoll.CodeUnavailable, op, "%w", err)
 	}
 	workers := river.NewWorkers()

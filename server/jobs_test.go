@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"plimsoll"
 	"plimsoll/api"
 	"plimsoll/e2e/loadgen"
+	"plimsoll/store"
+	"plimsoll/vulndb"
 )
 
 // work runs the console's background work until the test ends.
@@ -213,6 +216,50 @@ func TestBackgroundWork(t *testing.T) {
 	}
 	if a := c.do(c.client(), "GET", "/metrics", nil, "Authorization", "Bearer "+c.admin); strings.Contains(string(a.body), `result="failed"`) {
 		t.Errorf("work failed: %s", a.body)
+	}
+}
+
+// Of two consoles whichever takes up the work judges by the active advisories, also one
+// that had none or older ones; when it cannot get them, the work is wanted again.
+func TestAnotherConsoleEvaluates(t *testing.T) {
+	database := testDatabase(t)
+	if database == "" {
+		t.Skip("an embedded store has one console")
+	}
+	shared := func(c *Config) { c.Database = database }
+	c := newTestConsole(t, shared, func(c *Config) { advisories(t, c.DatabaseDir, loadgen.First) }).setUp()
+	other := newTestConsole(t, shared, func(c *Config) { c.DatabaseDir += "-of-its-own" })
+	agent := c.join(smallFleet, 0, nil)
+	agent.sync(1)
+	wanted := c.Store.Wait(store.TopicJobs)
+	j := c.judge.now
+	c.judge.now = nil // as if it had not taken them up yet
+	c.must(c.admin, "POST", "/scans", api.ScanRequest{Selection: api.Selection{All: true}}, nil)
+	for agent.read() == 0 {
+	}
+	c.judge.now = j
+	select {
+	case <-wanted:
+	case <-time.After(10 * time.Second):
+		t.Error("nobody is told that there is software to judge")
+	}
+	other.judge.swap(nil)
+	if err := os.RemoveAll(other.DatabaseDir); err != nil {
+		t.Fatal(err)
+	}
+	busy, err := vulndb.Acquire(other.DatabaseDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if more, err := other.evaluate(t.Context()); err != nil || !more {
+		t.Errorf("while its own advisories are changed: %v, %v", more, err)
+	}
+	busy.Release()
+	if more, err := other.evaluate(t.Context()); err != nil || more {
+		t.Errorf("once they are not: %v, %v", more, err)
+	}
+	if n, err := c.Store.PendingSoftware(t.Context()); err != nil || n != 0 {
+		t.Errorf("%d pending, %v", n, err)
 	}
 }
 

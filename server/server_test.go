@@ -52,7 +52,9 @@ func newTestConsole(t testing.TB, change ...func(*Config)) *testConsole {
 	for _, f := range change {
 		f(&c)
 	}
-	c.Database = testDatabase(t)
+	if c.Database == "" {
+		c.Database = testDatabase(t)
+	}
 	st, err := store.Open(t.Context(), store.Options{DSN: cmp.Or(c.Database, filepath.Join(dir, "fleet.sqlite")), Now: c.Now, Log: c.Log})
 	if err != nil {
 		t.Fatal(err)

@@ -27,6 +27,7 @@ type reading struct {
 	known    map[string]knownSoftware    // by software key, of what the fleet knew before the transaction
 	judge    plimsoll.Digest             // the advisories that verdicts are by; empty without a judge
 	verdicts map[string]plimsoll.Verdict // by software key, of what the fleet did not know
+	unjudged bool                        // it brought software that the active advisories have yet to judge
 }
 
 // prepare computes the software keys of a result and has the packages judged
@@ -316,6 +317,11 @@ func (t *tx) storeSoftware(in *reading, systems []int64) (map[string]knownSoftwa
 	if err != nil {
 		return nil, err
 	}
+	active, err := t.activeGeneration()
+	if err != nil {
+		return nil, err
+	}
+	in.unjudged = in.unjudged || generation != active
 	var list []judgement
 	for _, key := range added {
 		all[key] = fresh[key]

@@ -47,16 +47,20 @@ func (s *Store) ApplyResult(ctx context.Context, hostID int64, r api.ScanResult,
 		return known, err
 	}
 	// A second time when software was removed that the first reading knew.
-	freed := false
+	freed, unjudged := false, false
 	for range 2 {
 		var reading *reading
 		if reading, err = s.prepare(ctx, &r, judge); err != nil {
 			return false, err
 		}
-		if known, freed, err = s.deliver(ctx, hostID, reading); !s.dialect.brokenReference(err) {
+		known, freed, err = s.deliver(ctx, hostID, reading)
+		if unjudged = reading.unjudged; !s.dialect.brokenReference(err) {
 			break
 		}
 		s.software.clear()
+	}
+	if err == nil && unjudged {
+		s.Ring(ctx, TopicJobs)
 	}
 	if err == nil && !known {
 		s.Ring(ctx, TopicTasks)

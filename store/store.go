@@ -160,6 +160,7 @@ func (s *Store) write(ctx context.Context, op string, f func(*tx) error) error {
 const (
 	lockFindings = 0x706c6d01 // matches, instances, decisions and the counts that follow from them
 	lockWork     = 0x706c6d02 // leases and the tasks that wait for them
+	lockConsole  = 0x706c6d03 // see OneConsole
 )
 
 // writeFindings is write for what changes findings, one at a time in the fleet.
@@ -239,6 +240,24 @@ func (t *tx) lock(key int64) error {
 	}
 	_, err := t.exec("SELECT pg_advisory_xact_lock(?)", key)
 	return err
+}
+
+// OneConsole runs f while no other console that shares the store is in one.
+func (s *Store) OneConsole(ctx context.Context, f func() error) error {
+	const op = "wait for other consoles"
+	if s.dialect != postgres {
+		return f()
+	}
+	conn, err := s.writer.Conn(ctx)
+	if err != nil {
+		return storeError(op, err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", lockConsole); err != nil {
+		return storeError(op, err)
+	}
+	defer conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", lockConsole)
+	return f()
 }
 
 // read runs f in a transaction that sees one state of the database and changes

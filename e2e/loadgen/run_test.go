@@ -341,9 +341,6 @@ func BenchmarkFleet(b *testing.B) {
 	var consoles replicas
 	defer func() { consoles.stop() }()
 	for n := range count {
-		if n == 1 {
-			time.Sleep(2 * time.Second) // the first makes its queue's tables; two that do so at once end
-		}
 		c := &outside{binary: binary, dir: b.TempDir(), database: database, log: func(line ...any) {
 			fmt.Fprintf(os.Stderr, "console %d: %s\n", n, fmt.Sprint(line...)) // b.Log shows ten lines
 		}}
