@@ -505,6 +505,7 @@ func (t *tx) addRisks(changes map[riskKey]riskDelta) error {
 		}
 	}
 	var err error
+	var changed [][]any
 	for _, key := range keys {
 		d, was := changes[key], stored[key]
 		now := was
@@ -519,13 +520,13 @@ func (t *tx) addRisks(changes map[riskKey]riskDelta) error {
 		case was.id == 0 || d.look || now.severity != was.severity:
 			err = t.storeRisk(key, now, d.look)
 		case now != was:
-			_, err = t.exec("UPDATE risk SET findings = ?, handled = ?, fixable = ?, images = ? WHERE id = ?", now.findings, now.handled, now.fixable, now.images, was.id)
+			changed = append(changed, []any{was.id, now.findings, now.handled, now.fixable, now.images})
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return t.updateMany("risk", []string{"findings", "handled", "fixable", "images"}, changed)
 }
 
 // storeRisk writes a row of the risk view with what its vulnerability says. look:

@@ -116,6 +116,7 @@ type verdictWriter struct {
 	added           [][]any
 	changes         []change
 	dirty           [][]any // software whose images need new counts
+	summaries       [][]any // of software of which something changed
 	same            []int64 // software of which nothing changed
 }
 
@@ -215,16 +216,18 @@ func (w *verdictWriter) write(j *judgement, old map[int64]storedMatch) error {
 			return nil
 		}
 	}
-	_, err := w.exec(`UPDATE software SET generation = ?, covered = ?, ended = ?, verdict_group = ?, ecosystem = ?, problem = ?,
-		m_critical = ?, m_high = ?, m_medium = ?, m_low = ?, m_unknown = ?, m_none = ?, risk_order = ? WHERE id = ?`,
-		w.generation, bit(now.covered), bit(now.ended), now.group, now.ecosystem, now.problem,
-		counts.Critical, counts.High, counts.Medium, counts.Low, counts.Unknown, counts.None, now.order, j.software)
-	return err
+	w.summaries = append(w.summaries, []any{j.software, w.generation, bit(now.covered), bit(now.ended), now.group, now.ecosystem, now.problem,
+		counts.Critical, counts.High, counts.Medium, counts.Low, counts.Unknown, counts.None, now.order})
+	return nil
 }
 
 func (w *verdictWriter) finish() error {
 	if err := w.insertMany(`match (software_id, vulnerability_id, class, status, severity, severity_source, score, kev, malicious, fix,
 		fixed_version, fixed_versions, reasons, hash, priority, first_seen)`, 16, w.added, ""); err != nil {
+		return err
+	}
+	if err := w.updateMany("software", []string{"generation", "covered", "ended", "verdict_group", "ecosystem", "problem",
+		"m_critical", "m_high", "m_medium", "m_low", "m_unknown", "m_none", "risk_order"}, w.summaries); err != nil {
 		return err
 	}
 	for part := range slices.Chunk(w.same, chunk) {

@@ -18,6 +18,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -418,6 +420,34 @@ func (t *tx) insertMany(into string, width int, rows [][]any, suffix string) err
 			return err
 		}
 		rows = rows[n:]
+	}
+	return nil
+}
+
+// updateMany sets columns of the rows with the given IDs with as few statements as
+// possible. Each row holds an ID and a value for each column: text, or an integer.
+func (t *tx) updateMany(table string, columns []string, rows [][]any) error {
+	const most = 50 // as for insertMany
+	sets := make([]string, len(columns))
+	for i, c := range columns {
+		sets[i] = c + " = more." + c
+	}
+	for part := range slices.Chunk(rows, most) {
+		one := make([]string, len(part[0]))
+		var values []any
+		for i, v := range part[0] {
+			one[i] = "CAST(? AS BIGINT)"
+			if _, text := v.(string); text {
+				one[i] = "CAST(? AS TEXT)"
+			}
+		}
+		for _, row := range part {
+			values = append(values, row...)
+		}
+		if _, err := t.exec("WITH more (id, "+strings.Join(columns, ", ")+") AS (VALUES "+valueRows("("+strings.Join(one, ", ")+")", len(part))+
+			") UPDATE "+table+" SET "+strings.Join(sets, ", ")+" FROM more WHERE "+table+".id = more.id", values...); err != nil {
+			return err
+		}
 	}
 	return nil
 }
