@@ -286,8 +286,11 @@ func (id *identity) transport() *http.Transport {
 		ForceAttemptHTTP2:   true,
 		TLSHandshakeTimeout: 30 * time.Second,
 		IdleConnTimeout:     90 * time.Second,
-		MaxIdleConnsPerHost: 4,
-		HTTP2:               &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+		// All that an agent asks goes over one connection of HTTP/2, which a console
+		// always speaks. Else those who ask first would each make their own: two or three
+		// handshakes for each host when a console comes back to its fleet.
+		MaxConnsPerHost: 1,
+		HTTP2:           &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 		TLSClientConfig: &tls.Config{
 			MinVersion:   tls.VersionTLS13,
 			RootCAs:      roots,
