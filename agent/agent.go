@@ -265,7 +265,8 @@ func signal(c chan struct{}) {
 
 // heartbeats says that the agent is alive, now and then.
 func (a *Agent) heartbeats(ctx context.Context) error {
-	for {
+	// Agents that start together, as after a power cut, do not go on together.
+	for every := rand.N(a.pace.heartbeat); ; every = a.pace.heartbeat {
 		err := a.heartbeat(ctx)
 		if fatal := a.refused(ctx, err); fatal != nil {
 			return fatal
@@ -273,7 +274,7 @@ func (a *Agent) heartbeats(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			a.Log.Warn("heartbeat failed", "error", err)
 		}
-		if err := wait(ctx, a.pace.heartbeat); err != nil {
+		if err := wait(ctx, every); err != nil {
 			return err
 		}
 	}

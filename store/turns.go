@@ -32,8 +32,8 @@ type waiter struct {
 	turn chan []*waiter
 }
 
-// maxShared bounds the small writes of one transaction.
-const maxShared = 64
+// maxShared bounds the small writes of one transaction: they take a tenth of a second.
+const maxShared = 500
 
 var errAbandoned = plimsoll.Errorf(plimsoll.CodeInternal, "write", "whoever was to carry it out gave up")
 
