@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -290,7 +291,9 @@ func (id *identity) transport() *http.Transport {
 		// always speaks. Else those who ask first would each make their own: two or three
 		// handshakes for each host when a console comes back to its fleet.
 		MaxConnsPerHost: 1,
-		HTTP2:           &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+		// One that nobody answers must not be waited for when the next would be answered.
+		DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		HTTP2:       &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 		TLSClientConfig: &tls.Config{
 			MinVersion:   tls.VersionTLS13,
 			RootCAs:      roots,

@@ -279,25 +279,33 @@ func (s *Server) refresh(ctx context.Context) error {
 // followLoop takes up what other consoles, or plimsoll db on this machine, have
 // activated, and queues work that cannot wait for its time.
 func (s *Server) followLoop(ctx context.Context) error {
-	const look = time.Minute
-	for ctx.Err() == nil {
+	look := time.NewTicker(time.Minute)
+	defer look.Stop()
+	for again := true; ctx.Err() == nil; {
 		generation, wanted := s.Store.Wait(store.TopicGeneration), s.Store.Wait(store.TopicJobs)
-		if err := s.follow(ctx); err != nil && ctx.Err() == nil {
-			s.Log.ErrorContext(ctx, "advisories not taken up", "error", err)
+		if again {
+			if err := s.follow(ctx); err != nil && ctx.Err() == nil {
+				s.Log.ErrorContext(ctx, "advisories not taken up", "error", err)
+			}
 		}
-		wait := time.NewTimer(look)
+		again = true
 		select {
 		case <-ctx.Done():
 		case <-generation:
+		case <-look.C:
 		case <-wanted:
-			select { // until the job that rang is over
+			again = false // whoever gets the job follows
+			select {      // until the job that rang is over
 			case <-ctx.Done():
 			case <-time.After(time.Second):
 				s.evaluateSoon(ctx)
 			}
-		case <-wait.C:
+			select {
+			case <-generation:
+				again = true
+			default:
+			}
 		}
-		wait.Stop()
 	}
 	return nil
 }

@@ -55,18 +55,16 @@ type sqliteStmt interface {
 type keptConn struct {
 	sqliteConn
 	kept map[string]sqliteStmt
+	size int // of their text, in bytes
 }
 
-// Bounds of what a connection keeps: some ten MiB. Longer queries are lists of values
-// of every length.
-const (
-	maxKept      = 200
-	maxKeptQuery = 4000 // bytes
-)
+// maxKept bounds the text of what a connection keeps, in bytes; the statements take some
+// fifty times as much.
+const maxKept = 100_000
 
 func (c *keptConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	if s, ok := c.kept[query]; ok {
-		delete(c.kept, query)
+		c.drop(query)
 		return &keptStmt{s, c, query}, nil
 	}
 	s, err := c.sqliteConn.PrepareContext(ctx, query)
@@ -85,20 +83,27 @@ type keptStmt struct {
 
 // Close gives the statement back to its connection.
 func (s *keptStmt) Close() error {
-	if _, twice := s.conn.kept[s.query]; twice || len(s.query) > maxKeptQuery {
+	c := s.conn
+	if _, twice := c.kept[s.query]; twice {
 		return s.sqliteStmt.Close()
 	}
-	s.conn.kept[s.query] = s.sqliteStmt
-	for query, other := range s.conn.kept { // any will do: what is popular comes back
-		if len(s.conn.kept) <= maxKept {
+	c.kept[s.query] = s.sqliteStmt
+	c.size += len(s.query)
+	for query, other := range c.kept { // any will do: what is popular comes back
+		if c.size <= maxKept {
 			break
 		}
-		delete(s.conn.kept, query)
+		c.drop(query)
 		if err := other.Close(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (c *keptConn) drop(query string) {
+	delete(c.kept, query)
+	c.size -= len(query)
 }
 
 func (c *keptConn) Close() error {

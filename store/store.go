@@ -152,8 +152,9 @@ func (t *tx) id(query string, args ...any) (id int64, err error) {
 	return id, err
 }
 
-// write runs f in a transaction, again when the database asks for that: f must
-// not change anything outside it before it returns nil. op names it in errors.
+// write runs f in a transaction, again when the database asks for that or when it shared
+// one that failed: what f changes outside it must be right when it runs anew, also after
+// it returned nil. op names it in errors.
 func (s *Store) write(ctx context.Context, op string, f func(*tx) error) error {
 	return s.transact(ctx, op, 0, f)
 }

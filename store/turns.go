@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -24,9 +27,10 @@ type turns struct {
 
 // waiter is somebody who waits for a turn.
 type waiter struct {
-	ctx context.Context
-	f   func(*tx) error
-	err error
+	ctx   context.Context
+	f     func(*tx) error
+	err   error
+	fault error // what f panicked with, and where
 	// turn tells it whose writes it has to carry out, its own among them; nobody's
 	// when another one has done so.
 	turn chan []*waiter
@@ -35,11 +39,11 @@ type waiter struct {
 // maxShared bounds the small writes of one transaction: they take a tenth of a second.
 const maxShared = 500
 
-var errAbandoned = plimsoll.Errorf(plimsoll.CodeInternal, "write", "whoever was to carry it out gave up")
+var errFault = plimsoll.Errorf(plimsoll.CodeInternal, "write", "a fault of ours")
 
 // inTurn runs f in a transaction when it is its turn.
 func (s *Store) inTurn(ctx context.Context, large bool, f func(*tx) error) error {
-	w := &waiter{ctx: ctx, f: f, err: errAbandoned, turn: make(chan []*waiter, 1)}
+	w := &waiter{ctx: ctx, f: f, err: errFault, turn: make(chan []*waiter, 1)}
 	s.turns.wait(w, large)
 	var group []*waiter
 	select {
@@ -51,7 +55,7 @@ func (s *Store) inTurn(ctx context.Context, large bool, f func(*tx) error) error
 		group = <-w.turn
 	}
 	if len(group) > 0 {
-		defer func() { // whatever f does
+		defer func() {
 			s.turns.next()
 			for _, other := range group {
 				if other != w {
@@ -60,6 +64,9 @@ func (s *Store) inTurn(ctx context.Context, large bool, f func(*tx) error) error
 			}
 		}()
 		s.carryOut(group)
+	}
+	if w.fault != nil {
+		panic(w.fault)
 	}
 	return w.err
 }
@@ -108,45 +115,56 @@ func (q *turns) next() {
 	}
 }
 
-// carryOut runs the writes of a group in one transaction and leaves each its error.
+// carryOut runs the writes of a group in one transaction and leaves each its error; each
+// in its own, when that one fails: a full disk, for one, ends it.
 func (s *Store) carryOut(group []*waiter) {
-	if len(group) == 1 {
-		w := group[0]
-		w.err = s.alone(w.ctx, 0, w.f)
-		return
-	}
-	errs, err := s.share(group)
-	for i, w := range group {
-		if w.err = err; err == nil {
-			w.err = errs[i]
+	if len(group) > 1 {
+		ctx := context.Background() // nobody who goes away takes the others' writes along
+		sqlTx, err := s.writer.BeginTx(ctx, nil)
+		if err != nil {
+			for _, w := range group {
+				w.err = err
+			}
+			return
 		}
+		defer sqlTx.Rollback()
+		if errs, err := s.share(sqlTx, group); err == nil {
+			for i, w := range group {
+				w.err = errs[i]
+			}
+			return
+		}
+		sqlTx.Rollback()
+	}
+	for _, w := range group {
+		w.err = s.alone(w.ctx, 0, w.run)
 	}
 }
 
-// share runs the writes of a group in one transaction, or each in its own when that one
-// ends before its time, and returns the error of each.
-func (s *Store) share(group []*waiter) (errs []error, err error) {
-	ctx := context.Background() // nobody who goes away takes the others' writes along
-	sqlTx, err := s.writer.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer sqlTx.Rollback()
+// share runs the writes of a group in a transaction and returns the error of each.
+func (s *Store) share(sqlTx *sql.Tx, group []*waiter) (errs []error, err error) {
 	errs = make([]error, len(group))
 	for i, w := range group {
 		if errs[i] = w.ctx.Err(); errs[i] != nil {
 			continue
 		}
 		t := &tx{Tx: sqlTx, s: s, ctx: context.WithoutCancel(w.ctx), now: s.now().UnixMilli()}
-		if errs[i], err = t.within(w.f); err != nil { // a full disk, for one, ends them all
-			sqlTx.Rollback()
-			for i, w := range group {
-				errs[i] = s.alone(w.ctx, 0, w.f)
-			}
-			return errs, nil
+		if errs[i], err = t.within(w.run); err != nil {
+			return nil, err
 		}
 	}
 	return errs, sqlTx.Commit()
+}
+
+// run is f, of which a panic is kept for whoever asked for it.
+func (w *waiter) run(t *tx) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			w.fault, err = fmt.Errorf("%v\n%s", fault, debug.Stack()), errFault
+		}
+	}()
+	w.fault = nil
+	return w.f(t)
 }
 
 // within runs f so that it happens whole or not at all, whatever becomes of the others

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -206,39 +207,72 @@ func TestTurnsAlternate(t *testing.T) {
 	}
 }
 
-// A write that panics is its caller's fault alone: the others are told that theirs did
-// not happen, and the next ones do.
+// A write that panics is its caller's fault alone: the others happen, and nothing of its
+// own does, also where each write is tried in its own transaction.
 func TestPanicInASharedTransaction(t *testing.T) {
+	for name, spoil := range map[string]func(*tx){"": func(*tx) {}, "which ends": func(t *tx) { t.Tx.Rollback() }} {
+		t.Run(name, func(t *testing.T) {
+			y := newTurnsTest(t)
+			y.hold()
+			errs := make([]error, 4)
+			for i := range errs {
+				y.group.Go(func() {
+					defer func() {
+						if fault, ok := recover().(error); ok {
+							errs[i] = fault
+						}
+					}()
+					errs[i] = y.s.write(t.Context(), "keep a word", func(t *tx) error {
+						if err := keep(fmt.Sprint("word ", i))(t); err != nil || i != 1 {
+							return err
+						}
+						spoil(t)
+						panic("a fault of ours")
+					})
+				})
+				y.waiting(i+1, 0)
+			}
+			y.release()
+			y.group.Wait()
+			for i, err := range errs {
+				if (i == 1) != (err != nil) {
+					t.Errorf("write %d: %v", i, err)
+				}
+			}
+			if errs[1] != nil && !strings.Contains(errs[1].Error(), "a fault of ours") {
+				t.Errorf("the panic was %v", errs[1])
+			}
+			if got := y.words(); !slices.Equal(got, []string{"word 0", "word 2", "word 3"}) {
+				t.Errorf("kept %q", got)
+			}
+		})
+	}
+}
+
+// When the commit of a shared transaction fails, each is tried in its own.
+func TestCommitOfASharedTransactionFails(t *testing.T) {
 	y := newTurnsTest(t)
+	execTest(t, y.s, "CREATE TABLE letter (word TEXT REFERENCES word (word) DEFERRABLE INITIALLY DEFERRED)")
 	y.hold()
 	errs := make([]error, 3)
 	for i := range errs {
 		y.group.Go(func() {
-			defer func() {
-				if recover() != nil {
-					errs[i] = errors.New("panic")
-				}
-			}()
 			errs[i] = y.s.write(t.Context(), "keep a word", func(t *tx) error {
-				if err := keep(fmt.Sprint("word ", i))(t); err != nil || i != 1 {
+				if i == 1 {
+					_, err := t.exec("INSERT INTO letter VALUES ('none')")
 					return err
 				}
-				panic("a fault of ours")
+				return keep(fmt.Sprint("word ", i))(t)
 			})
 		})
 		y.waiting(i+1, 0)
 	}
 	y.release()
 	y.group.Wait()
-	for i, err := range errs {
-		if err == nil {
-			t.Errorf("write %d: no error", i)
-		}
+	if errs[0] != nil || errs[1] == nil || errs[2] != nil {
+		t.Errorf("errors %v, want one of the second", errs)
 	}
-	if got := y.words(); len(got) > 0 {
+	if got := y.words(); !slices.Equal(got, []string{"word 0", "word 2"}) {
 		t.Errorf("kept %q", got)
-	}
-	if err := y.s.write(t.Context(), "keep a word", keep("later")); err != nil {
-		t.Error(err)
 	}
 }
