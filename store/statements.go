@@ -58,9 +58,12 @@ type keptConn struct {
 	size int // of their text, in bytes
 }
 
-// maxKept bounds the text of what a connection keeps, in bytes; the statements take some
-// fifty times as much.
-const maxKept = 100_000
+// Bounds of the text of what a connection keeps, in bytes; the statements take some fifty
+// times as much. Longer queries are long lists of values.
+const (
+	maxKept      = 100_000
+	maxKeptQuery = 5_000
+)
 
 func (c *keptConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	if s, ok := c.kept[query]; ok {
@@ -84,7 +87,7 @@ type keptStmt struct {
 // Close gives the statement back to its connection.
 func (s *keptStmt) Close() error {
 	c := s.conn
-	if _, twice := c.kept[s.query]; twice {
+	if _, twice := c.kept[s.query]; twice || len(s.query) > maxKeptQuery {
 		return s.sqliteStmt.Close()
 	}
 	c.kept[s.query] = s.sqliteStmt
