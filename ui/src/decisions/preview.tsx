@@ -12,7 +12,10 @@ import { useSettled } from '../search-everything'
 
 type Request = Schemas['DecisionRequest']
 
-/** Whether what is shown is about this request, and was not refused. */
+/**
+ * Whether what is shown is about this request, and was not refused. That others decide
+ * meanwhile renews it, and takes the button from nobody who is about to press it.
+ */
 export function usePreview(request: Request, complete: boolean) {
   // The reason does not change what is reached: nobody waits for it.
   const now = JSON.stringify({ ...request, remark: undefined, rules: request.rules?.map((rule) => ({ ...rule, remark: '' })) })
@@ -30,7 +33,7 @@ export function usePreview(request: Request, complete: boolean) {
       return ok(client.POST('/api/v1/decisions/preview', { body: { ...body, ...(body.rules ? { rules: body.rules.map((rule) => ({ ...rule, remark })) } : { remark }) }, signal }))
     },
   })
-  return { ...query, complete, settled, ready: complete && settled && query.isSuccess && !query.isFetching }
+  return { ...query, complete, settled, ready: complete && settled && query.isSuccess }
 }
 
 export function Preview({ of, changing }: { of: ReturnType<typeof usePreview>; changing: boolean }) {
@@ -40,7 +43,7 @@ export function Preview({ of, changing }: { of: ReturnType<typeof usePreview>; c
     <section aria-live="polite" aria-busy={!of.ready} className="stack" style={{ minHeight: 88 }}>
       {!of.complete ? (
         <Alert type="info" showIcon title={t('previewIncomplete')} />
-      ) : !of.settled || of.isFetching ? (
+      ) : !of.settled || of.isPending ? (
         <Alert type="info" icon={<Spin size="small" />} showIcon title={t('previewing')} />
       ) : of.error ? (
         <Alert type="error" showIcon title={t('previewRefused')} description={<span className="text">{sentence(of.error)}</span>} />
