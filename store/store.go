@@ -395,32 +395,25 @@ func args[T any](list []T) []any {
 // maxParameters bounds the parameters of one statement: SQLite takes 32,766.
 const maxParameters = 30_000
 
+// maxRows bounds the rows of one statement: more brings little, and full ones are alike.
+const maxRows = 50
+
 // insertMany inserts rows of equal width with as few statements as possible;
 // suffix follows the values ("ON CONFLICT …").
 func (t *tx) insertMany(into string, width int, rows [][]any, suffix string) error {
-	const most = 50 // rows a statement: more brings little, and full ones are alike
-	per := max(1, min(most, maxParameters/width))
+	per := max(1, min(maxRows, maxParameters/width))
 	one := "(" + marks(width) + ")"
-	for len(rows) > 0 {
-		n := min(per, len(rows))
-		query := make([]byte, 0, len(into)+n*(len(one)+2)+len(suffix)+16)
-		query = append(query, "INSERT INTO "+into+" VALUES "...)
-		values := make([]any, 0, n*width)
-		for i, row := range rows[:n] {
+	for part := range slices.Chunk(rows, per) {
+		values := make([]any, 0, len(part)*width)
+		for _, row := range part {
 			if len(row) != width {
 				return fmt.Errorf("insert into %s: a row has %d values, want %d", into, len(row), width)
 			}
-			if i > 0 {
-				query = append(query, ", "...)
-			}
-			query = append(query, one...)
 			values = append(values, row...)
 		}
-		query = append(query, " "+suffix...)
-		if _, err := t.exec(string(query), values...); err != nil {
+		if _, err := t.exec("INSERT INTO "+into+" VALUES "+valueRows(one, len(part))+" "+suffix, values...); err != nil {
 			return err
 		}
-		rows = rows[n:]
 	}
 	return nil
 }
@@ -428,12 +421,11 @@ func (t *tx) insertMany(into string, width int, rows [][]any, suffix string) err
 // updateMany sets columns of the rows with the given IDs with as few statements as
 // possible. Each row holds an ID and a value for each column: text, or an integer.
 func (t *tx) updateMany(table string, columns []string, rows [][]any) error {
-	const most = 50 // as for insertMany
 	sets := make([]string, len(columns))
 	for i, c := range columns {
 		sets[i] = c + " = more." + c
 	}
-	for part := range slices.Chunk(rows, most) {
+	for part := range slices.Chunk(rows, maxRows) {
 		one := make([]string, len(part[0]))
 		var values []any
 		for i, v := range part[0] {
